@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// series are records of a node: answers that take so many ms and then so many failures.
+// series returns records of a node: successes with latencies in ms, then failures of a class.
 func series(node, failures int, class string, ms ...float64) []Outcome {
 	records := rounds(node, append(slices.Clone(ms), make([]float64, failures)...)...)
 	for i := range failures {
@@ -32,7 +32,7 @@ func TestChoose(t *testing.T) {
 		name    string
 		records []Outcome
 		change  func(*Run)
-		want    string // the leader, and all that are not told apart from it
+		want    string // the leader, and all rows that are not told apart from it
 	}{
 		{"nothing", nil, nil, "none"},
 		{"no success", series(0, 10, "timeout"), nil, "none"},
@@ -76,7 +76,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// A reference without a success is replaced by the first node that answered, which a warning says.
+// A reference without a success is replaced by the first node that answered, and a warning says so.
 func TestReferenceReplaced(t *testing.T) {
 	records := slices.Concat(series(0, 20, "connect"), rounds(1, around(100, 20)...), rounds(2, around(80, 20)...))
 	s := Summarise([]*Run{made(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c")}, records...)})
@@ -105,14 +105,14 @@ func TestHolm(t *testing.T) {
 	}
 }
 
-// lognormal and bimodal draw latencies in ms.
+// lognormal and bimodal draw a latency in ms.
 func lognormal(r *rand.Rand) float64 { return 100 * math.Exp(0.5*r.NormFloat64()) }
 
 func bimodal(r *rand.Rand) float64 {
 	return float64([]int{100, 1000}[r.IntN(2)]) * math.Exp(0.05*r.NormFloat64())
 }
 
-// Of reports on equal nodes about 5 % hold a false verdict, however many nodes there are.
+// About 5 % of the reports on equal nodes have a false verdict, however many nodes there are.
 func TestFalseVerdicts(t *testing.T) {
 	long(t, "thousands of reports")
 	for _, c := range []struct {

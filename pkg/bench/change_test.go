@@ -12,7 +12,7 @@ import (
 	"ferry/pkg/text"
 )
 
-// The exact test counts as going through all choices of ranks does; the normal one is near it.
+// The exact test gives the same result as enumerating all choices of ranks; the normal approximation is close to it.
 func TestRankSum(t *testing.T) {
 	random := rand.New(rand.NewPCG(6, 6))
 	for m := 1; m <= 7; m++ {
@@ -73,7 +73,8 @@ func TestRankSum(t *testing.T) {
 	}
 }
 
-// The interval of a ratio covers the true one in 95 % of the runs, and two runs of equal nodes show a change in at most 5 %.
+// The interval of a ratio covers the true ratio in 95 % of the runs, and at most 5 % of pairs of runs of equal nodes
+// show a change.
 func TestChangeCoverage(t *testing.T) {
 	long(t, "thousands of comparisons")
 	const ratio = 1.3
@@ -144,12 +145,12 @@ func TestSuccessChange(t *testing.T) {
 	} {
 		equal(t, "change", fmt.Sprintf("%.3f %.3f %.3f %.3f %s", c.got.Value, c.got.Low, c.got.High, c.got.P, c.got.Verdict), c.want)
 	}
-	// Newcombe 1998, table II: 56/70 against 48/80 has 0.0524 to 0.3339.
+	// Newcombe 1998, table II: 56/70 against 48/80 has the interval 0.0524 to 0.3339.
 	got := change(48, 80, 56, 70)
 	equal(t, "Newcombe's example", fmt.Sprintf("%.4f %.4f", got.Low, got.High), "0.0524 0.3339")
 }
 
-// before and after are runs of three nodes, two of which they have in common.
+// The two runs have three nodes each, two of them in common.
 func TestCompare(t *testing.T) {
 	header := func(id string, names ...string) Header {
 		return Header{ID: id, Started: time.Unix(int64(len(id)), 0), PromptSHA256: "p", Nodes: nodesOf(names...)}
@@ -221,7 +222,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// A ratio at the edge of its threshold is what the latencies make of it, and what is shown is on the same side.
+// At the edge of a threshold the computed ratio decides, and the ratio that is shown is on the same side.
 func TestRatioAtItsEdge(t *testing.T) {
 	run := func(id string, ms float64) *Run {
 		return made(Header{ID: id, Nodes: nodesOf("a")}, rounds(0, slices.Repeat([]float64{ms}, 20)...)...)

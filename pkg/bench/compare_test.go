@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// draws are values of the given kind: continuous ones, coarse ones with many ties, or ones with ties and zeros.
+// draws returns random values of a kind: continuous, coarse with many ties, or coarse with ties and zeros.
 func draws(random *rand.Rand, kind, n int) []float64 {
 	values := make([]float64, n)
 	shift := random.NormFloat64() / 2
@@ -26,7 +26,7 @@ func draws(random *rand.Rand, kind, n int) []float64 {
 	return values
 }
 
-// TestSums compares the sums of pairs and of two samples with a list of all of them.
+// TestSums compares the sums of pairs and of two samples with a list of all sums.
 func TestSums(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 3))
 	for n := 1; n <= 30; n++ {
@@ -56,7 +56,7 @@ func TestSums(t *testing.T) {
 	}
 }
 
-// midranks are the ranks by size, with the middle of a tie for each of it.
+// midranks returns the ranks by magnitude. All values of a tie have the mean of its ranks.
 func midranks(values []float64) []float64 {
 	ranks := make([]float64, len(values))
 	for i, v := range values {
@@ -83,7 +83,7 @@ func negativeRanks(values, ranks []float64) float64 {
 	return sum
 }
 
-// The exact test counts as going through all 2ⁿ choices of signs does, ties or not.
+// The exact test gives the same result as enumerating all 2ⁿ choices of signs, with or without ties.
 func TestSignedRankExact(t *testing.T) {
 	random := rand.New(rand.NewPCG(4, 4))
 	for n := 1; n <= 12; n++ {
@@ -121,7 +121,7 @@ func TestSignedRankExact(t *testing.T) {
 	}
 }
 
-// The normal test is that of the textbook: the variance is a quarter of the sum of the squared ranks.
+// The normal approximation is the textbook's: the variance is a quarter of the sum of the squared ranks.
 func TestSignedRankNormal(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 5))
 	for n := exactPairs + 1; n < 300; n += 13 {
@@ -141,7 +141,8 @@ func TestSignedRankNormal(t *testing.T) {
 	}
 }
 
-// Hollander and Wolfe's patients on a tranquilliser, and Darwin's maize, are what every statistics package shows.
+// The expected results for Hollander and Wolfe's patients on a tranquilliser and for Darwin's maize are those of other
+// statistics packages.
 func TestCompareKnown(t *testing.T) {
 	c := compare([]float64{0.952, -0.147, 1.022, 0.430, 0.620, 0.590, 0.490, -0.080, 0.010}, alpha)
 	if got := fmt.Sprintf("%d pairs, p %.5f, %.3f (%.3f to %.3f), %s", c.Pairs, c.P, math.Log(c.Ratio), math.Log(c.Low),
@@ -183,8 +184,8 @@ func TestCompareEdges(t *testing.T) {
 	}
 }
 
-// Verdict, p and interval are one: a difference is told exactly when p is below 0.05, and exactly when 1 is outside.
-// Neither the order of the pairs nor which node is the reference matters.
+// Verdict, p and interval agree: there is a difference exactly when p is below 0.05, and exactly when 1 is outside the
+// interval. Neither the order of the pairs nor the choice of the reference matters.
 func TestCompareAgreesWithItself(t *testing.T) {
 	random := rand.New(rand.NewPCG(6, 6))
 	told := map[Verdict]int{}
@@ -220,7 +221,7 @@ func TestCompareAgreesWithItself(t *testing.T) {
 	}
 }
 
-// The interval holds just the shifts that the test would not reject.
+// The interval contains exactly the shifts that the test does not reject.
 func TestCompareInvertsTheTest(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7))
 	for _, n := range []int{6, 7, 10, 20, 50, 51, 200} {
@@ -265,7 +266,7 @@ func TestLogRatio(t *testing.T) {
 	}
 }
 
-// A million pairs have half a million million averages: none of them is listed.
+// A million pairs have 5·10¹¹ averages: they are never stored.
 func TestCompareMillion(t *testing.T) {
 	if raceEnabled {
 		t.Skip("one goroutine, and memory that is counted without the race detector")
@@ -282,7 +283,7 @@ func TestCompareMillion(t *testing.T) {
 	}
 }
 
-// The critical values are those of the printed tables, for 5 % and two sides.
+// The critical values are those of the printed tables, for 5 %, two-sided.
 func TestSignedRankTable(t *testing.T) {
 	for n, want := range map[int]int{
 		5: -1, 6: 0, 7: 2, 8: 3, 9: 5, 10: 8, 11: 10, 12: 13, 13: 17, 14: 21, 15: 25, 20: 52, 25: 89, 30: 137, 40: 264, 50: 434,
@@ -292,16 +293,16 @@ func TestSignedRankTable(t *testing.T) {
 			values[i] = float64(i + 1)
 		}
 		got := signedRank(values, alpha).critical
-		if want < 0 && got >= 0 || want >= 0 && got/2 != want { // doubled, and without ties every odd one is as the one before
+		if want < 0 && got >= 0 || want >= 0 && got/2 != want { // doubled; without ties an odd value is like the even value below it
 			t.Errorf("%d pairs: critical is %d / 2, want %d", n, got, want)
 		}
 	}
 }
 
-// simulate makes runs of two nodes whose latencies are log-normal with sigma 0.1, the second slower by the given ratio,
-// and counts the runs in which the comparison tells a difference, and those that call the slower one faster. In each round
-// both share what the network does, which is log-normal too. Tail is the share of the requests that something holds up for
-// a time without a mean: a Pareto distribution with the exponent 1 from 200 ms on.
+// simulate makes runs of two nodes with log-normal latencies, sigma 0.1, the second node slower by the given ratio. It
+// returns in how many runs the comparison shows a difference, and in how many of them it calls the slower node faster.
+// In each round both nodes share the effect of the network, which is log-normal too. tail is the share of the requests
+// that are delayed by a time without a mean: Pareto with exponent 1, from 200 ms on.
 func simulate(seed uint64, runs, rounds int, ratio, network, tail float64) (told, wrong int) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	held := func() float64 {
@@ -329,7 +330,8 @@ func simulate(seed uint64, runs, rounds int, ratio, network, tail float64) (told
 	return told, wrong
 }
 
-// Equal nodes are called different in about 5 of 100 runs and no more, and a difference of 5 % is found, under a heavy tail too.
+// Equal nodes are called different in about 5 of 100 runs and no more. A difference of 5 % is found, also with a heavy
+// tail.
 func TestSimulatedRuns(t *testing.T) {
 	long(t, "thousands of simulated runs")
 	const runs = 1000
@@ -337,7 +339,7 @@ func TestSimulatedRuns(t *testing.T) {
 		name                 string
 		rounds               int
 		ratio, network, tail float64
-		low, high            int // of the runs that tell a difference
+		low, high            int // the range of the number of runs that show a difference
 	}{
 		{"equal, 150 rounds", 150, 1, 0, 0, 30, 70},
 		{"equal, 20 rounds", 20, 1, 0, 0, 30, 70},

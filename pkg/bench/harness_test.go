@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// equal holds what a test got to what it wants, both as text.
+// equal compares a result with the expected one, both as text.
 func equal(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
@@ -21,8 +21,8 @@ func equal(t *testing.T, what string, got, want any) {
 	}
 }
 
-// long leaves a test out of -short, and out of the race detector, which has nothing to find in one goroutine and needs
-// memory of its own: CI runs these without.
+// long skips a test with -short, and with the race detector, which can find nothing in one goroutine and changes memory
+// use. CI runs these tests without both.
 func long(t *testing.T, what string) {
 	t.Helper()
 	if testing.Short() || raceEnabled {
@@ -30,7 +30,8 @@ func long(t *testing.T, what string) {
 	}
 }
 
-// falseAlarms holds the share of the simulated cases without a difference that tell one to alpha.
+// falseAlarms checks that the share of simulated cases that show a difference, although there is none, is at most
+// alpha.
 func falseAlarms(t *testing.T, name string, cases int, tells func(random *rand.Rand) bool) {
 	t.Helper()
 	told := 0.
@@ -55,7 +56,7 @@ func drawMany(random *rand.Rand, n int, draw func(*rand.Rand) float64) []float64
 	return values
 }
 
-// bubble is the clock of a synctest bubble: it takes no real time.
+// bubble is the clock of a synctest bubble. It takes no real time.
 type bubble struct{}
 
 func (bubble) Now() time.Time { return time.Now() }
@@ -69,7 +70,7 @@ func (bubble) Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// fake is a node that takes so long for each round.
+// fake is a node. takes returns how long it takes for a round.
 type fake struct {
 	takes func(round int) time.Duration
 	class func(round int) string
@@ -108,7 +109,7 @@ func (f *fake) target(ctx context.Context, r Request) Outcome {
 
 func always(d time.Duration) func(int) time.Duration { return func(int) time.Duration { return d } }
 
-// planOf is a plan for nodes named a, b, c…
+// planOf returns a plan for nodes named a, b, c…
 func planOf(h Header, fakes ...*fake) Plan {
 	p := Plan{Header: h, Clock: bubble{}}
 	for i, f := range fakes {
@@ -148,7 +149,7 @@ func upTo(n int) []int {
 	return out
 }
 
-// savedHeader is of a run with three series, two of them one node.
+// savedHeader returns the header of a run with three series, two of them of one node.
 func savedHeader() Header {
 	return Header{
 		Schema: Schema, ID: "6f1d20", Started: time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC), Vantage: "上海",
@@ -172,7 +173,7 @@ const savedHead = `{"kind":"ferry bench","schema":2,"id":"6f1d20","started":"202
 const savedFoot = `{"end":true,"elapsed_ns":9000000000,"stopped":"interrupted","scheduling_delay_ns":150000,` +
 	`"clock_jump_ns":-2000000,"ended":{"1":"HTTP 401"},"unsent":{"2":4}}` + "\n"
 
-// savedRequests are records with everything in them that there can be, and the lines that they make.
+// savedRequests are records that use every field, and their lines.
 var savedRequests = []struct {
 	Outcome
 	lines string
@@ -200,7 +201,7 @@ var savedRequests = []struct {
 	},
 }
 
-// writes keeps each call's bytes.
+// writes stores the bytes of each call.
 type writes struct {
 	mu   sync.Mutex
 	all  []string
@@ -217,7 +218,7 @@ func (w *writes) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// measured is the run that an engine would have in memory, and what it has saved of it.
+// measured returns a run as Bench has it in memory, and saves it to w.
 func measured(t testing.TB, w io.Writer) *Run {
 	t.Helper()
 	run := made(savedHeader())
@@ -239,7 +240,7 @@ func measured(t testing.TB, w io.Writer) *Run {
 	return run
 }
 
-// asText is all that a run has but its notes.
+// asText returns everything of a run except its notes.
 func asText(r *Run) string {
 	h := r.Header
 	h.Started = h.Started.UTC()
@@ -254,7 +255,7 @@ func asText(r *Run) string {
 	return b.String()
 }
 
-// made is a run made by hand.
+// made returns a run with the given records.
 func made(h Header, records ...Outcome) *Run {
 	run := &Run{Header: h}
 	for _, n := range h.Nodes {
@@ -274,7 +275,7 @@ func nodesOf(names ...string) []Node {
 	return nodes
 }
 
-// rounds are successes of a node in rounds 0 and on, 100 ms apart, with the given latencies in ms.
+// rounds returns successes of a node in rounds 0 and on, 100 ms apart, with the given latencies in ms.
 func rounds(node int, ms ...float64) []Outcome {
 	var records []Outcome
 	for i, v := range ms {
@@ -286,7 +287,7 @@ func rounds(node int, ms ...float64) []Outcome {
 	return records
 }
 
-// around are n latencies near a middle, in ms, none twice.
+// around returns n different latencies near a middle, in ms.
 func around(middle float64, n int) []float64 {
 	var ms []float64
 	for i := range n {
@@ -295,7 +296,7 @@ func around(middle float64, n int) []float64 {
 	return ms
 }
 
-// drawn is a random run: records end in their order.
+// drawn returns the records of a random run, in the order in which they ended.
 func drawn(random *rand.Rand, h Header) (records []Outcome) {
 	classes := []string{"", "", "", "", "", "timeout", "429", "reset"}
 	for round := range 60 {
@@ -319,14 +320,14 @@ func drawn(random *rand.Rand, h Header) (records []Outcome) {
 	return records
 }
 
-// completed gives a run what is known at its end.
+// completed sets the facts that are known at the end of a run.
 func completed(run *Run) *Run {
 	run.Ending = Ending{time.Minute, "interrupted", time.Second, -time.Hour}
 	run.Series[1].Ended, run.Series[1].Unsent = "status 401", 3
 	return run
 }
 
-// dump is all of a summary as text, whatever its pointers point to. NaN is the same as NaN there.
+// dump returns a complete summary as text, including what its pointers point to. In text, NaN equals NaN.
 func dump(s *Summary) string {
 	summary := *s
 	summary.Rows = nil
@@ -341,7 +342,7 @@ func dump(s *Summary) string {
 	return text
 }
 
-// inShort is a comparison in a few words, "" for none.
+// inShort returns a comparison in a few words, "" for none.
 func inShort(c *Comparison) string {
 	if c == nil {
 		return ""

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// allocatedBy is how many bytes a function allocates.
+// allocatedBy returns how many bytes a function allocates.
 func allocatedBy(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -19,12 +19,12 @@ func allocatedBy(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// A million samples take at most 64 MB above what the process had before, their report included.
+// A million samples and their report need at most 64 MB more than the process had before.
 func TestMillionSamples(t *testing.T) {
 	long(t, "a million samples")
 	const requests, most = 1_000_000, 64 << 20
-	// As ferry sets it for a run of so many samples: without a limit the collector may let as much garbage stand as
-	// there are samples.
+	// The limit that ferry sets for a run with this many samples. Without a limit the collector may leave as much
+	// garbage as there are samples.
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(24<<20 + 40*requests))
 	debug.FreeOSMemory()
 	idle := resident()
@@ -58,7 +58,7 @@ func TestMillionSamples(t *testing.T) {
 	}
 }
 
-// resident is what the runtime holds of the system's memory.
+// resident returns how much of the system's memory the runtime uses.
 func resident() int64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(sample)

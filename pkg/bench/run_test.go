@@ -18,7 +18,7 @@ func TestClosedLoop(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			slow := &fake{takes: always(100 * time.Millisecond)}
 			fast := &fake{takes: always(10 * time.Millisecond)}
-			// A faster node must not run ahead, or it would be measured in other minutes than the slower one.
+			// The faster node must not run ahead, or it would be measured in other minutes than the slower one.
 			fast.takes = func(round int) time.Duration {
 				slow.mu.Lock()
 				defer slow.mu.Unlock()
@@ -38,14 +38,14 @@ func TestClosedLoop(t *testing.T) {
 	}
 }
 
-// The order within a round is by chance, whatever each node takes: the slowest one opens the rounds.
+// The order within a round is random, however long each node takes: the slowest node opens the rounds.
 func TestOrderIsShuffled(t *testing.T) {
 	for _, concurrency := range []int{1, 4} {
 		synctest.Test(t, func(t *testing.T) {
 			const nodes, rounds = 3, 300
 			var mu sync.Mutex
 			began := map[int]int{}       // how many nodes began a round
-			var places [nodes][nodes]int // in how many rounds each node was the first, the second and the third
+			var places [nodes][nodes]int // in how many rounds each node was first, second and third
 			fakes := make([]*fake, nodes)
 			for i := range fakes {
 				fakes[i] = &fake{takes: func(round int) time.Duration {
@@ -66,7 +66,8 @@ func TestOrderIsShuffled(t *testing.T) {
 	}
 }
 
-// TestEveryRunEnds makes runs of all kinds: none waits for a round that never comes, which the bubble would tell.
+// TestEveryRunEnds makes runs of all kinds. None waits for a round that never begins: the bubble would report a
+// deadlock.
 func TestEveryRunEnds(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for n := range 300 {
@@ -131,21 +132,21 @@ func TestDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{takes: always(300 * time.Millisecond)}
 		run := runPlan(t, planOf(Header{Duration: time.Second, Concurrency: 1}, f))
-		// The fourth begins at 0.9 s and is waited for.
+		// The fourth request begins at 0.9 s, and the run waits for it.
 		equal(t, "requests, elapsed", []any{run.Series[0].samples.len(), run.Elapsed}, []any{4, 1200 * time.Millisecond})
-		// Warm-ups come before, and begin for as long at most.
+		// Warm-up rounds are made before, and begin during one second at most.
 		f.rounds = nil
 		runPlan(t, planOf(Header{Duration: time.Second, Concurrency: 1, Warmup: 9}, f))
 		equal(t, "asked for", f.rounds, []int{-9, -8, -7, -6, 0, 1, 2, 3})
 	})
 }
 
-// A stall of a second once in ten, at a fixed rate: what began late waited too.
+// The node stalls for one second of ten, at a fixed rate. Requests that began late have waited too.
 func TestOpenLoopShowsAStall(t *testing.T) {
 	const ms = time.Millisecond
 	for _, test := range []struct {
 		concurrency         int
-		corrected, observed [2]time.Duration // p99, from and to
+		corrected, observed [2]time.Duration // p99, minimum and maximum
 	}{
 		{200, [2]time.Duration{850 * ms, 1000 * ms}, [2]time.Duration{850 * ms, 1000 * ms}},
 		{1, [2]time.Duration{800 * ms, 1100 * ms}, [2]time.Duration{0, 10 * ms}},
@@ -154,7 +155,7 @@ func TestOpenLoopShowsAStall(t *testing.T) {
 			began := time.Now()
 			f := &fake{takes: func(int) time.Duration {
 				if at := time.Since(began); at >= 5*time.Second && at < 6*time.Second {
-					return 6*time.Second - at // all that comes while the node stalls waits for its end
+					return 6*time.Second - at // every request during the stall waits for its end
 				}
 				return ms
 			}}
@@ -178,7 +179,7 @@ func TestOpenLoopShowsAStall(t *testing.T) {
 	}
 }
 
-// jumping is a clock whose wall is set an hour back in the middle.
+// jumping is a clock whose wall time is set back an hour in the middle.
 type jumping struct{ calls *int }
 
 func (j jumping) Now() time.Time {
@@ -206,7 +207,7 @@ func TestClockThatJumps(t *testing.T) {
 	}
 }
 
-// What is saved while it runs is what was measured.
+// The saved run equals the measured run.
 func TestRunIsSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var file bytes.Buffer
@@ -228,7 +229,7 @@ func TestRunIsSaved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range run.Series { // two that end together are kept in any order
+		for i := range run.Series { // requests that end together are stored in any order
 			equal(t, run.Series[i].Node.Name, byRound(read.Series[i]), byRound(run.Series[i]))
 		}
 		equal(t, "elapsed", read.Elapsed, run.Elapsed)
@@ -253,7 +254,7 @@ func TestProgress(t *testing.T) {
 	})
 }
 
-// A node that cannot keep up does not hold the run for ever, and what was not sent is said.
+// A node that cannot keep up does not keep the run going forever, and the requests that were not sent are reported.
 func TestOpenLoopGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{takes: always(10 * time.Second)}
@@ -268,8 +269,8 @@ func TestOpenLoopGivesUp(t *testing.T) {
 	})
 }
 
-// A node that refuses everything, or may be sent no more, has its part of the run ended. What was never sent is no request
-// of it, not even a failed one.
+// The part of a node ends if it refuses everything or may be sent no more. A request that was never sent is not
+// counted, not even as a failure.
 func TestEndsOneNode(t *testing.T) {
 	for _, tt := range []struct {
 		class                  string
@@ -292,7 +293,8 @@ func TestEndsOneNode(t *testing.T) {
 	}
 }
 
-// What is in flight when the sending stops, after 2.5 s, is counted if it ends within 5 s. Broken off, it is not counted.
+// A request that is in flight when sending stops after 2.5 s is counted if it ends within 5 s. If it is cancelled, it
+// is not counted.
 func TestStop(t *testing.T) {
 	const half = 500 * time.Millisecond
 	two := Header{Requests: 100, Concurrency: 2}
@@ -324,7 +326,7 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// However the answers turn out, the cap on tokens holds even if all in flight cost the most.
+// The limit on tokens is never exceeded, even if every request in flight costs the maximum.
 func TestTokenCap(t *testing.T) {
 	for _, c := range []int{1, 5} {
 		synctest.Test(t, func(t *testing.T) {
@@ -342,13 +344,13 @@ func TestTokenCap(t *testing.T) {
 }
 
 func TestPrecisionStopsEarly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // precision is looked at while others add samples: for the race detector
+	synctest.Test(t, func(t *testing.T) { // the precision is checked while others add samples: for the race detector
 		steady := &fake{takes: always(time.Second)}
 		p := planOf(Header{Requests: 5000, Concurrency: 8, Precision: 0.05}, steady, &fake{takes: steady.takes})
 		equal(t, "stopped", runPlan(t, p).Stopped, "precision")
 	})
 	synctest.Test(t, func(t *testing.T) {
-		// Success within ±5 points takes some 70 successes in a row.
+		// A success rate within ±5 points needs some 70 successes in a row.
 		f := &fake{takes: func(round int) time.Duration { return time.Duration(1000+round%7) * time.Millisecond }}
 		p := planOf(Header{Requests: 5000, Concurrency: 1}, f)
 		p.Header.Precision = 0.05
@@ -361,14 +363,15 @@ func TestPrecisionStopsEarly(t *testing.T) {
 		p.Header.Precision = 0.01
 		run = runPlan(t, p)
 		equal(t, "stopped, requests", []any{run.Stopped, run.Series[0].samples.len()}, []any{"", 100})
-		// At a fixed rate it is looked at after each tenth more too, from 10 on, and 35 successes are within ±5 points.
+		// At a fixed rate the precision is also checked after each tenth more, from 10 on. 35 successes are within ±5
+		// points.
 		p = planOf(Header{Requests: 5000, Rate: 2, Concurrency: 5, Precision: 0.05}, &fake{takes: always(time.Millisecond)})
 		run = runPlan(t, p)
 		equal(t, "stopped, requests at a rate", []any{run.Stopped, run.Series[0].samples.len()}, []any{"precision", 40})
 	})
 }
 
-// stalling is a node that stalls in round 3.
+// stalling returns a node that stalls in round 3.
 func stalling(d time.Duration) *fake {
 	return &fake{takes: func(round int) time.Duration {
 		if round == 3 {
@@ -378,7 +381,8 @@ func stalling(d time.Duration) *fake {
 	}}
 }
 
-// A request that stalls holds up its own node alone, and a run by time ends with the timeout of its requests at most.
+// A request that stalls delays only its own node. A run with a duration ends at the latest with the timeout of its
+// requests.
 func TestStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stalls := stalling(time.Hour)
@@ -400,7 +404,7 @@ func TestStall(t *testing.T) {
 	})
 }
 
-// After a stall the node makes the rounds that it owes, so that each has as many as the plan says.
+// After a stall the node makes the rounds that it missed, so that each node has as many as planned.
 func TestStallIsMadeUpFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		run := runPlan(t, planOf(Header{Requests: 50, Concurrency: 1}, stalling(time.Minute), &fake{takes: always(100 * time.Millisecond)}))
@@ -408,7 +412,7 @@ func TestStallIsMadeUpFor(t *testing.T) {
 	})
 }
 
-// Nodes that are slow by nature stay in step.
+// Nodes that are always slow are not treated as stalled.
 func TestSlowIsNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fast := &fake{takes: always(time.Second)}

@@ -17,7 +17,7 @@ import (
 	"ferry/pkg/text"
 )
 
-// What is written is read as it was measured, and a file that an earlier ferry wrote stays readable.
+// A run that is read equals the run that was measured, and a file of version 1 stays readable.
 func TestReadWhatWasMeasured(t *testing.T) {
 	var file bytes.Buffer
 	want := measured(t, &file)
@@ -32,12 +32,13 @@ func TestReadWhatWasMeasured(t *testing.T) {
 	}
 }
 
-// TestReadCut cuts a file after each of its bytes: what stands before is used, whole requests only.
+// TestReadCut cuts a file after each of its bytes. Only complete requests before the cut are used.
 func TestReadCut(t *testing.T) {
 	var out writes
 	measured(t, &out)
 	file := strings.Join(out.all, "")
-	// requests[i] is how many are whole once line i+1 is; the earlier attempts of one are not.
+	// requests[i] is the number of complete requests in the first i+1 lines. The earlier attempts of an incomplete
+	// request do not count.
 	requests := []int{0, 1, 1, 1, 2, 3, 3}
 	lines, end := 0, 0
 	for size := range file {
@@ -56,7 +57,7 @@ func TestReadCut(t *testing.T) {
 		for _, s := range run.Series {
 			got += s.samples.len()
 		}
-		waiting := map[int]int{3: 1, 4: 2}[lines] // earlier attempts whose request is gone
+		waiting := map[int]int{3: 1, 4: 2}[lines] // earlier attempts whose request is missing
 		notes := []string{"a: the run did not come to its end by itself; what it had measured is used"}
 		switch {
 		case size > end:
@@ -64,14 +65,14 @@ func TestReadCut(t *testing.T) {
 		case waiting > 0:
 			notes = append([]string{fmt.Sprintf("a: the request of line %d is cut; the other %d lines are used", lines, lines-waiting)}, notes...)
 		}
-		// The longest one is from 0 to 5 s.
+		// The longest request is from 0 to 5 s.
 		elapsed := []time.Duration{0, 801200003, 801200003, 801200003, 5 * time.Second, 5 * time.Second}[lines-1]
 		equal(t, fmt.Sprintf("requests, elapsed and notes at byte %d", size),
 			[]any{got, run.Elapsed, notes}, []any{requests[lines-1], elapsed, run.Notes})
 	}
 }
 
-// read reads a whole saved run.
+// read reads a complete saved run.
 func read(t *testing.T, r io.Reader) *Run {
 	t.Helper()
 	run, err := Read(r, "a")
@@ -81,7 +82,7 @@ func read(t *testing.T, r io.Reader) *Run {
 	return run
 }
 
-// TestReadGarbledEnd is of a last line that has its end, as after a crash that left zeros.
+// TestReadGarbledEnd reads a last line with garbage at its end, such as zeros after a crash.
 func TestReadGarbledEnd(t *testing.T) {
 	for _, end := range []string{"\x00\x00\x00\x00", "\x00\x00\n", `{"node":0,"rou` + "\n", "x"} {
 		run := read(t, strings.NewReader(savedHead+savedRequests[0].lines+end))
@@ -164,13 +165,13 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// TestReadLongLine takes a line far above 64 KiB: it is only odd.
+// TestReadLongLine reads a line far above 64 KiB, which is allowed.
 func TestReadLongLine(t *testing.T) {
 	long := `{"node":0,"round":0,"latency_ns":1,"attempts":1,"later":"` + strings.Repeat("x", 900_000) + `"}` + "\n"
 	equal(t, "requests", read(t, strings.NewReader(savedHead+long+savedRequests[0].lines+savedFoot)).Series[0].samples.len(), 2)
 }
 
-// TestReadError holds an error of the system's apart from the end of the file.
+// TestReadError checks that a system error is not treated as the end of the file.
 func TestReadError(t *testing.T) {
 	broken := errors.New("input/output error")
 	for _, before := range []string{"", savedHead[:20], savedHead, savedHead + savedRequests[0].lines[:9]} {
@@ -181,8 +182,8 @@ func TestReadError(t *testing.T) {
 	}
 }
 
-// TestReadMemory holds a run in memory to 40 bytes a sample, failures included, however its lines look, and two that are
-// merged to 64 with their report.
+// TestReadMemory checks that a run in memory needs at most 40 bytes a sample, failures included, whatever its lines,
+// and that two merged runs need at most 64 with their report.
 func TestReadMemory(t *testing.T) {
 	long(t, "90,000 lines, weighed")
 	const n = 30_000
@@ -206,7 +207,7 @@ func TestReadMemory(t *testing.T) {
 	}
 }
 
-// heap is how many bytes are in use.
+// heap returns how many bytes are in use.
 func heap() float64 {
 	var stats runtime.MemStats
 	runtime.GC()
@@ -215,7 +216,7 @@ func heap() float64 {
 	return float64(stats.HeapAlloc)
 }
 
-// rewrite saves a run that was read. What a run keeps only in sums stands with its first requests.
+// rewrite saves a run that was read. Values that a run has only as sums are saved with its first requests.
 func rewrite(t testing.TB, run *Run) []byte {
 	var file bytes.Buffer
 	saved, err := NewWriter(&file, run.Header)
@@ -233,7 +234,7 @@ func rewrite(t testing.TB, run *Run) []byte {
 			r.Detail = s.Details[r.Class]
 			if sample.OK() {
 				r.Phases = sum
-				p := r.rounded().Phases // no more than one request may have
+				p := r.rounded().Phases // not more than one request may have
 				sum.add(Phases{-p.DNS, -p.Connect, -p.TLS, -p.Wait, -p.Transfer})
 			}
 			if err := saved.request(r); err != nil {
@@ -247,8 +248,8 @@ func rewrite(t testing.TB, run *Run) []byte {
 	return file.Bytes()
 }
 
-// FuzzRead reads anything without a panic and without more memory than it has lines, and what it accepts is the same once
-// written and read again.
+// FuzzRead reads any data without a panic, and never returns more samples than there are lines. A run that it accepts
+// is the same after it was written and read again.
 func FuzzRead(f *testing.F) {
 	var file bytes.Buffer
 	measured(f, &file)
@@ -270,7 +271,7 @@ func FuzzRead(f *testing.F) {
 			samples += s.samples.len()
 			for class, detail := range s.Details {
 				if words(class) != class || words(detail) != detail {
-					return // longer than a Writer makes them
+					return // longer than the lines of a Writer
 				}
 			}
 		}
@@ -286,7 +287,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// TestFiles writes runs to files and reads them again, all or those from one place.
+// TestFiles writes runs to files and reads them again: all, or only the runs from one place.
 func TestFiles(t *testing.T) {
 	var names []string
 	for i, vantage := range []string{"上海", "北京"} {

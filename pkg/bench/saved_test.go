@@ -15,7 +15,7 @@ import (
 	"ferry/pkg/text"
 )
 
-// TestWriter holds each line to its exact bytes, and to one call.
+// TestWriter checks the exact bytes of each line, and that each line is one call.
 func TestWriter(t *testing.T) {
 	var out writes
 	measured(t, &out)
@@ -29,7 +29,7 @@ func TestWriter(t *testing.T) {
 	}
 }
 
-// TestWriterTogether holds the lines of a request together when many goroutines save theirs.
+// TestWriterTogether checks that the lines of a request stay together if many goroutines save requests.
 func TestWriterTogether(t *testing.T) {
 	var out writes
 	h := savedHeader()
@@ -56,7 +56,7 @@ func TestWriterTogether(t *testing.T) {
 	equal(t, "lines, requests", []int{len(out.all), run.Series[2].samples.len()}, []int{1 + 3*workers*each, workers * each})
 }
 
-// TestWriterError holds the first error, and no call after it.
+// TestWriterError checks that the first error is returned again, and that nothing is written after it.
 func TestWriterError(t *testing.T) {
 	out := writes{room: 2}
 	saved, err := NewWriter(&out, savedHeader())
@@ -102,7 +102,8 @@ type short struct{}
 
 func (short) Write(p []byte) (int, error) { return len(p) - 1, nil }
 
-// TestRounded holds a rounded record to make the same sample and the same line as before, and once to be enough.
+// TestRounded checks that a rounded record gives the same sample as the original record, and that rounding it again
+// changes nothing.
 func TestRounded(t *testing.T) {
 	for _, r := range []Outcome{
 		savedRequests[0].Outcome, savedRequests[1].Outcome,
@@ -132,7 +133,7 @@ func TestRounded(t *testing.T) {
 	}
 }
 
-// What is told of a stream is in the file, under its own names.
+// The facts about a stream are in the file, under their own names.
 func TestRoundTripOfAStream(t *testing.T) {
 	run := made(savedHeader(), streamed(0, 5*time.Millisecond, 12, 9, 4, 800)...)
 	file := rewrite(t, run)
@@ -143,7 +144,7 @@ func TestRoundTripOfAStream(t *testing.T) {
 }
 
 func TestMixable(t *testing.T) {
-	// file is a run with samples of its first series in some rounds.
+	// file returns a run with samples of its first series in some rounds.
 	file := func(change func(*Header), rounds ...int) *Run {
 		h := savedHeader()
 		h.ID = "another"

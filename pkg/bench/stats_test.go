@@ -18,7 +18,7 @@ func TestWilson(t *testing.T) {
 		ok, n     int
 		low, high float64
 	}{
-		{19, 20, 0.7639, 0.9911}, // so "95 %" of 20 requests says little
+		{19, 20, 0.7639, 0.9911}, // so "95 %" of 20 requests is imprecise
 		{0, 10, 0, 0.2775},
 		{10, 10, 0.7225, 1},
 		{1, 1, 0.2065, 1},
@@ -37,7 +37,7 @@ func TestWilson(t *testing.T) {
 	}
 }
 
-// wilson's interval holds the true share as often as the exact binomial sum says, which is not 95 % flat.
+// The coverage of wilson's interval is the exact binomial sum, which is not always 95 %.
 func TestWilsonCoverage(t *testing.T) {
 	for _, c := range []struct {
 		n           int
@@ -75,7 +75,7 @@ func TestDescribe(t *testing.T) {
 		[]bool{false, true})
 }
 
-// The figures are gonum's, and the same bit for bit whatever the order of the values and wherever they lie in memory.
+// The results equal gonum's, and are the same bit for bit whatever the order of the values and their memory address.
 func TestDescribeOrder(t *testing.T) {
 	random := rand.New(rand.NewPCG(2, 2))
 	for n := 2; n < 400; n += 1 + n/20 {
@@ -104,7 +104,7 @@ func TestDescribeOrder(t *testing.T) {
 	}
 }
 
-// Equal values have a mean that is one of them, and no deviation.
+// The mean of equal values is exactly that value, and their deviation is 0.
 func TestDescribeEqual(t *testing.T) {
 	for n := 1; n < 100; n++ {
 		s := describe(slices.Repeat([]float64{0.1}, n))
@@ -114,7 +114,7 @@ func TestDescribeEqual(t *testing.T) {
 	}
 }
 
-// TestDistributions holds the quantiles and tails to gonum's.
+// TestDistributions compares the quantiles and tails with gonum's.
 func TestDistributions(t *testing.T) {
 	same := func(what string, got, want float64) {
 		if !near(got, want, 1e-9*math.Abs(want)) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Whatever the parts that a run comes in, and whatever their order, the summary is that of the whole, bit for bit.
+// Whatever the parts of a run and their order, the summary equals the summary of the complete run, bit for bit.
 func TestPartsAreTheWhole(t *testing.T) {
 	long(t, "sixty runs, taken apart")
 	random := rand.New(rand.NewPCG(10, 10))
@@ -44,7 +44,7 @@ func TestPartsAreTheWhole(t *testing.T) {
 	}
 }
 
-// Rounds of different runs never pair, even where the numbers agree.
+// Rounds of different runs are never paired, even if their numbers are equal.
 func TestPairsStayInTheirRun(t *testing.T) {
 	h := Header{ID: "one", Reference: "a", Nodes: nodesOf("a", "b")}
 	first := made(h, rounds(0, around(100, 30)...)...)
@@ -60,10 +60,10 @@ func TestPairsStayInTheirRun(t *testing.T) {
 func TestSummarisePairs(t *testing.T) {
 	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b"), Requests: 30}
 	records := slices.Concat(rounds(0, around(100, 30)...), rounds(1, around(80, 30)...))
-	for _, i := range []int{3, 4, 35} { // two failures of the reference, and one of the other
+	for _, i := range []int{3, 4, 35} { // two failures of the reference, and one of the other node
 		records[i].Class = "timeout"
 	}
-	slices.Reverse(records) // the order of ending says nothing about pairs
+	slices.Reverse(records) // pairs do not depend on the order in which requests end
 	s := Summarise([]*Run{made(h, records...)})
 	v := s.Rows[1].VsReference
 	equal(t, "the reference, the other", []string{inShort(s.Rows[0].VsReference), inShort(v)},
@@ -74,7 +74,7 @@ func TestSummarisePairs(t *testing.T) {
 	equal(t, "best, model", []any{s.Best, s.Leads(s.Rows[1]), s.Model}, []any{[]Choice{{Rows: []int{1}, Leader: 1}}, true, "m"})
 }
 
-// A node that always takes 102 ms is typically faster than one that takes 100 or 1000 ms, though its p50 is higher.
+// A node that always takes 102 ms is typically faster than a node that takes 100 or 1000 ms, though its p50 is higher.
 func TestShapesDiffer(t *testing.T) {
 	steady, split := slices.Repeat([]float64{102}, 100), slices.Repeat([]float64{100, 1000}, 49)
 	records := append(rounds(0, append(split, 100, 100)...), rounds(1, steady...)...)
@@ -88,7 +88,7 @@ func TestShapesDiffer(t *testing.T) {
 	}
 }
 
-// Cold compares with cold, and each vantage with its own reference.
+// Cold is compared with cold, and each vantage has its own reference.
 func TestReferenceOfItsKind(t *testing.T) {
 	nodes := append(nodesOf("a", "b"), nodesOf("a", "b")...)
 	nodes[2].Connection, nodes[3].Connection = Reused, Reused
@@ -119,7 +119,8 @@ func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
 	equal(t, "a closed loop", []any{r.Latency.Max, r.Uncorrected == nil, r.Lag == nil}, []any{10, true, true})
 }
 
-// At a fixed rate TTFT counts from the intended start wherever it stands: alone, in buckets, with failures, and beside another.
+// At a fixed rate TTFT counts from the intended start everywhere: on its own, in buckets, with failures, and in a
+// comparison.
 func TestOpenLoopCountsTTFTFromTheIntendedStart(t *testing.T) {
 	h := Header{ID: "x", Rate: 10, Stream: true, Reference: "a", Concurrency: 1, Nodes: nodesOf("a", "b")}
 	a, b := streamed(0, 40*time.Millisecond, 100, 100, 100, around(200, 20)...), streamed(1, 30*time.Millisecond, 100, 100, 100, around(200, 20)...)
@@ -140,7 +141,7 @@ func TestOpenLoopCountsTTFTFromTheIntendedStart(t *testing.T) {
 	}
 }
 
-// Requests in a second and in flight are over the time of all runs; in a closed loop the faster node waited.
+// Requests per second and in flight are relative to the time of all runs. In a closed loop the faster node waited.
 func TestLoad(t *testing.T) {
 	h := Header{ID: "x", Reference: "a", Concurrency: 2, Nodes: nodesOf("a", "b")}
 	run := func(id string, change func(*Header)) *Run {
@@ -174,7 +175,7 @@ func TestLoad(t *testing.T) {
 	equal(t, "one node", Summarise([]*Run{one}).FasterWaited, false)
 }
 
-// Runs of several days lie where they were in time, and have a view by hour of day.
+// Requests of runs over several days are at their own place on the time axis, and there are results by hour of day.
 func TestRunsOfDays(t *testing.T) {
 	first := time.Date(2026, 11, 2, 20, 30, 0, 0, time.FixedZone("", 8*3600))
 	var runs []*Run
@@ -196,14 +197,14 @@ func TestRunsOfDays(t *testing.T) {
 	line := s.Rows[0].Timeline
 	equal(t, "first and last point, in hours", []float64{line[0].At, math.Round(line[len(line)-1].At) / 3600}, []float64{0, 49 + 2./3})
 	equal(t, "of one day", Summarise(runs[1:2]).Rows[0].Hours == nil, true)
-	// A time of day that was made up breaks nothing.
+	// An invalid start time breaks nothing.
 	runs[0].Header.Started = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 	if at := Summarise(runs).Rows[0].Timeline[11].At; at <= 0 || at > 101*365*86400 {
 		t.Errorf("a run of the year 9999 lies at %g s", at)
 	}
 }
 
-// What merged runs do not have in common is not said of all of them, whichever file comes first.
+// A setting that merged runs do not have in common is left out, whichever file is first.
 func TestPlanOfMergedRuns(t *testing.T) {
 	a := made(Header{ID: "a", Requests: 25, Seed: 1, Warmup: 1, Nodes: nodesOf("a")}, rounds(0, 100)...)
 	b := made(Header{ID: "b", Requests: 40, Seed: 2, Warmup: 1, Nodes: nodesOf("a")}, rounds(0, 100)...)
@@ -222,7 +223,7 @@ func TestBuckets(t *testing.T) {
 	equal(t, "TTFT up to 2.5 and 5 ms", r.TTFTBuckets[1:3], []int{0, 5})
 }
 
-// streamed are answers of a node like rounds, with the same stream each.
+// streamed returns successes of a node like rounds, all with the same stream.
 func streamed(node int, ttft time.Duration, tokens, textTokens, chunks int64, ms ...float64) []Outcome {
 	records := rounds(node, ms...)
 	for i := range records {
@@ -232,7 +233,7 @@ func streamed(node int, ttft time.Duration, tokens, textTokens, chunks int64, ms
 	return records
 }
 
-// The time between tokens is given where it can be known, and nowhere else.
+// The time between tokens is reported only if it is known.
 func TestInterTokenLatency(t *testing.T) {
 	const ttft = 100 * time.Millisecond
 	whole := slices.Repeat([]float64{1090}, 20)
@@ -240,7 +241,7 @@ func TestInterTokenLatency(t *testing.T) {
 		name                       string
 		ttft                       time.Duration
 		tokens, textTokens, chunks int64
-		itl, decode                float64 // of an answer of 1090 ms; 0 for none
+		itl, decode                float64 // of an answer of 1090 ms; 0 for no value
 		warning                    string
 	}{
 		{"a token in each event", ttft, 100, 100, 100, 10, 100, ""},
@@ -283,7 +284,7 @@ func TestInterTokenLatency(t *testing.T) {
 	}
 }
 
-// Only long answers tell whether they came at once, and the warning counts these.
+// Only long answers show whether they arrived at once, and the warning counts only these.
 func TestBufferedCountsLongAnswers(t *testing.T) {
 	h := Header{ID: "x", Stream: true, Nodes: nodesOf("a")}
 	records := append(streamed(0, 1080*time.Millisecond, 100, 100, 1, around(1090, 6)...), streamed(0, 100*time.Millisecond, 2, 2, 2, around(1090, 14)...)...)
@@ -292,8 +293,8 @@ func TestBufferedCountsLongAnswers(t *testing.T) {
 		"a: the first text came with the last in 6 of 6 answers: a proxy on the way may hold streams back1")
 }
 
-// What comes faster than from any model was held back, whatever its share of a short latency, and where that is so of most
-// answers the others do not tell the time between tokens either.
+// Text that arrives faster than any model sends it was buffered, whatever its share of a short latency. If this is so
+// for most answers, the others do not show the time between tokens either.
 func TestBufferedHasNoTimeBetweenTokens(t *testing.T) {
 	h := Header{ID: "x", Stream: true, Nodes: nodesOf("a")}
 	for bursts, want := range map[int]bool{17: false, 11: false, 10: true} {
@@ -304,7 +305,7 @@ func TestBufferedHasNoTimeBetweenTokens(t *testing.T) {
 	}
 }
 
-// Streams are compared by their first text, whatever the whole answers take.
+// Streams are compared by their first text, however long the complete answers take.
 func TestStreamsAreComparedByTTFT(t *testing.T) {
 	h := Header{ID: "x", Stream: true, Reference: "a", Nodes: nodesOf("a", "b")}
 	a, b := streamed(0, 400*time.Millisecond, 100, 100, 100, around(2000, 20)...), streamed(1, 200*time.Millisecond, 100, 100, 100, around(3000, 20)...)
@@ -381,7 +382,7 @@ func TestTimeline(t *testing.T) {
 			t.Fatalf("point %d is %v s after the one before", i+1, step)
 		}
 	}
-	for i := range records { // all at once but one
+	for i := range records { // all begin at once except one
 		records[i].Start, records[i].Latency = 0, time.Duration(n-i)*time.Millisecond
 	}
 	records[n/2].Start = 9 * time.Hour
@@ -401,7 +402,7 @@ func TestSummariseNothing(t *testing.T) {
 	equal(t, "no request", []any{len(s.Best), s.Rows[0].Success.Value, s.Rows[0].Latency.Mean}, []any{0, math.NaN(), math.NaN()})
 }
 
-// Summarising two series of half a million samples takes at most 24 bytes for each.
+// Summarising two series of half a million samples needs at most 24 bytes for each sample.
 func TestSummariseMemory(t *testing.T) {
 	if raceEnabled {
 		t.Skip("one goroutine, and memory that is counted without the race detector")
@@ -440,7 +441,7 @@ func TestPrecise(t *testing.T) {
 			half[i].Class = "timeout"
 		}
 	}
-	// b answers in rounds in which a fails, but for a few.
+	// a and b have only five rounds in common.
 	apart := rounds(1, around(100, 400)...)
 	for i := range apart {
 		apart[i].Round += 395
@@ -474,13 +475,13 @@ func TestPrecise(t *testing.T) {
 	}
 }
 
-// The ratio may be wider than either mean: then it is what decides.
+// The interval of the ratio may be wider than that of either mean. In that case it decides.
 func TestPreciseRatio(t *testing.T) {
 	random := rand.New(rand.NewPCG(12, 12))
 	var values, other []float64
 	for range 400 {
 		factor := math.Exp(0.2 * random.NormFloat64())
-		values, other = append(values, 100*factor), append(other, 100/factor) // slow where the other is fast
+		values, other = append(values, 100*factor), append(other, 100/factor) // slow if the other is fast
 	}
 	run := made(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}, append(rounds(0, values...), rounds(1, other...)...)...)
 	equal(t, "a ratio's interval wider than 3 %", precise([]*Run{run}, 0.03), false)
@@ -488,7 +489,7 @@ func TestPreciseRatio(t *testing.T) {
 	equal(t, "nodes of different models, which are not compared", precise([]*Run{run}, 0.03), true)
 }
 
-// An answer in no time, by a clock that stood still, is a success without a rate.
+// An answer that takes no time, by a clock that stood still, is a success without a rate.
 func TestInstantAnswer(t *testing.T) {
 	instant := rounds(0, 0)
 	instant[0].OutputTokens = 16

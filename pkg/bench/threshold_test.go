@@ -176,7 +176,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// With 6 of 100 requests failed, p95 is a failure, unless successes alone count.
+// If 6 of 100 requests failed, p95 is a failure, unless only successes count.
 func TestCheckFailures(t *testing.T) {
 	records := rounds(0, slices.Repeat([]float64{100}, 100)...)
 	for i := range 6 {

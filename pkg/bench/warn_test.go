@@ -30,7 +30,7 @@ func late(ms uint32) func(*Run) {
 	}
 }
 
-// paired leaves so many of 20 rounds in common.
+// paired leaves the given number of 20 rounds in common.
 func paired(pairs uint32) func(*Run) {
 	return func(r *Run) {
 		for i := range r.Series[1].samples[0] {
@@ -119,7 +119,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// A run in which a node had no request has no first one of it.
+// A run in which a node had no request has no first request of that node.
 func TestSlowFirstNeedsARequest(t *testing.T) {
 	second := Header{ID: "y", Reference: "a", Nodes: nodesOf("a", "b")}
 	first := second

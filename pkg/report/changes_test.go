@@ -13,7 +13,8 @@ import (
 	"ferry/pkg/text"
 )
 
-// changes are two runs: one node slower, one faster that fails more, one as it was, and one in each run alone.
+// changes compares two runs: one node is slower, one is faster but fails more, one is unchanged, and each run has one
+// node that the other does not have.
 func changes() *bench.Changes {
 	shift := func(old, new *bench.Row, ratio, low, high float64, verdict bench.Verdict) *bench.Comparison {
 		return &bench.Comparison{Ratio: ratio, Low: low, High: high, P: 0.01, Level: 0.025, Verdict: verdict,
@@ -47,7 +48,7 @@ func changes() *bench.Changes {
 	return c
 }
 
-// streams are two runs of one streaming node, the new one without a success.
+// streams compares two runs of one streaming node, the new one without a success.
 func streams() *bench.Changes {
 	c := changes()
 	c.Warnings, c.Settings, c.OnlyOld, c.OnlyNew, c.Nodes = nil, nil, nil, nil, c.Nodes[:2]
@@ -78,7 +79,7 @@ func ratioChecks() []bench.Check {
 	return []bench.Check{check("ratio<1.2", "direct", "1.31", true), check("ratio<1.2", "singapore", "0.99", false)}
 }
 
-// TestChanges holds what every form of a comparison is held to.
+// TestChanges checks every format of a comparison.
 func TestChanges(t *testing.T) {
 	all := comparisons()
 	all["hostile"] = hostileChanges()
@@ -113,7 +114,7 @@ func hostileChanges() *bench.Changes {
 	return c
 }
 
-// TestOnlyNewWithoutSuccess: a node that is in the new run alone counts for the exit code, and JUnit and JSON show why.
+// TestOnlyNewWithoutSuccess: a node that only the new run has counts for the exit code, and JUnit and JSON show why.
 func TestOnlyNewWithoutSuccess(t *testing.T) {
 	c := changes()
 	c.OnlyNew[0] = row(c.OnlyNew[0].Node, 20, 0, 1)
@@ -127,7 +128,7 @@ func TestOnlyNewWithoutSuccess(t *testing.T) {
 	}
 }
 
-// TestChangesOfBothConnections: the title of a node has its connection, and no picture says it twice.
+// TestChangesOfBothConnections: the title of a node includes its connection, and no picture repeats it.
 func TestChangesOfBothConnections(t *testing.T) {
 	c := changes()
 	c.Nodes[0].Title, c.Nodes[0].Old.Node.Connection, c.Nodes[0].New.Node.Connection = "direct (reused)", bench.Reused, bench.Reused
@@ -139,7 +140,7 @@ func TestChangesOfBothConnections(t *testing.T) {
 	}
 }
 
-// TestChangesAtARate: from when latency counts at a fixed rate is said of a comparison too.
+// TestChangesAtARate: a comparison too explains from when latency counts at a fixed rate.
 func TestChangesAtARate(t *testing.T) {
 	c := streams()
 	for rate, want := range map[float64]bool{0: false, 2: true} {

@@ -10,8 +10,8 @@ import (
 	"ferry/pkg/bench"
 )
 
-// The fixtures are summaries as pkg/bench would make them, by hand: what a report shows is not to depend on how it was
-// worked out.
+// The fixtures are summaries like those of pkg/bench, written by hand, so that what a report shows does not depend on
+// how it was computed.
 
 var started = time.Date(2026, 11, 23, 4, 11, 5, 0, time.UTC)
 
@@ -27,10 +27,10 @@ func node(name, label string) bench.Node {
 	return bench.Node{Name: name, Label: label, Host: name + ".example.com", API: "messages", Model: "claude-haiku-5-5", Connection: bench.Cold}
 }
 
-// only is a best row that all others are told apart from.
+// only returns a best row that all others are told apart from.
 func only(i int) []bench.Choice { return []bench.Choice{{Rows: []int{i}, Leader: i}} }
 
-// spread makes n latencies around a middle, in ascending order, with a tail to the right.
+// spread returns n latencies around a middle, in ascending order, with a tail to the right.
 func spread(n int, middle float64) []float64 {
 	values := make([]float64, n)
 	for i := range values {
@@ -40,7 +40,7 @@ func spread(n int, middle float64) []float64 {
 	return values
 }
 
-// describe is a plain description, with the percentiles by nearest rank.
+// describe returns the statistics of ascending values, with percentiles by nearest rank.
 func describe(sorted []float64) bench.Stats {
 	nan := math.NaN()
 	s := bench.Stats{N: len(sorted), Mean: nan, SD: nan, Min: nan, P50: nan, P90: nan, P95: nan, P99: nan, Max: nan}
@@ -83,7 +83,7 @@ func row(n bench.Node, requests, ok int, middle float64) *bench.Row {
 		Latency: describe(sorted), Sorted: sorted,
 	}
 	busy(r)
-	for i := range requests { // failures between the answers, evenly
+	for i := range requests { // the failures are spread evenly among the answers
 		point, next := bench.Point{At: float64(i), Latency: []float64{15000, 310}[i%2]}, i*ok/requests
 		if (i+1)*ok/requests > next {
 			point.Latency, point.OK = sorted[next], true
@@ -102,7 +102,7 @@ func warning(code, node, format string, args ...any) bench.Warning {
 	return w
 }
 
-// busy counts into buckets, and says how busy the run kept the node.
+// busy sets the buckets and the load of a row.
 func busy(r *bench.Row) {
 	for _, bound := range bench.Buckets() {
 		n, _ := slices.BinarySearch(r.Sorted, bound+1e-9)
@@ -116,7 +116,7 @@ func failure(class, blame string, n int, ms float64, detail string) bench.Failur
 	return bench.Failure{Class: class, Blame: blame, Count: n, Latency: describe(slices.Repeat([]float64{ms}, n)), Detail: detail}
 }
 
-// three is the comparison that ferry comes from: direct with failures, a faster node and one that does not differ.
+// three compares three nodes: direct with failures, a faster node, and a node that shows no difference.
 func three() *bench.Summary {
 	direct, hongkong, singapore := node("direct", ""), node("hongkong", "香港代理节点"), node("singapore", "新加坡代理节点")
 	a, b, c := row(direct, 100, 82, 3100), row(hongkong, 100, 98, 790), row(singapore, 40, 39, 3050)
@@ -196,7 +196,7 @@ func merged() *bench.Summary {
 	return s
 }
 
-// strangers are of different models: nothing is compared.
+// strangers has two nodes with different models: nothing is compared.
 func strangers() *bench.Summary {
 	a, b := node("direct", ""), node("qwen", "通义千问")
 	b.Model, b.API = "qwen-plus", "chat"
@@ -207,10 +207,10 @@ func strangers() *bench.Summary {
 	}
 }
 
-// evil is what nobody should be able to slip into a report: escapes, markup, formulas, line ends, bidi controls.
+// evil is text that must not reach a report unescaped: escapes, markup, formulas, line ends, bidi controls.
 const evil = "=a\x1b[31m|\"<b>&'`\n# x\u202e\u0085\xff\\,☺️☺️☺️☺️☺️☺️☺️☺️☺️☺️☺️☺️"
 
-// hostile is a saved run from somewhere else.
+// hostile is a saved run from an untrusted source.
 func hostile() *bench.Summary {
 	a, b := node("direct", ""), node(evil, evil)
 	b.Host, b.API, b.Connection, a.Model, b.Model = evil, evil, evil, evil, evil
@@ -226,7 +226,7 @@ func hostile() *bench.Summary {
 	return s
 }
 
-// days are runs of three days, of all hours but the small ones, with the clock of Shanghai.
+// days has runs over three days, with requests in the hours from 4 to 23 in the time zone of Shanghai.
 func days() *bench.Summary {
 	a, b := node("direct", ""), node("hongkong", "香港代理节点")
 	s := &bench.Summary{Figure: bench.LatencyFigure, Header: header(a, b), Runs: 60, Elapsed: 3600, Model: "claude-haiku-5-5",
@@ -246,7 +246,7 @@ func days() *bench.Summary {
 	return s
 }
 
-// nothing is a run that was ended before anything happened.
+// nothing is a run that ended before any request.
 func nothing() *bench.Summary {
 	return &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure, Header: header()}
 }
@@ -262,8 +262,8 @@ func against(pairs int, ratio, low, high, p float64, verdict bench.Verdict, p50,
 		P50: p50, ReferenceP50: reference}
 }
 
-// ten has ten nodes with as many points as a summary keeps, latencies far apart, long names and labels, one node without
-// a success and one with two.
+// ten has ten nodes with as many points as a summary keeps, very different latencies, long names and labels, one node
+// without a success and one with two.
 func ten() *bench.Summary {
 	s := &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure, Header: header(), Runs: 1, Vantages: []string{""}, Elapsed: 6800, Model: "claude-haiku-5-5", Best: only(1)}
 	for i := range 10 {
@@ -294,7 +294,7 @@ func ten() *bench.Summary {
 	return s
 }
 
-// alone is one node, without anything to compare it with.
+// alone has one node, and nothing to compare it with.
 func alone() *bench.Summary {
 	n := node("hongkong", "香港代理节点")
 	s := &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure, Header: header(n), Runs: 1, Elapsed: 81, Model: "claude-haiku-5-5", Best: only(0), Rows: []*bench.Row{row(n, 50, 50, 800)}}
@@ -302,7 +302,7 @@ func alone() *bench.Summary {
 	return s
 }
 
-// pages are all summaries that the HTML report is held to.
+// pages returns all summaries that the tests of the HTML report use.
 func pages() map[string]*bench.Summary {
 	all := fixtures()
 	all["ten"], all["alone"] = ten(), alone()

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// TestJSONSchema holds the fields that the design promises, by name, in every report.
+// TestJSONSchema checks by name that every report has the fields of the schema.
 func TestJSONSchema(t *testing.T) {
 	for name, s := range fixtures() {
 		got := write(t, JSON, s, Options{})
@@ -88,7 +88,7 @@ func TestJUnit(t *testing.T) {
 	}
 }
 
-// A test case has the same name whether its threshold was kept or missed, so that a CI server sees its history.
+// A test case has the same name whether its threshold was kept or missed, so that a CI server shows its history.
 func TestJUnitNames(t *testing.T) {
 	kept, missed := junitCheck(check("p95<1s", "direct", "0.9 s", false)), junitCheck(check("p95<1s", "direct", "2 s", true))
 	if kept.Name != "direct:p95<1s" || missed.Name != kept.Name {
@@ -102,7 +102,7 @@ func TestPrometheus(t *testing.T) {
 			t.Errorf("%s: %s", name, err)
 		}
 	}
-	// The checker finds what it is there to find.
+	// The checker finds the faults that it is made for.
 	const head = "# HELP a x\n# TYPE a gauge\n"
 	for _, bad := range []string{"a 1\n", head + "a NaN\n", head + "a 1\na 2\n", head + "a{b=\"\"c\"} 1\n", head + "a 1",
 		head + "a 1\n" + "# HELP b x\n# TYPE b gauge\nb 1\na{c=\"d\"} 2\n", head} {
@@ -112,7 +112,7 @@ func TestPrometheus(t *testing.T) {
 	}
 }
 
-// TestPromtool holds the metrics to Prometheus' own checks of names, types and units.
+// TestPromtool runs Prometheus' own checks of names, types and units on the metrics.
 func TestPromtool(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
@@ -137,8 +137,8 @@ func TestPromtool(t *testing.T) {
 	}
 }
 
-// exposes checks a text in the exposition format 0.0.4 as strictly as node_exporter takes it and a little more: each metric
-// whole and in one place, with HELP and TYPE before it, no sample twice, no NaN. It says what is wrong.
+// exposes checks text in the exposition format 0.0.4 as strictly as node_exporter and a little more: each metric
+// complete and in one place, with HELP and TYPE before it, no duplicate samples, no NaN. It returns what is wrong.
 func exposes(text string) string {
 	sample := regexp.MustCompile(`^([a-z_]+)(\{[a-z_][a-z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"(?:,[a-z_][a-z0-9_]*="(?:[^"\\\n]|\\[\\"n])*")*\})? (\S+)$`)
 	typed, histogramSuffix := regexp.MustCompile(`^# TYPE \S+ (gauge|counter|histogram)$`), regexp.MustCompile(`_(bucket|sum|count)$`)

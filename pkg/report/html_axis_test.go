@@ -34,8 +34,8 @@ func TestTicks(t *testing.T) {
 	}
 }
 
-// TestTicksAnyLength goes over ten powers of ten: the ticks are few, ascending and on the axis, and the axis ends at or
-// just after the value.
+// TestTicksAnyLength goes through ten powers of ten: the ticks are few, ascending and on the axis, and the axis ends at
+// the value or just after it.
 func TestTicksAnyLength(t *testing.T) {
 	for high := 0.001; high < 1e7; high *= 1.07 {
 		a := linear(high)
@@ -53,7 +53,7 @@ func TestTicksAnyLength(t *testing.T) {
 	}
 }
 
-// The ticks are at round times of the day, in UTC, whatever the place's own clock says.
+// The ticks are at round times of the day, in UTC, whatever the local time zone.
 func TestTimeAxis(t *testing.T) {
 	for end, want := range map[float64]string{
 		0.9: "[04:11:05.000 04:11:05.200 04:11:05.400 04:11:05.600 04:11:05.800]", 9: "[04:11:06 04:11:08 04:11:10 04:11:12 04:11:14]",
@@ -91,8 +91,8 @@ func rowOf(latencies ...float64) *bench.Row {
 	return &bench.Row{Sorted: latencies, OK: len(latencies), Requests: len(latencies), Latency: describe(latencies)}
 }
 
-// TestLatencyAxis keeps one stray answer from pressing the others together, turns logarithmic only where it must, and leaves
-// room for the label of every p95.
+// TestLatencyAxis checks that one outlier does not compress the other values, that the axis is logarithmic only if
+// necessary, and that there is room for the label of every p95.
 func TestLatencyAxis(t *testing.T) {
 	rows := func(latencies ...[]float64) (rows []*bench.Row) {
 		for _, l := range latencies {
@@ -126,7 +126,7 @@ func TestLatencyAxis(t *testing.T) {
 	}
 }
 
-// TestRatioTicks keeps 1 and tells apart what stands beside it on a narrow screen.
+// TestRatioTicks checks that the ticks include 1 and that the others are far enough from it on a narrow screen.
 func TestRatioTicks(t *testing.T) {
 	for _, a := range []axis{
 		{lo: 0.9, hi: 1.1, log: true}, {lo: 0.2, hi: 1.1, log: true}, {lo: 0.015, hi: 2.5, log: true}, {lo: 0.0002, hi: 3000, log: true},
@@ -149,7 +149,8 @@ func TestRatioTicks(t *testing.T) {
 	}
 }
 
-// peaks finds the hills of a density: places above a twentieth of its height, between which it falls by as much.
+// peaks returns the peaks of a density: places above a twentieth of its height, with valleys of at least that depth
+// between them.
 func peaks(heights []float64) (at []int) {
 	const least = 0.05
 	top, bottom, rising := 0, 0, true
@@ -172,7 +173,7 @@ func peaks(heights []float64) (at []int) {
 	return at
 }
 
-// hill is n latencies about a middle, as a normal distribution spreads them.
+// hill returns n latencies with a normal distribution around a middle.
 func hill(n int, middle, sd float64) []float64 {
 	random := rand.New(rand.NewPCG(uint64(n), uint64(middle)))
 	values := make([]float64, n)
@@ -187,7 +188,7 @@ func TestDensity(t *testing.T) {
 	one := spread(200, 500)
 	two := slices.Sorted(slices.Values(append(spread(100, 300), spread(100, 700)...)))
 	same := slices.Repeat([]float64{250}, 50)
-	// Hills that a spread over all values would smooth into one, and a small one beside a large one.
+	// Peaks that a spread over all values would merge into one, and a small peak beside a large one.
 	both := func(a, b []float64) []float64 { return slices.Sorted(slices.Values(append(a, b...))) }
 	near, small, twenty := both(hill(40, 400, 30), hill(40, 520, 30)), both(hill(90, 200, 20), hill(10, 600, 20)), both(hill(10, 200, 30), hill(10, 400, 30))
 	for name, test := range map[string]struct {
@@ -213,7 +214,8 @@ func TestDensity(t *testing.T) {
 	}
 }
 
-// TestMarks draws answers as dots and failures as upright strokes, each at its place, and what falls on another once.
+// TestMarks: answers are dots and failures are vertical strokes, each at its place, and marks that coincide are drawn
+// once.
 func TestMarks(t *testing.T) {
 	time, a := axis{hi: 100}, axis{hi: 1000}
 	points := []bench.Point{{At: 0, Latency: 0, OK: true}, {At: 25, Latency: 500}, {At: 50, Latency: 1000, OK: true},
@@ -225,7 +227,7 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// TestMedians draws no line through a few answers, ignores failures, and is not moved by a stray answer.
+// TestMedians: there is no line through a few answers, failures are ignored, and an outlier does not move the line.
 func TestMedians(t *testing.T) {
 	time, a := axis{hi: 15}, axis{hi: 1000}
 	var points []bench.Point
@@ -239,7 +241,7 @@ func TestMedians(t *testing.T) {
 	if got := medians(points[:20], time, a); got != "" {
 		t.Errorf("ten answers have the line %s", got)
 	}
-	for _, p := range slices.Clone(points) { // three days later, when answers took less
+	for _, p := range slices.Clone(points) { // three days later, with shorter latencies
 		points = append(points, bench.Point{At: 3*86400 + p.At, Latency: p.Latency / 2, OK: p.OK})
 	}
 	if got := medians(points, axis{hi: 4 * 86400}, a); got != "M0 50L0 50L0 50M1500 70L1500 70L1500 70" {

@@ -18,7 +18,8 @@ import (
 	"ferry/pkg/bench"
 )
 
-// elements and attributes are all that a report may be made of: nothing that runs, loads or leads anywhere.
+// elements and attributes are all that a report may consist of: nothing that runs code, loads anything or links
+// anywhere.
 var (
 	elements = strings.Fields(`html head meta title style body main header section h1 h2 p b i small span br ul li dl div dt dd
 		bdi time code footer table caption thead tbody tr th td figure figcaption svg desc g line path rect circle text`)
@@ -29,8 +30,8 @@ var (
 	placed = regexp.MustCompile(`^left:[0-9.]+%$`)
 )
 
-// TestHTMLMarkup reads every page with a parser: the tags are closed, and none of the names and words that come from
-// outside has become an element, an attribute or a style.
+// TestHTMLMarkup parses every page: the tags are closed, and no name or text from outside has become an element, an
+// attribute or a style.
 func TestHTMLMarkup(t *testing.T) {
 	for name, s := range pages() {
 		t.Run(name, func(t *testing.T) {
@@ -76,8 +77,8 @@ func checkTag(t *testing.T, token parser.Token) {
 	}
 }
 
-// TestHTMLText: nothing in a page could load anything, its policy stands before all else, and ten nodes with 2000 points each
-// are small.
+// TestHTMLText: nothing in a page can load anything, its policy comes before everything else, and ten nodes with 2000
+// points each give a small page.
 func TestHTMLText(t *testing.T) {
 	for name, s := range pages() {
 		page := write(t, HTML, s, Options{})
@@ -107,14 +108,14 @@ func FuzzEscapeHTML(f *testing.F) {
 	})
 }
 
-// TestGoldenHTML holds the pages to golden files, from the body on.
+// TestGoldenHTML compares the pages with golden files, from the body on.
 func TestGoldenHTML(t *testing.T) {
 	page := func(name string, of any, o Options) {
 		_, body, _ := strings.Cut(write(t, HTML, of, o), "</style>\n</head>\n")
 		golden(t, name+".html", body)
 	}
 	for name, s := range pages() {
-		if name != "hostile" && name != "ten" { // which are held to what they must not contain, and shown in a browser
+		if name != "hostile" && name != "ten" { // other tests check these two
 			page(name, s, Options{})
 		}
 	}
@@ -122,7 +123,7 @@ func TestGoldenHTML(t *testing.T) {
 	page("changes", changes(), Options{Checks: ratioChecks()})
 }
 
-// TestBestFirst: the best row stands first, those without success last, and what names rows names the same ones.
+// TestBestFirst: the best row is first, rows without a success are last, and indexes of rows still mean the same rows.
 func TestBestFirst(t *testing.T) {
 	for name, want := range map[string]string{
 		"three": "hongkong singapore direct; best hongkong", "poor": "direct rare gone; best direct", "strangers": "qwen direct;",
@@ -139,8 +140,8 @@ func TestBestFirst(t *testing.T) {
 	}
 }
 
-// TestHTMLInBrowser opens every page in a headless Chromium, light and dark, narrow and wide. FERRY_SHOTS names a folder for
-// pictures of them.
+// TestHTMLInBrowser opens every page in a headless Chromium, light and dark, narrow and wide. FERRY_SHOTS names a
+// folder for screenshots.
 func TestHTMLInBrowser(t *testing.T) {
 	script := filepath.Join("..", "..", "testdata", "browser")
 	node, err := exec.LookPath("node")
@@ -182,7 +183,7 @@ func TestHTMLInBrowser(t *testing.T) {
 	}
 }
 
-// plotIDs are the pictures that a summary has, in the order of the page.
+// plotIDs returns the IDs of the pictures of a summary, in the order of the page.
 func plotIDs(s *bench.Summary) []string {
 	ids := []string{}
 	for _, plot := range []string{"comparison", "distribution", "timeline", "phases"} {
@@ -196,8 +197,8 @@ func plotIDs(s *bench.Summary) []string {
 	return ids
 }
 
-// needed skips a test by the name of what it lacks. Where everything is to be there it fails instead: a skip that nobody
-// sees is a check that nobody makes.
+// needed skips a test and names the program that is missing. In CI, where everything is installed, it fails instead,
+// because nobody notices a skipped test there.
 func needed(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("FERRY_CI") != "" {

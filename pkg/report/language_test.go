@@ -13,7 +13,7 @@ import (
 	"ferry/pkg/bench"
 )
 
-// verbs are those of a format, in the order of their arguments.
+// verbs returns the verbs of a format in the order of their arguments.
 func verbs(format string) string {
 	var found []string
 	for i, m := range regexp.MustCompile(`%(?:\[(\d+)\])?([a-z])`).FindAllStringSubmatch(strings.ReplaceAll(format, "%%", ""), -1) {
@@ -27,7 +27,7 @@ func verbs(format string) string {
 	return strings.Join(found, " ")
 }
 
-// saidTexts are the English texts that the sources of the reports say, and of the messages of a bench.
+// saidTexts returns the English texts in the sources of the reports, and of the messages of package bench.
 func saidTexts(t *testing.T) []string {
 	t.Helper()
 	var source string
@@ -46,7 +46,7 @@ func saidTexts(t *testing.T) []string {
 			}
 		}
 	}
-	source = regexp.MustCompile(`" ?\+\s+"`).ReplaceAllString(source, "") // one literal of two
+	source = regexp.MustCompile(`" ?\+\s+"`).ReplaceAllString(source, "") // joins two literals to one
 	const literal = `("(?:[^"\\]|\\.)+")[,)}]`
 	var said []string
 	for before, prefix := range map[string]string{
@@ -64,7 +64,7 @@ func saidTexts(t *testing.T) []string {
 	return said
 }
 
-// TestChineseWords: each text that a report says has Chinese words with the same verbs, and none is left over in English.
+// TestChineseWords: each text of a report has a Chinese translation with the same verbs, and no translation is unused.
 func TestChineseWords(t *testing.T) {
 	words, said := languageOf(Chinese).words, saidTexts(t)
 	if len(said) < 250 {
@@ -86,15 +86,15 @@ func TestChineseWords(t *testing.T) {
 	}
 }
 
-// textOf are the words that a page shows or says, without tags and styles.
+// textOf returns the text of a page, without tags and styles.
 func textOf(page string) string {
 	page = regexp.MustCompile(`(?s)<style>.*?</style>|<code>.*?</code>`).ReplaceAllString(page, "")
 	page = regexp.MustCompile(`data-label="([^"]*)"`).ReplaceAllString(page, ">$1<")
 	return html.UnescapeString(regexp.MustCompile(`<[^>]*>`).ReplaceAllString(page, " "))
 }
 
-// TestChineseWhole: nothing of a report in Chinese is English but names, codes and the words of a server, and what an engineer
-// in China writes as it is: statistics, protocols and methods.
+// TestChineseWhole: a Chinese report has no English except names, codes, texts of a server, and terms that engineers in
+// China use untranslated: statistics, protocols and methods.
 func TestChineseWhole(t *testing.T) {
 	latin := strings.Fields(`p50 p90 p95 p99 TTFT ITL DNS TLS ms s min h token UTC Wilson Hodges Lehmann Wilcoxon Holm CI
 		truncated timeout reset connect tls 5xx 429 ferry bench SHA com example plus direct hongkong singapore claude haiku `)
@@ -136,7 +136,7 @@ func TestChineseWhole(t *testing.T) {
 	}
 }
 
-// TestLabelsAreUnique: Chinese Markdown calls a node by its label only where no other node can be meant.
+// TestLabelsAreUnique: Chinese Markdown shows a node by its label only if the label cannot mean another node.
 func TestLabelsAreUnique(t *testing.T) {
 	l := languageOf(Chinese)
 	l.labels = true

@@ -7,7 +7,7 @@ import (
 	"ferry/pkg/bench"
 )
 
-// TestMarkdownOrigin holds the table to the one that ferry was asked for.
+// TestMarkdownOrigin compares the table with the expected one.
 func TestMarkdownOrigin(t *testing.T) {
 	s := three()
 	for i, want := range []struct {
@@ -52,7 +52,7 @@ func TestMarkdownCells(t *testing.T) {
 	}
 }
 
-// TestVerdictChinese says in Chinese what TestVerdict says in English, in the cases that the golden files lack.
+// TestVerdictChinese is TestSentence in Chinese, for the cases that the golden files do not have.
 func TestVerdictChinese(t *testing.T) {
 	slower, few, kept := three(), poor(), merged()
 	slower.Rows[1].VsReference = slowerBy40()

@@ -19,7 +19,7 @@ import (
 // update rewrites the golden files: go test ./pkg/report -run Golden -update.
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// write shows a summary, or what changed between two runs.
+// write returns a report on a summary or on a comparison of two runs.
 func write(t *testing.T, format string, of any, o Options) string {
 	t.Helper()
 	var b strings.Builder
@@ -58,7 +58,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// check is a threshold with what became of it.
+// check returns the result of a threshold.
 func check(text, node, seen string, missed bool) bench.Check {
 	threshold, err := bench.ParseThreshold(text)
 	if err != nil {
@@ -93,7 +93,7 @@ func TestGolden(t *testing.T) {
 	}
 	for name, s := range fixtures() {
 		if name == "hostile" {
-			continue // held to what it must not contain
+			continue // TestClean checks what it must not contain
 		}
 		forms(name, s, Options{}, checks())
 		golden(t, name+".zh.md", write(t, Markdown, s, Options{Lang: Chinese}))
@@ -112,7 +112,8 @@ func TestGolden(t *testing.T) {
 	golden(t, "three.best", write(t, Best, three(), Options{}))
 }
 
-// TestClean: whatever stands in a run, no report has a control character, or what Go prints for no number or a wrong verb.
+// TestClean: whatever a run contains, no report has a control character, or Go's text for a missing number or a wrong
+// verb.
 func TestClean(t *testing.T) {
 	clean := func(name, format string, of any, test []bench.Check) {
 		for _, o := range []Options{{}, terminal(80), {Lang: Chinese}} {
@@ -184,7 +185,7 @@ func TestBest(t *testing.T) {
 	tests := []struct {
 		name  string
 		s     *bench.Summary
-		wants string // the error's text
+		wants string // the text of the error
 	}{
 		{"none succeeded", func() *bench.Summary { s := poor(); s.Rows, s.Best = s.Rows[1:2], nil; return s }(),
 			"there is no best node: none had a success"},

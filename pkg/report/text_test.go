@@ -13,8 +13,8 @@ import (
 	"ferry/pkg/text"
 )
 
-// TestTextWidths holds every line to the width of the terminal, whatever stands in it, and the columns that nobody can do
-// without to any width that has room for them.
+// TestTextWidths checks that no line is wider than the terminal, whatever it contains, and that the essential columns
+// stay at every width that has room for them.
 func TestTextWidths(t *testing.T) {
 	for name, s := range fixtures() {
 		for _, width := range []int{1, 8, 20, 40, 60, 61, 72, 80, 100, 120, 200} {
@@ -35,7 +35,7 @@ func TestTextWidths(t *testing.T) {
 	}
 }
 
-// fits holds every line to the width of the terminal, where that has room for the columns that always stay.
+// fits checks that no line is wider than the terminal, if the terminal has room for the columns that always stay.
 func fits(t *testing.T, name string, width int, got string) {
 	t.Helper()
 	for line := range strings.SplitSeq(got, "\n") {
@@ -45,7 +45,7 @@ func fits(t *testing.T, name string, width int, got string) {
 	}
 }
 
-// tableHeading are the words of the first table's heading.
+// tableHeading returns the words of the heading of the first table.
 func tableHeading(t *testing.T, text string) []string {
 	t.Helper()
 	for line := range strings.SplitSeq(text, "\n") {
@@ -57,7 +57,7 @@ func tableHeading(t *testing.T, text string) []string {
 	return nil
 }
 
-// TestTextNames: at 60 columns no name is cut, be it wider than the terminal.
+// TestTextNames: at 60 columns no name is cut, even if it is wider than the terminal.
 func TestTextNames(t *testing.T) {
 	s := three()
 	s.Rows[1].Node.Name = "https://gateway.example.com/region/ap-east-1/providers/first?tier=standard&cache=off"
@@ -71,10 +71,10 @@ func TestTextNames(t *testing.T) {
 	}
 }
 
-// TestTextNumbers: what is left of a narrow table is whole.
+// TestTextNumbers: a narrow table cuts no number.
 func TestTextNumbers(t *testing.T) {
 	s := three()
-	s.Rows[1].Node.Name = strings.Repeat("香港", 10000) // which has to take no more than a moment
+	s.Rows[1].Node.Name = strings.Repeat("香港", 10000) // must not take long
 	got := write(t, Text, s, terminal(60))
 	for _, want := range []string{"788 ms", "1.23 s", "98 %", "…"} {
 		if !strings.Contains(got, want) {
@@ -83,7 +83,7 @@ func TestTextNumbers(t *testing.T) {
 	}
 }
 
-// TestTextPipe: in a pipe nothing is wrapped or painted, whatever the width is said to be.
+// TestTextPipe: in a pipe nothing is wrapped or styled, whatever the given width.
 func TestTextPipe(t *testing.T) {
 	got := write(t, Text, three(), Options{Facts: term.Facts{Width: 20}})
 	if want := write(t, Text, three(), Options{Facts: term.Facts{Plain: true, Width: 80}}); got != want {
@@ -108,7 +108,7 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// TestHead: the lines above the table say what was run, in words.
+// TestHead: the lines above the table describe the run.
 func TestHead(t *testing.T) {
 	s := three()
 	for _, r := range s.Rows {

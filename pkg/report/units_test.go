@@ -7,7 +7,7 @@ import (
 	"ferry/pkg/bench"
 )
 
-// TestSpelling: no number is written as what it is not, and no character means more than itself.
+// TestSpelling: no number is shown as a different number, and each character has one meaning.
 func TestSpelling(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, tt := range []struct{ got, want string }{
@@ -37,7 +37,7 @@ func TestSpelling(t *testing.T) {
 	}
 }
 
-// TestSentence holds the sentences that people act on, in the cases that the golden files lack.
+// TestSentence checks the sentences that people act on, in the cases that the golden files do not have.
 func TestSentence(t *testing.T) {
 	slower, shapes, alone, few, apart := three(), three(), three(), poor(), three()
 	slower.Rows[1].VsReference, shapes.Rows[1].VsReference = slowerBy40(), slowerBy40()
