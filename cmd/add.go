@@ -48,7 +48,7 @@ func newConfigAddCmd(a *app) *cobra.Command {
 	var o addOptions
 	c := &cobra.Command{
 		Use:   "add [PROVIDER|URL]",
-		Short: "Add a node for a provider that ferry knows, or for a URL; alone, list the providers",
+		Short: "Add a node for a known provider or a URL; without arguments, list the providers",
 		Args:  cobra.MaximumNArgs(1),
 		ValidArgsFunction: offer(1, func() ([]string, error) {
 			var names []string
@@ -68,12 +68,12 @@ func newConfigAddCmd(a *app) *cobra.Command {
 		}),
 	}
 	f := c.Flags()
-	f.StringVar(&o.as, "as", "", "the `NAME` of the node, in place of the provider's")
-	f.StringVar(&o.API, "api", "", "the `API`, messages or chat, where the provider has both; of a URL complete too")
-	f.StringVarP(&o.Model, "model", "m", "", "the `MODEL`, in place of a cheap one")
-	f.StringVar(&o.Region, "region", "", "the `REGION` of bedrock; intl for the addresses of qwen, kimi and glm outside China")
-	f.StringVar(&o.Resource, "resource", "", "the `NAME` of the resource in azure")
-	f.StringVar(&o.Deployment, "deployment", "", "the `NAME` of the deployment in azure")
+	f.StringVar(&o.as, "as", "", "`NAME` of the node, instead of the provider's name")
+	f.StringVar(&o.API, "api", "", "`API` to use: messages or chat, if the provider has both; for a URL also complete")
+	f.StringVarP(&o.Model, "model", "m", "", "`MODEL` to use (default a cheap one)")
+	f.StringVar(&o.Region, "region", "", "`REGION` of bedrock; intl for the addresses of qwen, kimi and glm outside China")
+	f.StringVar(&o.Resource, "resource", "", "`NAME` of the resource in azure")
+	f.StringVar(&o.Deployment, "deployment", "", "`NAME` of the deployment in azure")
 	textOrJSON(c, &o.output)
 	return c
 }

@@ -15,7 +15,7 @@ func newAskCmd(a *app) *cobra.Command {
 	var b batchOptions
 	c := &cobra.Command{
 		Use:   "ask [prompt…|-]",
-		Short: "The whole answer to a prompt, once",
+		Short: "Send a prompt and print the complete answer",
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().Changed("batch") {
@@ -31,16 +31,23 @@ func newAskCmd(a *app) *cobra.Command {
 	}
 	addCallFlags(c, a, &o)
 	f := c.Flags()
-	f.StringVar(&b.inFile, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
-	f.StringVar(&b.outFile, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
-	f.IntVarP(&b.concurrency, "concurrency", "c", 8, "of --batch: the most prompts in flight, `N`")
-	f.BoolVar(&b.again, "again", false, "of --batch: ask those again that were in flight when an earlier run ended")
-	f.IntVar(&b.maxFailures, "max-failures", 100, "of --batch: stop after `N` failures in a row; 0 never stops")
-	f.Int64Var(&b.tokenCap, "max-tokens-total", 0, "of --batch: stop before the run could be billed more than `N` tokens")
-	f.Func("shard", "of --batch: ask the part `K/N` of the lines, by a hash of their ids; K from 1 to N", b.setShard)
-	f.BoolVar(&b.merge, "merge", false, "of --batch: print what the shards answered, whose OUTs are the arguments")
-	f.Lookup("output").Usage = "text, json (on every outcome) or raw (the body)"
-	f.BoolVarP(&o.extract, "extract", "x", false, "print only the first fenced code block, exit 1 without one; -o json has the whole answer")
+	f.StringVar(&b.inFile, "batch", "",
+		"send each line of `IN` (- for standard input) as a prompt: text, or a JSON object")
+	f.StringVar(&b.outFile, "out", "",
+		"with --batch: write one line per answer to `FILE`; the same command resumes the run")
+	f.IntVarP(&b.concurrency, "concurrency", "c", 8, "with --batch: keep at most `N` prompts in flight")
+	f.BoolVar(&b.again, "again", false,
+		"with --batch: also retry prompts that were in flight when an earlier run ended")
+	f.IntVar(&b.maxFailures, "max-failures", 100, "with --batch: stop after `N` failures in a row; 0 means no limit")
+	f.Int64Var(&b.tokenCap, "max-tokens-total", 0,
+		"with --batch: stop before the run could be billed more than `N` tokens")
+	f.Func("shard",
+		"with --batch: process only part `K/N` of the lines, by a hash of their ids; K is 1 to N", b.setShard)
+	f.BoolVar(&b.merge, "merge", false,
+		"with --batch: print the answers of all shards; the arguments are their --out files")
+	f.Lookup("output").Usage = "output format: text, json (on every outcome) or raw (the response body)"
+	f.BoolVarP(&o.extract, "extract", "x", false,
+		"print only the first fenced code block; exit 1 if there is none; -o json has the complete answer")
 	return c
 }
 
@@ -48,15 +55,15 @@ func newStreamCmd(a *app) *cobra.Command {
 	o := callOptions{streams: true}
 	c := &cobra.Command{
 		Use:   "stream [prompt…|-]",
-		Short: "The answer to a prompt, printed as it arrives",
+		Short: "Send a prompt and print the answer as it arrives",
 		Args:  cobra.ArbitraryArgs,
 		RunE:  func(c *cobra.Command, args []string) error { return runCall(c, a, o, args) },
 	}
 	addCallFlags(c, a, &o)
 	f := c.Flags()
 	addSettingFlags(f, &o.node, "idle_timeout")
-	f.BoolVar(&o.thinking, "thinking", false, "show the model's reasoning too, on standard error")
-	f.Lookup("output").Usage = "text, json (a line for each piece, then one for the call) or raw (the event stream)"
+	f.BoolVar(&o.thinking, "thinking", false, "also print the model's reasoning, to standard error")
+	f.Lookup("output").Usage = "output format: text, json (a line per piece, then one for the call) or raw (the event stream)"
 	return c
 }
 
@@ -96,26 +103,29 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 		"timeout", "connect_timeout", "limit", "hold", "http3", "pick", "proxy", "failover.across")
 	f.Lookup("across").NoOptDefVal = "true"
 	f.Lookup("http3").NoOptDefVal = "true"
-	f.BoolFunc("http3-only", "ask over HTTP/3 and nothing else", func(string) error {
+	f.BoolFunc("http3-only", "use only HTTP/3, never TCP", func(string) error {
 		o.node.given["http3"] = "only"
 		return nil
 	})
 	f.Lookup("http3-only").NoOptDefVal = "only"
-	f.StringArrayVar(&o.node.resolve, "resolve", nil, "reach `HOST:PORT:ADDRESS[,ADDRESS]` there; the certificate is still checked for HOST")
+	f.StringArrayVar(&o.node.resolve, "resolve", nil,
+		"connect to the address in `HOST:PORT:ADDRESS[,ADDRESS]`; the certificate is still checked for HOST")
 	addStoreFlags(f, &o.node)
-	f.StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+wire.APINames)
+	f.StringVar(&o.node.api, "api", "", "`API` of a node given as a URL: "+wire.APINames)
 	addSettingFlags(f, &o.node, "output", "render")
 	f.Lookup("render").NoOptDefVal, f.Lookup("render").Hidden = "on", true // the default is on
 	f.BoolVar(&o.noRender, "no-render", false, "do not style Markdown on a terminal")
 	addSettingFlags(f, &o.node, "system")
-	f.StringVar(&o.node.role, "role", "", "the system prompt that the configuration has under roles as `NAME`")
+	f.StringVar(&o.node.role, "role", "", "use the system prompt `NAME` from roles in the configuration")
 	c.MarkFlagsMutuallyExclusive("system", "role")
-	f.StringArrayVarP(&o.prompt.files, "file", "f", nil, "add this `FILE` to the prompt, a text, a picture or a PDF; may be repeated")
+	f.StringArrayVarP(&o.prompt.files, "file", "f", nil,
+		"add `FILE` to the prompt: text, a picture or a PDF; can be repeated")
 	f.BoolVar(&o.prompt.noStdin, "no-stdin", false, "never read standard input (also FERRY_STDIN=never)")
-	f.StringVar(&o.conversation.name, "session", "", "go on with the conversation `NAME`, or begin it")
-	f.BoolVar(&o.conversation.last, "continue", false, "go on with the conversation that was used last")
-	f.BoolVar(&o.conversation.fresh, "new", false, "begin a conversation, under a name that is made up or --session's")
-	f.BoolVar(&o.conversation.resend, "resend", false, "send the conversation's last prompt again, which got no answer")
+	f.StringVar(&o.conversation.name, "session", "", "continue the conversation `NAME`, or start it")
+	f.BoolVar(&o.conversation.last, "continue", false, "continue the conversation used last")
+	f.BoolVar(&o.conversation.fresh, "new", false,
+		"start a new conversation, with the name from --session or a generated one")
+	f.BoolVar(&o.conversation.resend, "resend", false, "send the conversation's last prompt again if it got no answer")
 	sampling := func(name, usage string, to **float64) {
 		f.Func(name, usage, func(text string) error {
 			if text == "" { // as if the flag was not given
@@ -130,19 +140,21 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 			return nil
 		})
 	}
-	sampling("temperature", "the sampling temperature `T`, where the node's API has one", &o.request.Temperature)
-	sampling("top-p", "nucleus sampling with the mass `P`, where the node's API has it", &o.request.TopP)
-	f.StringArrayVar(&o.request.Stop, "stop", nil, "end the answer at this `TEXT`; may be repeated")
-	f.StringVar(&o.schema, "schema", "", "hold the answer to the JSON schema in `FILE`, where the node's API can; exit 1 where its top level is another")
-	f.Func("param", "set `KEY=VALUE` in the request's body, ferry's own fields too; VALUE is JSON or a text, null takes the field away",
+	sampling("temperature", "sampling temperature `T`, 0 to 2, if the node's API supports it", &o.request.Temperature)
+	sampling("top-p", "nucleus sampling with probability mass `P`, if the node's API supports it", &o.request.TopP)
+	f.StringArrayVar(&o.request.Stop, "stop", nil, "end the answer at `TEXT`; can be repeated")
+	f.StringVar(&o.schema, "schema", "",
+		"request JSON that follows the schema in `FILE`, if the node's API supports it; exit 1 if its top level does not")
+	f.Func("param",
+		"set `KEY=VALUE` in the request body, even for fields that ferry sets; VALUE is JSON or text, null removes the field",
 		o.setParam)
-	f.StringVar(&o.expect, "expect", "", "exit 5 unless the answer matches this `REGEX`")
-	f.BoolVar(&o.strict, "strict", false, "exit 1 unless the answer came to its own end: no limit, refusal, pause or tool call")
-	f.BoolVar(&o.dryRun, "dry-run", false, "print the request and a curl line instead of sending it")
-	f.BoolVarP(&o.usage, "usage", "u", false, "print the tokens used, on standard error")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "show attempts, phases and headers, on standard error")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no notes, only errors")
-	addLanguage(c, a, "the `LANGUAGE` of notes, errors and hints: en or zh; LC_ALL, LC_MESSAGES or LANG by itself")
+	f.StringVar(&o.expect, "expect", "", "exit 5 unless the answer matches `REGEX`")
+	f.BoolVar(&o.strict, "strict", false, "exit 1 if the answer stopped at a limit, a refusal, a pause or a tool call")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the request and a curl command instead of sending it")
+	f.BoolVarP(&o.usage, "usage", "u", false, "print the tokens used to standard error")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "print attempts, phases and headers to standard error")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only errors, no notes")
+	addLanguage(c, a, "`LANGUAGE` of notes, errors and hints: en or zh (default from LC_ALL, LC_MESSAGES or LANG)")
 	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
 }
 

@@ -54,7 +54,7 @@ func newBenchCmd(a *app) *cobra.Command {
 	var o benchOptions
 	c := &cobra.Command{
 		Use:               "bench [node…]",
-		Short:             "Latency and success rate of nodes, side by side, and how sure they are",
+		Short:             "Compare the latency and success rate of nodes, with confidence intervals",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeNodes,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -69,32 +69,36 @@ func newBenchCmd(a *app) *cobra.Command {
 
 func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f := c.Flags()
-	whole(f, &o.Requests, "requests", "r", benchRequests, 1, 10_000_000, "how many requests each node gets, `N`")
-	span(f, &o.Duration, "duration", "d", 0, 1, longestTime, "send for a `TIME` instead; with -r, whichever ends first",
+	whole(f, &o.Requests, "requests", "r", benchRequests, 1, 10_000_000, "send `N` requests to each node")
+	span(f, &o.Duration, "duration", "d", 0, 1, longestTime, "send for `TIME` instead; with -r, whichever ends first",
 		"a time above 0 and at most 24h, such as 30s or 5m")
-	whole(f, &o.Concurrency, "concurrency", "c", 1, 1, 100_000, "the most requests of one node in flight, `N`")
+	whole(f, &o.Concurrency, "concurrency", "c", 1, 1, 100_000, "keep at most `N` requests in flight to each node")
 	checked(f, &o.Rate, "rate", "", "",
-		"a fixed `RATE` for each node, such as 2 (a second) or 50/min; up to 100 in flight without -c",
+		"send to each node at a fixed `RATE`, such as 2 (per second) or 50/min; up to 100 in flight without -c",
 		"a number of requests a second, or such as 50/min", parseRate)
 	whole(f, &o.Warmup, "warmup", "", 1, 0, 100_000,
-		"the first `N` requests of each node do not count; on reused connections as many as -c")
-	whole(f, &o.Attempts, "attempts", "", 1, 1, 100, "up to `N` attempts of each request, to measure what users feel")
-	f.BoolVar(&o.Stream, "stream", false, "stream, and measure the first token and those after it")
-	oneOf(c, &o.Connections, "connections", "", "the `KIND` of connection: cold, reused or both", "cold", "reused", "both")
-	f.BoolVar(&o.Race, "race", false, "begin a second handshake beside one that is late, as ask does; without it each is single")
+		"do not count the first `N` requests to each node; with reused connections the default is at least -c")
+	whole(f, &o.Attempts, "attempts", "", 1, 1, 100,
+		"make up to `N` attempts for each request, to measure what users experience")
+	f.BoolVar(&o.Stream, "stream", false, "use streaming; measure the first token and the tokens after it")
+	oneOf(c, &o.Connections, "connections", "", "`KIND` of connection: cold, reused or both", "cold", "reused", "both")
+	f.BoolVar(&o.Race, "race", false,
+		"start a second handshake when one is late, as ask does; without --race there is only one")
 	f.StringVar(&o.prompt, "prompt", benchPrompt,
-		"the prompt, a `TEXT`; each request has a number of its own before it; --stream asks to count to 50")
-	f.StringArrayVarP(&o.files, "file", "f", nil, "a `FILE` with the prompt")
-	whole(f, &o.MaxTokens, "max-tokens", "", benchTokens, 1, math.MaxInt32, "at most `N` tokens of an answer; with --stream 300")
+		"prompt `TEXT`; each request puts a different number before it; with --stream the default is to count to 50")
+	f.StringArrayVarP(&o.files, "file", "f", nil, "read the prompt from `FILE`")
+	whole(f, &o.MaxTokens, "max-tokens", "", benchTokens, 1, math.MaxInt32,
+		"at most `N` tokens in an answer; 300 with --stream")
 	checked(f, &o.tokenCap, "max-tokens-total", "", "", "stop before all nodes together could be billed more than `N` tokens",
 		"a whole number of tokens above 0", between[int64](1, math.MaxInt64))
-	checked(f, &o.Precision, "precision", "", "", "stop early once every interval is within that `SHARE`, such as 5%",
+	checked(f, &o.Precision, "precision", "", "", "stop early when every interval is within `SHARE`, such as 5%",
 		"a share from 0.1% to 100%, such as 5%", parsePrecision)
-	whole(f, &o.Seed, "seed", "", 0, 0, maxSeed, "the seed `N` of the order and the numbers; 0 takes one by chance")
-	f.StringVar(&o.Vantage, "vantage", "", "the `PLACE` that this runs in, for reports on several")
-	f.StringVar(&o.save, "save", "", "write every attempt to a new `FILE`.jsonl for bench report")
-	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, and send nothing")
-	f.StringVar(&o.node.api, "api", "", "the `API` of nodes given as URLs: "+wire.APINames)
+	whole(f, &o.Seed, "seed", "", 0, 0, maxSeed,
+		"random seed `N` for the order and the numbers; 0 selects a random seed")
+	f.StringVar(&o.Vantage, "vantage", "", "`PLACE` where this runs, for reports on several places")
+	f.StringVar(&o.save, "save", "", "save every attempt to a new `FILE`.jsonl, for bench report")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be sent, and send nothing")
+	f.StringVar(&o.node.api, "api", "", "`API` of nodes given as URLs: "+wire.APINames)
 	addSettingFlags(f, &o.node,
 		"model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
 	timeout := f.Lookup("timeout")

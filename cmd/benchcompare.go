@@ -15,7 +15,7 @@ func newBenchCompareCmd(a *app) *cobra.Command {
 	var o reportOptions
 	c := &cobra.Command{
 		Use:   "compare OLD NEW",
-		Short: "Two saved runs, before and after",
+		Short: "Compare two saved runs, before and after",
 		Args:  cobra.ArbitraryArgs,
 		RunE:  func(_ *cobra.Command, args []string) error { return runBenchCompare(a, args, o) },
 	}

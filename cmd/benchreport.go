@@ -27,10 +27,11 @@ type reportOptions struct {
 
 func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string) {
 	f := c.Flags()
-	oneOf(c, &o.output, "output", "o", "the `FORM` of the report: "+strings.Join(formats, ", "), formats...)
-	addLanguage(c, a, "the `LANGUAGE` of text, markdown and html: en or zh (default by LC_ALL, LC_MESSAGES or LANG)")
-	f.BoolVar(&o.explain, "explain", false, "say in text and markdown what the words of the report mean")
-	f.StringVar(&o.out, "out", "", "write the report to a `FILE`, whole or not at all; without -o in the form of its suffix")
+	oneOf(c, &o.output, "output", "o", "`FORMAT` of the report: "+strings.Join(formats, ", "), formats...)
+	addLanguage(c, a, "`LANGUAGE` of text, markdown and html: en or zh (default from LC_ALL, LC_MESSAGES or LANG)")
+	f.BoolVar(&o.explain, "explain", false, "explain the terms of the report, in text and markdown")
+	f.StringVar(&o.out, "out", "",
+		"write the report to `FILE`, complete or not at all; its suffix sets the format if there is no -o")
 	c.PreRunE = func(*cobra.Command, []string) error {
 		form := report.FormatOf(o.out)
 		switch {
@@ -42,17 +43,20 @@ func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string
 		}
 		return nil
 	}
-	f.Func("threshold", "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable", func(text string) error {
-		threshold, err := bench.ParseThreshold(text)
-		o.thresholds = append(o.thresholds, threshold)
-		return err
-	})
-	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
-	f.BoolVar(&o.successesOnly, "successes-only", false, "check latency thresholds on successes alone: failures do not count")
+	f.Func("threshold",
+		"exit 5 unless `[NODE:]METRIC<VALUE` is true, such as 'hk:p95<1200ms' or 'success>=95%'; can be repeated",
+		func(text string) error {
+			threshold, err := bench.ParseThreshold(text)
+			o.thresholds = append(o.thresholds, threshold)
+			return err
+		})
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "print only errors, no notes")
+	f.BoolVar(&o.successesOnly, "successes-only", false,
+		"check latency thresholds only on successes; failures do not count")
 }
 
 func addReferenceFlag(c *cobra.Command, o *reportOptions) {
-	c.Flags().StringVar(&o.reference, "reference", "", "the `NODE` to compare the others with (default the first one)")
+	c.Flags().StringVar(&o.reference, "reference", "", "`NODE` to compare the others with (default the first one)")
 }
 
 func newBenchReportCmd(a *app) *cobra.Command {
@@ -60,13 +64,13 @@ func newBenchReportCmd(a *app) *cobra.Command {
 	var vantages []string
 	c := &cobra.Command{
 		Use:   "report FILE…",
-		Short: "Saved runs, merged and shown again",
+		Short: "Merge saved runs and report on them",
 		Args:  cobra.ArbitraryArgs,
 		RunE:  func(_ *cobra.Command, args []string) error { return runBenchReport(a, args, vantages, o) },
 	}
 	addReportFlags(c, a, &o, report.Formats())
 	addReferenceFlag(c, &o)
-	c.Flags().StringSliceVar(&vantages, "vantage", nil, "only runs from these `PLACES`")
+	c.Flags().StringSliceVar(&vantages, "vantage", nil, "use only runs from these `PLACES`")
 	return c
 }
 

@@ -18,16 +18,16 @@ func newConfigCheckCmd(a *app) *cobra.Command {
 	var o checkOptions
 	c := &cobra.Command{
 		Use:               "check [node…]",
-		Short:             "Is everything in place: key, name, address, TLS, and the key at the node; free",
+		Short:             "Check nodes: key, name, address, TLS, and that the node accepts the key; free of charge",
 		ValidArgsFunction: a.completeNodes,
 		RunE: loaded(a.fileSettings, func(ctx context.Context, s *settings, names []string) error {
 			return runConfigCheck(ctx, s, names, o)
 		}),
 	}
 	textOrJSON(c, &o.output)
-	c.Flags().BoolVar(&o.live, "live", false, "also send one tiny request that is paid for")
+	c.Flags().BoolVar(&o.live, "live", false, "also send one small request, which is billed")
 	span(c.Flags(), &o.timeout, "timeout", "", checkTimeout, time.Second, longestTime,
-		"the most time for one node", "1s to 24h")
+		"time limit for one node", "1s to 24h")
 	return c
 }
 

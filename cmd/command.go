@@ -168,7 +168,7 @@ func oneOf(c *cobra.Command, to *string, name, short, usage string, words ...str
 
 // textOrJSON declares -o for a command that lists something.
 func textOrJSON(c *cobra.Command, to *string) {
-	oneOf(c, to, "output", "o", "`FORM`: text or json", "text", "json")
+	oneOf(c, to, "output", "o", "output `FORMAT`: text or json", "text", "json")
 }
 
 // listing describes how a command prints a list: as a JSON object with the list under a name, or as a table.

@@ -18,7 +18,7 @@ import (
 )
 
 func newConfigCmd(a *app) *cobra.Command {
-	return a.group("config", "The configuration file, its nodes and their keys",
+	return a.group("config", "Manage the configuration file, its nodes and their keys",
 		newConfigInitCmd(a), newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a),
 		newConfigPathCmd(a), newConfigNodesCmd(a), newConfigAddCmd(a), newConfigCheckCmd(a), newConfigModelsCmd(a), newConfigKeyCmd(a),
 		newConfigPinCmd(a), newConfigSessionCmd(a), newConfigHoldCmd(a), newConfigUsageCmd(a), newConfigPurgeCmd(a),
@@ -34,7 +34,7 @@ func (a *app) fileSettings() (*settings, error) { return a.settings(nodeOptions{
 func newConfigInitCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "init",
-		Short: "Write a commented file to start from, never over an old one",
+		Short: "Write a commented file to start from; never overwrite one",
 		Args:  noArgs,
 		RunE: loaded(a.configPath, func(_ context.Context, path string, _ []string) error {
 			if err := config.Init(path); err != nil {
@@ -49,7 +49,7 @@ func newConfigInitCmd(a *app) *cobra.Command {
 func newConfigPathCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "path",
-		Short: "Where the file is",
+		Short: "Print the path of the file",
 		Args:  noArgs,
 		RunE: loaded(a.configPath, func(_ context.Context, path string, _ []string) error {
 			var named error
@@ -68,7 +68,7 @@ func newConfigListCmd(a *app) *cobra.Command {
 	var form string
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "Every setting in force, and where it comes from",
+		Short: "List all effective settings and where each comes from",
 		Args:  noArgs,
 		RunE: loaded(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
 			return listing[config.Entry]{
@@ -99,7 +99,7 @@ func (a *app) table(lay func([][]string, int, int, term.Style) string, rows [][]
 func newConfigGetCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "get KEY",
-		Short:             "One setting in force, such as retry.attempts or nodes.hongkong.url",
+		Short:             "Print an effective setting, such as retry.attempts or nodes.hongkong.url",
 		Args:              wantArgs("a setting, such as retry.attempts", 1),
 		ValidArgsFunction: offer(1, a.settingKeys),
 		RunE: loaded(a.fileSettings, func(_ context.Context, s *settings, args []string) error {
@@ -118,7 +118,7 @@ func newConfigGetCmd(a *app) *cobra.Command {
 func newConfigSetCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "set KEY VALUE",
-		Short:             "Change the file; its comments stay",
+		Short:             "Set a value in the file; comments are kept",
 		Args:              wantArgs("a setting and a value", 2),
 		ValidArgsFunction: offer(1, a.fileKeys),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -130,7 +130,7 @@ func newConfigSetCmd(a *app) *cobra.Command {
 func newConfigUnsetCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "unset KEY",
-		Short:             "Take a setting or a node out of the file; its comments stay",
+		Short:             "Remove a setting or a node from the file; comments are kept",
 		Args:              wantArgs("a setting, such as retry.attempts", 1),
 		ValidArgsFunction: offer(1, a.fileKeys),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -174,7 +174,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 	var all bool
 	c := &cobra.Command{
 		Use:   "nodes",
-		Short: "The nodes in a table",
+		Short: "List the nodes",
 		Args:  noArgs,
 		RunE: loaded(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
 			var nodes []nodeJSON
@@ -194,7 +194,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 		}),
 	}
 	textOrJSON(c, &form)
-	c.Flags().BoolVar(&all, "all", false, "the demo nodes that are built in, too")
+	c.Flags().BoolVar(&all, "all", false, "also list the built-in demo nodes")
 	return c
 }
 

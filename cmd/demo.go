@@ -23,11 +23,11 @@ func newDemoCmd(a *app) *cobra.Command {
 	var listen string
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "The demo node on a loopback port: real wire formats, faults on demand",
+		Short: "Serve the demo node on a loopback port: real wire formats, faults on demand",
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), a, listen) },
 	}
-	c.Flags().StringVar(&listen, "listen", demoAddress, "the loopback `ADDRESS` to listen on; port 0 takes a free one")
+	c.Flags().StringVar(&listen, "listen", demoAddress, "loopback `ADDRESS` to listen on; port 0 selects a free port")
 	c.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "do not log requests")
 	return c
 }

@@ -44,10 +44,10 @@ func TestHelpWidths(t *testing.T) {
 // TestHelpGroups expects the groups in their order, and headings in bold on a terminal alone.
 func TestHelpGroups(t *testing.T) {
 	for name, want := range map[string][]string{
-		"ask":    {"Flags of every day:", "--node", "--session", "--dry-run", "Retries and time:", "--attempts", "Model:", "--max-tokens", "Conversation:", "--new", "Batch:", "--batch"},
-		"stream": {"Flags of every day:", "--node", "Retries and time:", "--idle-timeout", "Input and output:", "--thinking"},
-		"bench":  {"Flags of every day:", "--requests", "--threshold", "What is sent, and when:", "--warmup", "Retries and time:", "--attempts", "Report:", "--reference"},
-		"config": {"Settings:", " init", " unset", "Nodes:", " nodes", " check", "Kept on this machine:", " session", " purge", "Gateway:", " nginx", " token"},
+		"ask":    {"Common flags:", "--node", "--session", "--dry-run", "Retries and timeouts:", "--attempts", "Model:", "--max-tokens", "Conversation:", "--new", "Batch:", "--batch"},
+		"stream": {"Common flags:", "--node", "Retries and timeouts:", "--idle-timeout", "Input and output:", "--thinking"},
+		"bench":  {"Common flags:", "--requests", "--threshold", "Requests:", "--warmup", "Retries and timeouts:", "--attempts", "Report:", "--reference"},
+		"config": {"Settings:", " init", " unset", "Nodes:", " nodes", " check", "Stored data:", " session", " purge", "Gateway:", " nginx", " token"},
 	} {
 		page := helpOn(t, 80, nil, []string{name, "--help"})
 		rest := page

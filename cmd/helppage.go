@@ -57,7 +57,7 @@ func helpText(c *cobra.Command, f term.Facts) string {
 	p.grouped(flagRows(c.LocalFlags()), groups, "Flags")
 	p.grouped(commandRows(c, (*cobra.Command).IsAdditionalHelpTopicCommand, "help "), "", "Topics")
 	if c.HasAvailableSubCommands() {
-		p.section("", reflow(c.CommandPath()+" COMMAND --help says more about one.", p.width))
+		p.section("", reflow("Use \""+c.CommandPath()+" COMMAND --help\" for more about a command.", p.width))
 	}
 	return p.String()
 }

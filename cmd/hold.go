@@ -70,11 +70,11 @@ func newConfigHoldCmd(a *app) *cobra.Command {
 	var form string
 	c := &cobra.Command{
 		Use:   "hold",
-		Short: "The connections that are held for the next command",
+		Short: "List the connections kept open for later commands",
 		Args:  a.onlyCommands,
 		RunE:  loaded(a.holdDir, func(_ context.Context, dir string, _ []string) error { return a.listHolders(dir, form) }),
 	}
-	oneOf(c, &form, "output", "o", "`FORM`: text, or json (an object for each)", "text", "json")
+	oneOf(c, &form, "output", "o", "output `FORMAT`: text, or json (one object per line)", "text", "json")
 	c.AddCommand(newHoldStopCmd(a), newHoldRunCmd(a))
 	return c
 }
@@ -141,7 +141,7 @@ func spellMemory(bytes int64) string {
 func newHoldStopCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "stop [node…]",
-		Short:             "End the holders of these nodes, or all; what is under way is finished",
+		Short:             "Stop the holders of these nodes, or all; requests in progress are finished",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeNodes,
 		RunE: loaded(a.holdDir, func(_ context.Context, dir string, nodes []string) error {

@@ -17,7 +17,7 @@ import (
 )
 
 func newConfigKeyCmd(a *app) *cobra.Command {
-	return a.nodeCmd("key", "Store a node's key: in the keyring where there is one, else in a private file", runConfigKey)
+	return a.nodeCmd("key", "Store a node's key in the keyring if there is one, else in a private file", runConfigKey)
 }
 
 // nodeCmd returns a command that takes one node.

@@ -30,7 +30,7 @@ func newConfigModelsCmd(a *app) *cobra.Command {
 	var o modelsOptions
 	c := &cobra.Command{
 		Use:               "models [node]",
-		Short:             "The models that a node lists; free",
+		Short:             "List the models of a node; free of charge",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeNodes,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -42,8 +42,9 @@ func newConfigModelsCmd(a *app) *cobra.Command {
 		},
 	}
 	textOrJSON(c, &o.output)
-	c.Flags().StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+wire.APINames)
-	span(c.Flags(), &o.timeout, "timeout", "", 30*time.Second, time.Second, longestTime, "the most time for the list", "1s to 24h")
+	c.Flags().StringVar(&o.node.api, "api", "", "`API` of a node given as a URL: "+wire.APINames)
+	span(c.Flags(), &o.timeout, "timeout", "", 30*time.Second, time.Second, longestTime,
+		"time limit for the list", "1s to 24h")
 	return c
 }
 

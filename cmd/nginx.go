@@ -19,11 +19,11 @@ func newConfigNginxCmd(a *app) *cobra.Command {
 	var out string
 	c := &cobra.Command{
 		Use:   "nginx",
-		Short: "A reverse proxy for the nodes: the whole configuration of nginx",
+		Short: "Write the complete nginx configuration of a reverse proxy for the nodes",
 		Args:  noArgs,
 		RunE:  loaded(a.gateway, func(ctx context.Context, g *gatewayFile, _ []string) error { return runConfigNginx(ctx, g, out) }),
 	}
-	c.Flags().StringVar(&out, "out", "", "write nginx.conf and keys.conf into this `DIR`")
+	c.Flags().StringVar(&out, "out", "", "write nginx.conf and keys.conf to `DIR`")
 	_ = c.MarkFlagDirname("out")
 	return c
 }

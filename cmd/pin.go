@@ -19,7 +19,7 @@ import (
 )
 
 func newConfigPinCmd(a *app) *cobra.Command {
-	return a.nodeCmd("pin", "The public keys of a node's certificate chain, ready to be pinned", runConfigPin)
+	return a.nodeCmd("pin", "Show the public keys of a node's certificate chain, ready to pin", runConfigPin)
 }
 
 func runConfigPin(ctx context.Context, s *settings, args []string) error {

@@ -28,12 +28,12 @@ func newConfigPurgeCmd(a *app) *cobra.Command {
 	var o purgeOptions
 	c := &cobra.Command{
 		Use:   "purge",
-		Short: "Remove all that ferry keeps: conversations, limits, usage",
+		Short: "Remove all stored data: conversations, limits, usage",
 		Args:  noArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return runConfigPurge(c.Context(), a, o) },
 	}
 	c.Flags().BoolVar(&o.audit, "audit", false, "also remove the audit log")
-	c.Flags().BoolVar(&o.yes, "yes", false, "do not ask; needed where there is no terminal")
+	c.Flags().BoolVar(&o.yes, "yes", false, "do not ask for confirmation; required without a terminal")
 	return c
 }
 

@@ -337,7 +337,7 @@ func newRootCmd(a *app, args []string) *cobra.Command {
 	showVersion := false
 	root := &cobra.Command{
 		Use:           "ferry COMMAND",
-		Short:         "Carry a prompt to a large-model API and bring the answer back whole",
+		Short:         "Send a prompt to a large-model API and print the complete answer",
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -376,7 +376,7 @@ func newRootCmd(a *app, args []string) *cobra.Command {
 		root.SetHelpCommand(&cobra.Command{Hidden: true})
 		return root
 	}
-	root.Flags().BoolVarP(&showVersion, "version", "V", false, "the version, as ferry version prints it")
+	root.Flags().BoolVarP(&showVersion, "version", "V", false, "print the version, as ferry version does")
 	root.SetHelpCommand(newHelpCmd())
 	for _, build := range commands {
 		root.AddCommand(build(a))

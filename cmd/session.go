@@ -18,7 +18,7 @@ import (
 )
 
 func newConfigSessionCmd(a *app) *cobra.Command {
-	return a.group("session", "The conversations that are kept on this machine",
+	return a.group("session", "List, show and remove stored conversations",
 		newSessionListCmd(a), newSessionShowCmd(a), newSessionRmCmd(a), newSessionPruneCmd(a),
 	)
 }
@@ -27,7 +27,7 @@ func newSessionListCmd(a *app) *cobra.Command {
 	var form string
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "Every conversation, the one used last first",
+		Short: "List all conversations, the last used first",
 		Args:  noArgs,
 		RunE: loaded(a.sessions, func(_ context.Context, store session.Store, _ []string) error {
 			infos, err := store.List()
@@ -85,7 +85,7 @@ func newSessionShowCmd(a *app) *cobra.Command {
 	var form string
 	c := &cobra.Command{
 		Use:               "show NAME",
-		Short:             "The words of a conversation",
+		Short:             "Print the text of a conversation",
 		Args:              wantArgs("a session's name", 1),
 		ValidArgsFunction: offer(1, a.sessionNames),
 		RunE: loaded(a.sessions, func(_ context.Context, store session.Store, args []string) error {
@@ -99,7 +99,7 @@ func newSessionShowCmd(a *app) *cobra.Command {
 			return a.write([]byte(a.transcript(found)))
 		}),
 	}
-	oneOf(c, &form, "output", "o", "`FORM`: text, or json (the file's object)", "text", "json")
+	oneOf(c, &form, "output", "o", "output `FORMAT`: text, or json (the stored object)", "text", "json")
 	return c
 }
 
@@ -143,7 +143,7 @@ func withFiles(words string, files []session.File) string {
 func newSessionRmCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "rm NAME…",
-		Short:             "Remove conversations and their words",
+		Short:             "Remove conversations with their text",
 		SuggestFor:        []string{"remove", "delete"},
 		Args:              wantSome("the names of sessions", "ferry config session list"),
 		ValidArgsFunction: offer(math.MaxInt, a.sessionNames),
@@ -159,7 +159,7 @@ func newSessionPruneCmd(a *app) *cobra.Command {
 	var age time.Duration
 	c := &cobra.Command{
 		Use:   "prune --older-than DURATION",
-		Short: "Remove the conversations that were not used for so long",
+		Short: "Remove conversations that were not used for a given time",
 		Args:  noArgs,
 		RunE: loaded(a.sessions, func(ctx context.Context, store session.Store, _ []string) error {
 			if age == 0 {
@@ -173,7 +173,7 @@ func newSessionPruneCmd(a *app) *cobra.Command {
 			return err
 		}),
 	}
-	checked(c.Flags(), &age, "older-than", "", "", "not used for this `DURATION`, such as 7d, 36h or 1d12h; needed",
+	checked(c.Flags(), &age, "older-than", "", "", "minimum `DURATION` without use, such as 7d, 36h or 1d12h; required",
 		"a duration above 0, such as 7d, 36h or 1d12h", parseAge)
 	_ = c.RegisterFlagCompletionFunc("older-than", cobra.NoFileCompletions)
 	return c

@@ -47,7 +47,8 @@ var shorthands = map[string]string{"node": "n", "model": "m", "output": "o", "sy
 // wanted names the arguments of flags in help.
 var wanted = map[string]string{
 	"node": "NODE", "model": "MODEL", "max_tokens": "N", "retry.policy": "POLICY", "retry.attempts": "N",
-	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "idle_timeout": "DURATION", "proxy": "URL", "output": "FORM", "render": "on|off",
+	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "idle_timeout": "DURATION",
+	"proxy": "URL", "output": "FORMAT", "render": "on|off",
 	"http3": "true|false|only", "pick": "order|fastest", "limit": "RATE", "hold": "DURATION", "failover.across": "bool",
 	"system": "TEXT",
 }
@@ -85,8 +86,8 @@ func (s *settingFlag) Set(value string) error {
 }
 
 func addStoreFlags(f *pflag.FlagSet, o *nodeOptions) {
-	f.BoolVar(&o.noStore, "no-store", false, "leave no trace of this on this machine: no file is written")
-	f.BoolVar(&o.budgetUnchecked, "budget-unchecked", false, "send also where the budget cannot be written down")
+	f.BoolVar(&o.noStore, "no-store", false, "write no files on this machine")
+	f.BoolVar(&o.budgetUnchecked, "budget-unchecked", false, "send even if the budget's use cannot be recorded")
 }
 
 // nodeNames lists the nodes that can be named: nodes of the file, built-in nodes, and providers whose variable is set.

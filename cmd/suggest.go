@@ -206,7 +206,7 @@ func (a *app) flagElsewhere(group *cobra.Command, dashed string) string {
 // newHelpCmd returns the command for help COMMAND and help TOPIC.
 func newHelpCmd() *cobra.Command {
 	return &cobra.Command{
-		Use: "help [command|topic]", Short: "What a command does, or a page on a topic", Hidden: true,
+		Use: "help [command|topic]", Short: "Show the help of a command or a topic", Hidden: true,
 		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var names []string
 			if on, _, err := c.Root().Find(args); err == nil {

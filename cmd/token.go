@@ -13,7 +13,7 @@ import (
 )
 
 func newConfigTokenCmd(a *app) *cobra.Command {
-	return a.group("token", "The tokens of a gateway's callers",
+	return a.group("token", "Create, list and revoke the API tokens of a gateway's callers",
 		newTokenNewCmd(a), newTokenListCmd(a), newTokenRevokeCmd(a),
 	)
 }
@@ -21,7 +21,7 @@ func newConfigTokenCmd(a *app) *cobra.Command {
 func newTokenNewCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "new ROLE",
-		Short:             "Make a token; it is shown this once",
+		Short:             "Create a token; it is shown only once",
 		Args:              wantArgs("a role of the section gateway:", 1),
 		ValidArgsFunction: offer(1, a.roleNames),
 		RunE:              loaded(a.gateway, runTokenNew),
@@ -70,7 +70,7 @@ func newTokenListCmd(a *app) *cobra.Command {
 	var form string
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "The tokens by their public names, with role and date",
+		Short: "List tokens by public name, with role and date",
 		Args:  noArgs,
 		RunE: loaded(a.gateway, func(_ context.Context, g *gatewayFile, _ []string) error {
 			tokens, err := g.tokens().List()
@@ -113,7 +113,7 @@ func (g *gatewayFile) tokensJSON(tokens []gateway.Token) []tokenJSON {
 func newTokenRevokeCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "revoke TOKEN…",
-		Short:             "Revoke tokens by their public names; all of them or none",
+		Short:             "Revoke tokens by public name; all of them or none",
 		Args:              wantSome("the names of tokens", "ferry config token list"),
 		ValidArgsFunction: offer(math.MaxInt, a.tokenNames),
 		RunE: loaded(a.gateway, func(ctx context.Context, g *gatewayFile, names []string) error {

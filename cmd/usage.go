@@ -14,7 +14,7 @@ func newConfigUsageCmd(a *app) *cobra.Command {
 	var form string
 	c := &cobra.Command{
 		Use:   "usage",
-		Short: "The tokens used, by day and node",
+		Short: "Show the tokens used, by day and node",
 		Args:  noArgs,
 		RunE:  loaded(a.limitsDir, func(_ context.Context, dir string, _ []string) error { return runConfigUsage(a, dir, form) }),
 	}

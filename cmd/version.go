@@ -23,7 +23,7 @@ func newVersionCmd(a *app) *cobra.Command {
 	var form string
 	c := &cobra.Command{
 		Use:   "version",
-		Short: "The version, and what it was built from",
+		Short: "Print the version and build information",
 		Args:  noArgs,
 		RunE:  func(*cobra.Command, []string) error { return runVersion(a, form) },
 	}
