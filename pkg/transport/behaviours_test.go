@@ -7,20 +7,20 @@ import (
 	"testing"
 )
 
-// hello is a whole answer.
+// hello is a complete response.
 const hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
-// withHeader is a whole answer with more lines in its header.
+// withHeader returns a complete response with additional header lines.
 func withHeader(lines string) string {
 	return "HTTP/1.1 200 OK\r\n" + lines + "Content-Length: 5\r\n\r\nhello"
 }
 
-// chunked is an answer with a chunked body.
+// chunked returns a response with a chunked body.
 func chunked(body string) string {
 	return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
 }
 
-// ofSize is an answer with a header of just so many bytes, in lines of up to so many.
+// ofSize returns a response whose header section has exactly size bytes, in lines of at most line bytes.
 func ofSize(size, line int) string {
 	const before, after = "HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n\r\n"
 	var lines strings.Builder
@@ -35,7 +35,7 @@ func ofSize(size, line int) string {
 	return before + lines.String() + after + "hello"
 }
 
-// good are answers that HTTP allows.
+// good are responses that HTTP allows.
 var good = map[string]string{
 	"a length":         hello,
 	"chunks":           chunked("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"),
@@ -55,7 +55,7 @@ var good = map[string]string{
 	"an empty chunked body": chunked("0\r\n\r\n"),
 }
 
-// untilEOF are answers that end with the connection.
+// untilEOF are responses whose body ends with the connection.
 var untilEOF = map[string]string{
 	"a body until EOF":            "HTTP/1.1 200 OK\r\n\r\nhello",
 	"an HTTP/1.0 body until EOF":  "HTTP/1.0 200 OK\r\n\r\nhello",
@@ -65,7 +65,7 @@ var untilEOF = map[string]string{
 	"an empty body until EOF":     "HTTP/1.1 200 OK\r\n\r\n",
 }
 
-// statusLines begin an answer, most of them a bad one.
+// statusLines are status lines, most of them invalid.
 var statusLines = []string{
 	"HTTP/1.1 200", "HTTP/1.1 200 ", "HTTP/1.1  200 OK", "HTTP/1.1   200   OK", "HTTP/1.0 200 OK", "HTTP/1.2 200 OK",
 	"HTTP/1.9 200 OK", "HTTP/2.0 200 OK", "HTTP/2 200 OK", "HTTP/3 200 OK", "HTTP/0.9 200 OK", "HTTP/1 200 OK",
@@ -80,7 +80,7 @@ var statusLines = []string{
 	"HTTP/1.1 200 " + strings.Repeat("x", 5000), strings.Repeat("x", 5000),
 }
 
-// headerLines stand in the header of a 200 with a length.
+// headerLines are header lines of a 200 with a Content-Length.
 var headerLines = []string{
 	"no colon\r\n", "nocolon\r\n", ": no name\r\n", "X : space before\r\n", " X: space first\r\n", "\tX: tab first\r\n",
 	"X: a\r\n b: folded\r\n", "X: a\r\n\tfolded by a tab\r\n", "X: a\r\n \r\n", "X: \r\n", "X:\r\n", "X:tight\r\n",
@@ -100,7 +100,7 @@ var headerLines = []string{
 	strings.Repeat("X: x\r\n", 2000), strings.Repeat("X", 5000) + ": x\r\n",
 }
 
-// lengths are the header of a body of hello, after which the connection ends.
+// lengths are header lines about the length of the body hello. The connection ends after the body.
 var lengths = []string{
 	"Content-Length: 4\r\n", "Content-Length: 6\r\n", "Content-Length: 0\r\n", "Content-Length: -1\r\n",
 	"Content-Length: +5\r\n",
@@ -120,7 +120,7 @@ var lengths = []string{
 	"Content-Range: bytes 0-4/5\r\n", "Content-Type: multipart/byteranges; boundary=x\r\n",
 }
 
-// chunks are bodies in chunks, most of them bad ones, after which the connection ends.
+// chunks are chunked bodies, most of them invalid. The connection ends after the body.
 var chunks = []string{
 	"5\nhello\n0\n\n", "5\r\nhello\r\n0\r\n", "5\r\nhello\r\n0", "5\r\nhello\r\n", "5\r\nhello",
 	"5\r\nhelloX\r\n0\r\n\r\n",
@@ -143,7 +143,7 @@ var chunks = []string{
 	"0\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\nX\x00: t\r\n\r\n",
 }
 
-// other are answers of other kinds, most of them bad ones, after which the connection ends.
+// other are other responses, most of them invalid. The connection ends after the response.
 var other = map[string]string{
 	"nothing":                     "",
 	"no header end":               "HTTP/1.1 200 OK\r\nX: y\r\n",
@@ -188,7 +188,8 @@ var other = map[string]string{
 	"a name of 1 MiB":           "HTTP/1.1 200 OK\r\n" + strings.Repeat("x", 1<<20),
 }
 
-// particular are those that differ, or of which http.Transport cannot judge all.
+// particular are the behaviours in which ferry differs from http.Transport, or which http.Transport does not handle
+// the same way each time.
 func particular(t testing.TB) []behaviour {
 	const races = "it may write the second request before it has read what came unasked"
 	const switched = `HTTP/1.1 101 Switching Protocols, 0 of 0 bytes "", ` +
@@ -223,12 +224,12 @@ func particular(t testing.TB) []behaviour {
 	return list
 }
 
-// behaviours are all that are compared.
+// behaviours returns all behaviours to compare.
 func behaviours(t testing.TB) (all []behaviour) {
 	add := func(name, answer string, ends ...ending) {
 		for _, end := range ends {
 			if end == rst && runtime.GOOS != "linux" {
-				continue // whether an answer is read that came before the reset cannot be told
+				continue // elsewhere it is not known whether a response before the reset is read
 			}
 			all = append(all, behaviour{name: fmt.Sprintf("%s, end %d", name, end), pieces: []string{answer}, end: end})
 		}

@@ -20,9 +20,9 @@ import (
 	"ferry/pkg/text"
 )
 
-// TestNothingIsSentTwice has a server that answers one request on a connection and hangs up on the second: net/http
-// replays that on its own where a request has GetBody and an Idempotency-Key, outside of every count (FACTS.md section
-// 1). A bare http.Transport shows that the server is one that makes it do so.
+// TestNothingIsSentTwice uses a server that answers one request on a connection and hangs up on the second. net/http
+// replays such a request if it has GetBody and an Idempotency-Key, and no counter sees it (FACTS.md section 1). A
+// bare http.Transport shows that this server triggers the replay.
 func TestNothingIsSentTwice(t *testing.T) {
 	for _, key := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		t.Run(key, func(t *testing.T) {
@@ -38,8 +38,8 @@ func TestNothingIsSentTwice(t *testing.T) {
 	}
 }
 
-// hungUp makes two calls to a server that hangs up on the second request of each connection and gives how many it got,
-// how many with the key, and what the second call ended with.
+// hungUp makes two calls to a server that hangs up on the second request of each connection. It returns the number of
+// requests, the number of requests with the key, and the error of the second call.
 func hungUp(t *testing.T, build func(*url.URL) http.RoundTripper, key string) (requests, keys int64, err error) {
 	t.Helper()
 	var got, keyed atomic.Int64
@@ -65,14 +65,14 @@ func hungUp(t *testing.T, build func(*url.URL) http.RoundTripper, key string) (r
 		r := request(t, "http://"+s.address, strings.NewReader("prompt"))
 		r.Header.Set(key, "1")
 		_, _, err = roundTrip(rt, r)
-		// A RoundTripper may not change its request (net/http's documentation).
+		// A RoundTripper must not modify its request (net/http's documentation).
 		errorIf(t, r.GetBody == nil || r.Header.Get(key) == "", "the caller's request was changed, want it as it was")
 	}
 	return got.Load(), keyed.Load(), err
 }
 
-// TestNothingIsReplayedOnAStaleConnection has a kept connection on which nothing can be written any more: net/http then
-// sends a POST again, on a new one, where it has GetBody.
+// TestNothingIsReplayedOnAStaleConnection uses a kept connection on which writes fail. net/http then sends a POST
+// again on a new connection if it has GetBody.
 func TestNothingIsReplayedOnAStaleConnection(t *testing.T) {
 	for name, want := range map[string]int64{"net/http": 2, "ferry": 1} {
 		var got atomic.Int64
@@ -104,7 +104,7 @@ func TestNothingIsReplayedOnAStaleConnection(t *testing.T) {
 	}
 }
 
-// staleConn takes no more bytes once it is stale.
+// staleConn fails every write once it is stale.
 type staleConn struct {
 	net.Conn
 	stale *atomic.Bool
@@ -112,7 +112,7 @@ type staleConn struct {
 
 func (c staleConn) Write(p []byte) (int, error) {
 	if c.stale.Load() {
-		_ = c.Conn.(*net.TCPConn).CloseRead() // the end that the other side has made
+		_ = c.Conn.(*net.TCPConn).CloseRead() // as if the peer had closed the connection
 		return 0, syscall.EPIPE
 	}
 	return c.Conn.Write(p)
@@ -138,12 +138,12 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// TestSwitchingProtocols holds that a 101, whose body is the bare connection, cannot keep a reader waiting.
+// TestSwitchingProtocols checks that a 101, whose body is the raw connection, cannot block a reader.
 func TestSwitchingProtocols(t *testing.T) {
 	s := newSink(t, func(conn net.Conn) io.Reader {
 		_, _ = http.ReadRequest(bufio.NewReader(conn))
 		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
-		return conn // the server says no more and waits for the client to end it
+		return conn // the server sends nothing more and waits until the client closes the connection
 	})
 	resp, text, err := post(t, Options{Target: mustURL(t, "http://"+s.address), ConnectTimeout: time.Minute})
 	errorIf(t, err != nil || resp.StatusCode != 101 || text != "", "got %v, %q, %v, want status 101 and no body", resp, text, err)
@@ -205,7 +205,7 @@ func TestBodyCap(t *testing.T) {
 	errorIf(t, got != "a reply is over 1000 bytes", "got %s, want a reply is over 1000 bytes", got)
 }
 
-// TestLimitStays holds that reading on after the limit gives nothing, not the rest.
+// TestLimitStays checks that reading after the limit returns no more bytes.
 func TestLimitStays(t *testing.T) {
 	b := &cappedBody{from: strings.NewReader("abcdefgh"), left: 3, limit: 3}
 	got, err := io.ReadAll(b)
@@ -227,7 +227,8 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// TestCompression holds that no compression is asked for, and that gzip is undone where a server compresses unasked.
+// TestCompression checks that ferry does not request compression, and that it decompresses gzip that a server sends
+// anyway.
 func TestCompression(t *testing.T) {
 	asked := make(chan string, 1)
 	var reply []byte
@@ -253,7 +254,7 @@ func TestCompression(t *testing.T) {
 		{"gzip", whole[:len(whole)-4], "hello", io.ErrUnexpectedEOF},
 		{"gzip", whole[:5], "", io.ErrUnexpectedEOF},
 		{"gzip", []byte("this is no gzip"), "", gzip.ErrHeader},
-		{"br", []byte("hello"), "hello", nil}, // not ours to undo: the body is passed on as it is
+		{"br", []byte("hello"), "hello", nil}, // unknown encoding: the body is passed on unchanged
 	}
 	for _, test := range tests {
 		encoding, reply = test.encoding, test.reply

@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// endless is a server that begins with some words and then says others until the client ends the connection.
+// endless is a server that sends begin and then repeats then until the client closes the connection.
 type endless struct {
 	name, begin, then string
 	proxy             string
-	most              int    // bytes that the client may take
-	body              int    // bytes of a body that the caller gets
-	want              string // is in the error
+	most              int    // maximum number of bytes that the client may accept
+	body              int    // number of body bytes that the caller gets
+	want              string // text in the error
 }
 
-// serve gives how many bytes the client took.
+// serve returns the number of bytes that the client accepted.
 func (e endless) serve(conn net.Conn) (taken int) {
 	defer conn.Close()
 	r, err := http.ReadRequest(bufio.NewReader(conn))
@@ -39,7 +39,7 @@ func (e endless) serve(conn net.Conn) (taken int) {
 	return taken
 }
 
-// TestBounds holds that a server that does not end what it says is read up to a bound.
+// TestBounds checks that a response without an end is read only up to a limit.
 func TestBounds(t *testing.T) {
 	const limit = 1 << 20
 	const whole = limit + MaxHeader

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestCancellingTCP ends a call that waits for TCP: the listener's queue is full, and the system drops its packets.
+// TestCancellingTCP cancels a call during the TCP handshake: the listener's queue is full, and the system drops the
+// packets.
 func TestCancellingTCP(t *testing.T) {
 	l := listen(t)
 	raw, err := l.(*net.TCPListener).SyscallConn()

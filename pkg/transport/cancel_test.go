@@ -16,17 +16,17 @@ import (
 	"time"
 )
 
-// phase is a part of a call in which it is ended.
+// phase is a phase of a call in which it is canceled.
 type phase struct {
 	name    string
-	change  func(*Options) // of options for http://node.test
+	change  func(*Options) // changes options for http://node.test
 	body    string
-	serve   func(net.Conn, *bufio.Reader) // ends when the client does not go on
-	answers bool                          // the body is being read
+	serve   func(net.Conn, *bufio.Reader) // returns when the client sends nothing more
+	answers bool                          // the response has arrived and its body is being read
 	unsent  bool                          // no byte of the request was written
 }
 
-// part answers with a part of a body.
+// part sends a part of a response.
 func part(answer string) func(net.Conn, *bufio.Reader) {
 	return func(conn net.Conn, in *bufio.Reader) {
 		r, err := http.ReadRequest(in)
@@ -39,7 +39,7 @@ func part(answer string) func(net.Conn, *bufio.Reader) {
 }
 
 func phases(t *testing.T) []phase {
-	virtual := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // where synctest's time begins
+	virtual := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // when synctest's clock starts
 	ca := newAuthority(t.TempDir(), virtual, nextYear())
 	node := ca.issue(func(c *x509.Certificate) { c.NotBefore = virtual })
 	config := &tls.Config{Certificates: []tls.Certificate{node}}
@@ -90,7 +90,8 @@ func phases(t *testing.T) []phase {
 	}
 }
 
-// cancelled has a call ended in its phase, in which it is when reached returns, and wants it to end with the cause.
+// cancelled cancels a call in this phase and checks that it ends with the cause. The phase is reached when reached
+// returns.
 func (p phase) cancelled(t *testing.T, network network, reached func(served, answered <-chan bool)) {
 	t.Helper()
 	near, far, err := network()
@@ -131,8 +132,8 @@ func (p phase) cancelled(t *testing.T, network network, reached func(served, ans
 	errorIf(t, time.Since(started) > 5*time.Second, "%s: ended %v after its context", p.name, time.Since(started))
 }
 
-// TestCancelling ends a call in each of its phases. In memory it ends at the same instant of a virtual time, and leaves
-// nothing that goes on.
+// TestCancelling cancels a call in each phase. In memory, the call must end at the same instant of virtual time and
+// leave no goroutine.
 func TestCancelling(t *testing.T) {
 	for _, p := range phases(t) {
 		t.Run(p.name, func(t *testing.T) {
@@ -143,7 +144,7 @@ func TestCancelling(t *testing.T) {
 	}
 }
 
-// TestCancellingOnTheNetwork does the same with a system's own connections.
+// TestCancellingOnTheNetwork does the same over the system's connections.
 func TestCancellingOnTheNetwork(t *testing.T) {
 	for _, p := range phases(t) {
 		t.Run(p.name, func(t *testing.T) {
@@ -160,7 +161,7 @@ func TestCancellingOnTheNetwork(t *testing.T) {
 	}
 }
 
-// goroutines waits until the transport has no goroutine any more, and gives what is left after a while.
+// goroutines waits until the transport has no more goroutines, and returns the remaining ones after a while.
 func goroutines() string {
 	for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
 		stacks := make([]byte, 1<<20)
@@ -176,7 +177,8 @@ func goroutines() string {
 	}
 }
 
-// TestCancelledBefore holds that a call whose context has ended before sends nothing, and leaves the kept connection.
+// TestCancelledBefore checks that a call whose context has already ended sends nothing and leaves the kept connection
+// open.
 func TestCancelledBefore(t *testing.T) {
 	o, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RemoteAddr) })
 	rt := build(t, o)

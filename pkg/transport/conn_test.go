@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// overBoth runs a test on plain http and over TLS. serve gets each connection after its handshake.
+// overBoth runs a test over plain http and over TLS. serve is called with each connection after its handshake.
 func overBoth(t *testing.T, serve func(net.Conn), test func(t *testing.T, o Options)) {
 	ca := privateCA(t)
 	config := ca.config()
@@ -25,7 +25,7 @@ func overBoth(t *testing.T, serve func(net.Conn), test func(t *testing.T, o Opti
 	t.Run("TLS", func(t *testing.T) { test(t, ca.node(t, secure.address)) })
 }
 
-// say sends a request and reads the answer.
+// say sends a request and reads the response.
 func say(t *testing.T, rt http.RoundTripper, o Options, words []byte) (status int, answer string, err error) {
 	t.Helper()
 	resp, answer, err := roundTrip(rt, request(t, o.Target.String(), bytes.NewReader(words)))
@@ -35,12 +35,12 @@ func say(t *testing.T, rt http.RoundTripper, o Options, words []byte) (status in
 	return status, answer, err
 }
 
-// TestRefusedWithoutAnswer has a server that closes the connection in a long request, without an answer.
+// TestRefusedWithoutAnswer uses a server that closes the connection during a long request, without a response.
 func TestRefusedWithoutAnswer(t *testing.T) {
 	words := make([]byte, 8<<20)
 	overBoth(t, func(conn net.Conn) {
 		_, _ = http.ReadRequest(bufio.NewReader(conn))
-		conn.Close() // over what was not read: a reset
+		conn.Close() // a reset, because bytes are unread
 	}, func(t *testing.T, o Options) {
 		_, _, err := say(t, build(t, o), o, words)
 		errorIf(t, err == nil || Unsent(err) || IsTimeout(err),
@@ -48,10 +48,10 @@ func TestRefusedWithoutAnswer(t *testing.T) {
 	})
 }
 
-// TestUnaskedBytes has a server that says more on a connection than it was asked. What comes is never the answer to the
-// next request, of which nothing is sent then; one that takes a new connection is answered.
+// TestUnaskedBytes uses a server that sends more bytes than its response. They must never be taken for the response
+// to the next request. That request either uses a new connection and is answered, or nothing of it is sent.
 func TestUnaskedBytes(t *testing.T) {
-	log.SetOutput(io.Discard) // net/http logs what no request asked for
+	log.SetOutput(io.Discard) // net/http logs unexpected bytes
 	t.Cleanup(func() { log.SetOutput(os.Stderr) })
 	const answer, wrong = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong"
 	for name, more := range map[string][]string{
@@ -90,7 +90,7 @@ func TestUnaskedBytes(t *testing.T) {
 				}
 			}, func(t *testing.T, o Options) {
 				for n := range 20 {
-					o.Raw = n%2 == 1 // as the holder has it
+					o.Raw = n%2 == 1 // as in the holder
 					rt := build(t, o)
 					if _, text, err := say(t, rt, o, []byte("first")); text != "right" || err != nil {
 						t.Fatalf("got %q, %v, want the first answer", text, err)
@@ -106,7 +106,7 @@ func TestUnaskedBytes(t *testing.T) {
 	}
 }
 
-// awaitTaken waits until the other side's system has all that was written, where the system tells of it.
+// awaitTaken waits until the peer's system has received all written bytes, if the system reports this.
 func awaitTaken(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if secured, ok := conn.(*tls.Conn); ok {
@@ -119,7 +119,7 @@ func awaitTaken(t *testing.T, conn net.Conn) {
 	}
 }
 
-// TestFresh holds that a fresh request takes a new connection, and leaves those alone that are kept.
+// TestFresh checks that a fresh request uses a new connection and leaves kept connections alone.
 func TestFresh(t *testing.T) {
 	o, s := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RemoteAddr) })
 	rt := build(t, o)

@@ -34,7 +34,7 @@ func TestRefusesOld(t *testing.T) {
 	}
 }
 
-// TestConnectTimeoutOfTLS has a server that takes the connection and never speaks, so that the handshake hangs.
+// TestConnectTimeoutOfTLS uses a server that accepts the connection and sends nothing, so that the handshake hangs.
 func TestConnectTimeoutOfTLS(t *testing.T) {
 	l := listen(t)
 	const timeout = 50 * time.Millisecond
@@ -61,8 +61,9 @@ func TestConnectTimeoutOfTLS(t *testing.T) {
 	}
 }
 
-// TestConnectTimeoutEndsWithTheConnection holds that the connect timeout bounds the connecting alone: an answer that is
-// not streamed may think for minutes (DESIGN.md section 3), before its header and within its body. The time is fake.
+// TestConnectTimeoutEndsWithTheConnection checks that the connect timeout limits only connecting: a response that is
+// not streamed may take minutes (DESIGN.md section 3), before its header section and within its body. The clock is
+// fake.
 func TestConnectTimeoutEndsWithTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far, _ := inMemory()
@@ -82,7 +83,7 @@ func TestConnectTimeoutEndsWithTheConnection(t *testing.T) {
 	})
 }
 
-// TestConnectTimeoutIsExact also holds that nothing goes on behind it: a synctest bubble with a goroutine left fails.
+// TestConnectTimeoutIsExact also checks that no goroutine remains: otherwise the synctest bubble fails.
 func TestConnectTimeoutIsExact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		never := func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
@@ -94,7 +95,7 @@ func TestConnectTimeoutIsExact(t *testing.T) {
 			errorIf(t, !errors.As(err, &late) || time.Since(started) != time.Duration(n)*15*time.Second,
 				"got %v after %s, want the timeout after %d times 15 s", err, time.Since(started), n)
 		}
-		// The caller's own end goes before it and is told from it.
+		// The caller's timeout expires first, and the error is the caller's.
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("the caller's"))
 		defer cancel()
 		_, err := rt.RoundTrip(request(t, "http://node.test", body("prompt")).WithContext(ctx))
@@ -102,8 +103,8 @@ func TestConnectTimeoutIsExact(t *testing.T) {
 	})
 }
 
-// TestHandshakeEnd has the last flight of a handshake go out with the request, and by itself where no request comes or the
-// node's certificate does not hold.
+// TestHandshakeEnd checks that the last flight of a handshake is sent together with the request, or alone if no
+// request follows or the node's certificate is rejected.
 func TestHandshakeEnd(t *testing.T) {
 	ca, other := privateCA(t), privateCA(t)
 	s := tlsServer(t, ca.config())
@@ -122,7 +123,7 @@ func TestHandshakeEnd(t *testing.T) {
 		{"a request", s.URL, TLS{CA: ca.file}, nil, 2, false},
 		{"a request some time after", s.URL, TLS{CA: ca.file}, warm, 3, false},
 		{"a request at once", s.URL, TLS{CA: ca.file}, ready, 2, false},
-		// A change_cipher_spec and the second hello are writes of their own.
+		// A change_cipher_spec and the second hello are separate writes.
 		{"a second hello", p256.URL, TLS{CA: ca.file}, nil, 4, false},
 		{"TLS 1.2", old.URL, TLS{CA: ca.file, Min: "1.2"}, nil, 3, false},
 		{"another authority", s.URL, TLS{CA: other.file}, nil, 2, true},
@@ -145,7 +146,7 @@ func TestHandshakeEnd(t *testing.T) {
 	}
 }
 
-// TestMaxIdle has a request after a pause. The time is fake.
+// TestMaxIdle sends a request after a pause. The clock is fake.
 func TestMaxIdle(t *testing.T) {
 	for _, test := range []struct {
 		most, pause time.Duration

@@ -23,15 +23,15 @@ import (
 	"ferry/pkg/text"
 )
 
-// behaviour is what a server does when it has read the first request. It answers a second one.
+// behaviour is what a server does after it has read the first request. It answers the second one.
 type behaviour struct {
 	name   string
-	pieces []string // of the answer, each in one write
-	end    ending   // what follows them
-	// differs is why http.Transport's result is another one, and want is ferry's then.
+	pieces []string // of the response, one write each
+	end    ending   // what follows the pieces
+	// differs is why http.Transport's result is different; want is then ferry's result.
 	differs, want string
-	// unjudged is why http.Transport does not always end the same way in the second request. It never does where the
-	// server ends the connection: bytes behind the answer may reach it before or after that request.
+	// unjudged is why the result of the second request varies with http.Transport. It always varies if the server
+	// closes the connection: the bytes after the response may arrive before or after that request.
 	unjudged string
 }
 
@@ -44,10 +44,10 @@ const (
 	stall
 )
 
-// asked is how a server answers the second request.
+// asked is the server's response to the second request.
 const asked = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond"
 
-// serve plays a behaviour on one connection. It tells done when it has.
+// serve runs a behaviour on one connection, and sends to done when it has finished.
 func (b behaviour) serve(conn net.Conn, done chan<- bool) {
 	defer conn.Close()
 	for in := bufio.NewReader(conn); ; {
@@ -61,7 +61,7 @@ func (b behaviour) serve(conn net.Conn, done chan<- bool) {
 			continue
 		}
 		for _, piece := range b.pieces {
-			_, _ = io.WriteString(conn, piece) // fails where the client has ended the connection
+			_, _ = io.WriteString(conn, piece) // fails if the client has closed the connection
 		}
 		switch b.end {
 		case fin:
@@ -89,10 +89,10 @@ func reset(conn net.Conn) {
 	}
 }
 
-// network gives a connection and its other end.
+// network returns the two ends of a connection.
 type network func() (near, far net.Conn, err error)
 
-// overTCP makes connections on loopback.
+// overTCP makes TCP connections on loopback.
 func overTCP(t *testing.T) network {
 	t.Helper()
 	l := listen(t)
@@ -107,7 +107,7 @@ func overTCP(t *testing.T) network {
 	}
 }
 
-// memoryConn is one end of a connection in memory. The other end reads just what one write wrote.
+// memoryConn is one end of a connection in memory. Each read at the other end returns the bytes of one write.
 type memoryConn struct {
 	net.Conn
 	reset *atomic.Bool
@@ -121,7 +121,7 @@ func (c *memoryConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// dialTo dials one connection.
+// dialTo returns a dialer that returns conn.
 func dialTo(conn net.Conn) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) { return conn, nil }
 }
@@ -132,7 +132,7 @@ func inMemory() (near, far net.Conn, err error) {
 	return &memoryConn{near, cut}, &memoryConn{far, cut}, nil
 }
 
-// link is how two transports reach a server, the same for both.
+// link is how both transports reach a server.
 type link struct {
 	network network
 	ca      *authority // nil for plain http
@@ -157,7 +157,7 @@ func (l *link) target() string {
 	return "http://node.test"
 }
 
-// trial is one transport and its server.
+// trial is a transport and its server.
 type trial struct {
 	http.RoundTripper
 	dials  atomic.Int64
@@ -165,13 +165,13 @@ type trial struct {
 	served sync.WaitGroup
 }
 
-// end closes the connections that are kept and waits for the server's end.
+// end closes the kept connections and waits for the server to end.
 func (tr *trial) end() {
 	closeIdle(tr.RoundTripper)
 	tr.served.Wait()
 }
 
-// start makes a transport, http.Transport for a judge and else ferry's, and has serve play its server.
+// start returns a transport whose server runs serve: http.Transport if judge is set, else ferry's.
 func (l *link) start(t *testing.T, judge bool, serve func(net.Conn)) *trial {
 	t.Helper()
 	tr := new(trial)
@@ -207,17 +207,17 @@ func (l *link) start(t *testing.T, judge bool, serve func(net.Conn)) *trial {
 	return tr
 }
 
-// outcome makes a call and tells what it ended with.
+// outcome makes a call and describes its result.
 func outcome(t *testing.T, rt http.RoundTripper, url string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	r := request(t, url, strings.NewReader("the prompt")).WithContext(ctx)
-	r.Header.Set("Idempotency-Key", "1") // has http.Transport replay what a closed connection did not carry
+	r.Header.Set("Idempotency-Key", "1") // makes http.Transport replay a request whose connection was closed
 	return result(t, rt, r)
 }
 
-// result sends a request and tells all that a caller sees of what it ended with.
+// result sends a request and describes all that a caller sees of the result.
 func result(t *testing.T, rt http.RoundTripper, r *http.Request) string {
 	t.Helper()
 	resp, body, err := roundTrip(rt, r)
@@ -232,7 +232,7 @@ func result(t *testing.T, rt http.RoundTripper, r *http.Request) string {
 	return said
 }
 
-// kind is what is the matter with an answer.
+// kind classifies the error of a call.
 func kind(t *testing.T, err error) string {
 	t.Helper()
 	var large *text.LimitError
@@ -264,7 +264,7 @@ func kind(t *testing.T, err error) string {
 	return "unknown"
 }
 
-// play makes two calls to a server and tells what each ended with.
+// play makes two calls to a server and describes their results.
 func (l *link) play(t *testing.T, judge bool, b behaviour) (first, second string) {
 	t.Helper()
 	done := make(chan bool, 9)
@@ -282,7 +282,7 @@ func (l *link) play(t *testing.T, judge bool, b behaviour) (first, second string
 	return first, second
 }
 
-// compare has both transports meet a behaviour.
+// compare runs a behaviour with both transports.
 func (l *link) compare(t *testing.T, b behaviour) {
 	t.Helper()
 	first, second := l.play(t, false, b)
@@ -299,12 +299,13 @@ func (l *link) compare(t *testing.T, b behaviour) {
 	errorIf(t, second != wantSecond, "%s, the second request:\n got %s\nwant %s", b.name, second, wantSecond)
 }
 
-// sound is the right answer to the second request on a connection of its own.
+// sound is the correct response to the second request on its own connection.
 const sound = `HTTP/1.1 200 OK, 6 of 6 bytes "second", header map[Content-Length:[6]], trailer map[]`
 
-// TestDifferential holds that ferry's transport takes an answer as http.Transport does, or says why not.
+// TestDifferential checks that ferry's transport handles each response as http.Transport does, or that the behaviour
+// gives a reason why not.
 func TestDifferential(t *testing.T) {
-	log.SetOutput(io.Discard) // net/http logs what no request asked for
+	log.SetOutput(io.Discard) // net/http logs unexpected bytes
 	t.Cleanup(func() { log.SetOutput(os.Stderr) })
 	all := behaviours(t)
 	fatalIf(t, len(all) < 200, "%d behaviours, want at least 200", len(all))
@@ -318,8 +319,8 @@ func TestDifferential(t *testing.T) {
 	}
 }
 
-// TestSplitAndCut has a server write whole answers in two pieces, and parts of them before it ends the connection or
-// says no more, at every byte.
+// TestSplitAndCut splits and cuts complete responses at every byte. The server sends both parts, or only the first
+// part and then closes the connection or sends nothing more.
 func TestSplitAndCut(t *testing.T) {
 	step := 1
 	if testing.Short() {
@@ -348,7 +349,7 @@ func TestSplitAndCut(t *testing.T) {
 	each(untilEOF, fin)
 }
 
-// TestCutOnTheNetwork cuts some answers as TestSplitAndCut does, with a system's own connections.
+// TestCutOnTheNetwork cuts some responses as TestSplitAndCut does, over the system's connections.
 func TestCutOnTheNetwork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: some thousand connections")

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// overSmallTCP makes connections on loopback that take few bytes before the other end reads.
+// overSmallTCP makes TCP connections on loopback with small buffers.
 func overSmallTCP(t *testing.T) network {
 	t.Helper()
 	over := overTCP(t)
@@ -26,21 +26,21 @@ func overSmallTCP(t *testing.T) network {
 	}
 }
 
-// treatment is what a server does with the body of a request that it has answered.
+// treatment is what a server does with the body of a request that it has already answered.
 type treatment int
 
 const (
 	drain treatment = iota // reads it
 	leave                  // closes the connection
-	hang                   // neither, until the call has ended
+	hang                   // neither, until the call ends
 )
 
-// early is a server that answers a long request when it has read the header.
+// early is a server that answers a long request after reading its header section.
 type early struct {
 	name, says string
 	then       treatment
-	finally    string // is said then, unless the connection is closed
-	want       string // begins ferry's result; "" for that of http.Transport
+	finally    string // sent at the end, unless the connection is closed
+	want       string // prefix of ferry's result; "" means the result of http.Transport
 }
 
 func (e early) serve(conn net.Conn, release <-chan bool) {
@@ -59,7 +59,7 @@ func (e early) serve(conn net.Conn, release <-chan bool) {
 		switch e.then {
 		case leave:
 			if secured, ok := conn.(*tls.Conn); ok {
-				secured.NetConn().Close() // without a word of TLS
+				secured.NetConn().Close() // without a TLS alert
 			}
 			return
 		case hang:
@@ -72,7 +72,7 @@ func (e early) serve(conn net.Conn, release <-chan bool) {
 	}
 }
 
-// play makes a call with a long body, of a length that is told or not, and a second one.
+// play makes a call with a long body, with or without a known length, and then a second call.
 func (e early) play(t *testing.T, l *link, judge, told bool) (first, second string) {
 	t.Helper()
 	release := make(chan bool)
@@ -88,8 +88,9 @@ func (e early) play(t *testing.T, l *link, judge, told bool) (first, second stri
 	return result(t, tr, request(t, l.target()+"/first", body).WithContext(ctx)), outcome(t, tr, l.target()+"/second")
 }
 
-// TestEarlyAnswers holds that an answer counts that comes before the request was read, as with http.Transport. That may
-// lose the answer of a server that closes the connection, and takes a success, which cannot be one.
+// TestEarlyAnswers checks that a response is valid if it arrives before the server has read the request, as in
+// http.Transport. But http.Transport may lose the response of a server that closes the connection, and it accepts an
+// early 2xx response, which cannot be valid.
 func TestEarlyAnswers(t *testing.T) {
 	const status = "HTTP/1.1 413 Too Large\r\n"
 	const refusal = status + "Content-Length: 5\r\n\r\nlarge"
@@ -121,11 +122,11 @@ func TestEarlyAnswers(t *testing.T) {
 		l := newLink(t, overSmallTCP(t), secured)
 		for _, e := range tests {
 			if e.then == leave && runtime.GOOS == "windows" {
-				continue // it drops an answer that was not read when the connection is reset
+				continue // Windows drops an unread response when the connection is reset
 			}
 			for _, told := range []bool{true, false} {
 				if !told && e.want == tooEarly {
-					continue // it may be taken: how much of the body is missing is not known
+					continue // it may be accepted: the number of missing body bytes is not known
 				}
 				want := e.want
 				if want == "" {
@@ -133,7 +134,7 @@ func TestEarlyAnswers(t *testing.T) {
 				}
 				times := 1
 				if e.then == leave && !testing.Short() {
-					times = 15 // whether the answer or the reset comes first is a race
+					times = 15 // the response and the reset race
 				}
 				for range times {
 					got, second := e.play(t, l, false, told)

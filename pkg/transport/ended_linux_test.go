@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// awaitEnd waits until the system knows that the other side has ended a connection over TCP. Behind a full window, or on
-// a busy machine, that is later than the other side's Close.
+// awaitEnd waits until the system knows that the peer has closed a TCP connection. With a full window, or on a busy
+// machine, that is later than the peer's Close.
 func awaitEnd(t *testing.T, conn net.Conn) {
 	t.Helper()
 	tcp, ok := conn.(*net.TCPConn)
@@ -17,7 +17,7 @@ func awaitEnd(t *testing.T, conn net.Conn) {
 	}
 	raw, err := tcp.SyscallConn()
 	check(t, err)
-	_ = raw.Control(func(fd uintptr) { // fails where this side has closed it
+	_ = raw.Control(func(fd uintptr) { // fails if this side has closed it
 		ended := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 		n, err := unix.Poll(ended, 20_000)
 		for err == unix.EINTR {

@@ -7,5 +7,5 @@ import (
 	"testing"
 )
 
-// awaitEnd does not wait: only Linux tells of an end without a read.
+// awaitEnd does not wait: only Linux reports the end of a connection without a read.
 func awaitEnd(*testing.T, net.Conn) {}

@@ -31,11 +31,11 @@ import (
 	"time"
 )
 
-// inScratch in the environment runs this binary as in a container without certificates.
+// inScratch is an environment variable that makes this binary run as in a container without certificates.
 const inScratch = "FERRY_TEST_IN_SCRATCH"
 
-// systemCA is the authority that this process takes for the system's only one, so that a proxy, which is checked
-// against the system's, can be had on loopback.
+// systemCA is the only authority that this process trusts as the system's. A proxy's certificate is verified against
+// the system's authorities, so this allows https proxies on loopback.
 var systemCA *authority
 
 func TestMain(m *testing.M) {
@@ -47,14 +47,14 @@ func TestMain(m *testing.M) {
 		must(err)
 		defer os.RemoveAll(dir)
 		systemCA = newAuthority(dir, yesterday(), nextYear())
-		// crypto/x509 reads these once, when the first roots are asked for.
+		// crypto/x509 reads these once, when the roots are first used.
 		os.Setenv("SSL_CERT_FILE", systemCA.file)
 		os.Setenv("SSL_CERT_DIR", filepath.Join(dir, "none"))
 		return m.Run()
 	}())
 }
 
-// needsSystemCA skips what needs systemCA to be believed.
+// needsSystemCA skips a test that needs systemCA if the platform does not use it.
 func needsSystemCA(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
@@ -69,7 +69,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// errorIf reports what is wrong where a condition is met.
+// errorIf reports an error if wrong is true.
 func errorIf(t *testing.T, wrong bool, format string, args ...any) {
 	t.Helper()
 	if wrong {
@@ -77,7 +77,7 @@ func errorIf(t *testing.T, wrong bool, format string, args ...any) {
 	}
 }
 
-// fatalIf ends the test there.
+// fatalIf fails and ends the test if wrong is true.
 func fatalIf(t *testing.T, wrong bool, format string, args ...any) {
 	t.Helper()
 	if wrong {
@@ -91,7 +91,7 @@ func must(err error) {
 	}
 }
 
-// request is a prompt to a target.
+// request returns a request with a prompt to a target.
 func request(t *testing.T, target string, prompt io.Reader) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target, prompt)
@@ -99,7 +99,7 @@ func request(t *testing.T, target string, prompt io.Reader) *http.Request {
 	return r
 }
 
-// roundTrip sends a request and reads what comes back.
+// roundTrip sends a request and reads the response.
 func roundTrip(rt http.RoundTripper, r *http.Request) (resp *http.Response, answer string, err error) {
 	if resp, err = rt.RoundTrip(r); err != nil {
 		return nil, "", err
@@ -109,7 +109,7 @@ func roundTrip(rt http.RoundTripper, r *http.Request) (resp *http.Response, answ
 	return resp, string(text), err
 }
 
-// answers sends a prompt and expects an answer with these words.
+// answers sends a prompt and expects an answer that contains want.
 func answers(t *testing.T, o Options, want string) {
 	t.Helper()
 	_, text, err := post(t, o)
@@ -118,7 +118,7 @@ func answers(t *testing.T, o Options, want string) {
 
 func closeIdle(rt http.RoundTripper) { rt.(interface{ CloseIdleConnections() }).CloseIdleConnections() }
 
-// gotNothing expects that the server was sent not a byte.
+// gotNothing checks that the server received no bytes.
 func (s *sink) gotNothing(t *testing.T) {
 	t.Helper()
 	if n := s.received.Load(); n != 0 {
@@ -133,7 +133,7 @@ func nextYear() time.Time  { return time.Now().Add(365 * 24 * time.Hour) }
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	// dir is for files, file the authority's own certificate.
+	// dir is where files are written, file the authority's own certificate.
 	dir, file string
 }
 
@@ -170,7 +170,7 @@ func writePEM(path, kind string, der []byte) {
 	must(os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 }
 
-// issue signs a certificate for loopback; change makes it another one.
+// issue signs a certificate for loopback; change modifies it first.
 func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
 	return a.issueFor(newKey(), change)
 }
@@ -191,7 +191,7 @@ func (a *authority) issueFor(key *ecdsa.PrivateKey, change func(*x509.Certificat
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// files writes a certificate and its key.
+// files writes a certificate and its key to files.
 func (a *authority) files(pair tls.Certificate) (cert, key string) {
 	n := serial.Add(1)
 	cert, key = filepath.Join(a.dir, fmt.Sprintf("cert-%d.pem", n)), filepath.Join(a.dir, fmt.Sprintf("key-%d.pem", n))
@@ -202,12 +202,12 @@ func (a *authority) files(pair tls.Certificate) (cert, key string) {
 	return cert, key
 }
 
-// config shows a certificate for loopback.
+// config returns a server configuration with a certificate for loopback.
 func (a *authority) config() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{a.issue(nil)}}
 }
 
-// node are the options for a node with a certificate of the authority.
+// node returns options for a node with a certificate of the authority.
 func (a *authority) node(t *testing.T, address string) Options {
 	t.Helper()
 	return Options{Target: mustURL(t, "https://"+address), TLS: TLS{CA: a.file}}
@@ -219,7 +219,7 @@ func (a *authority) pool() *x509.CertPool {
 	return pool
 }
 
-// tlsServer answers over TLS with the certificate, and says on what.
+// tlsServer returns a TLS server that answers with the TLS version, the host and the body of the request.
 func tlsServer(t *testing.T, config *tls.Config) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -233,14 +233,14 @@ func tlsServer(t *testing.T, config *tls.Config) *httptest.Server {
 	return s
 }
 
-// sink is a server that counts the bytes it is sent once it trusts the client as far as it asks to.
+// sink is a server that counts the bytes it receives after it has accepted the client.
 type sink struct {
 	address  string
 	received atomic.Int64
 	ended    sync.WaitGroup
 }
 
-// newSink serves connections one way: serve turns a bare connection into what is read, nil for none.
+// newSink runs serve on each connection. serve returns the reader whose bytes are counted, nil for none.
 func newSink(t *testing.T, serve func(net.Conn) io.Reader) *sink {
 	t.Helper()
 	l := listen(t)
@@ -258,7 +258,7 @@ func newSink(t *testing.T, serve func(net.Conn) io.Reader) *sink {
 					s.received.Add(n)
 					return
 				}
-				// To close over bytes that were not read is a reset, which can take the answer from a client on Windows.
+				// Closing with unread bytes is a reset, which can lose the response at a client on Windows.
 				_ = conn.(*net.TCPConn).CloseWrite()
 				_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 				_, _ = io.Copy(io.Discard, conn)
@@ -269,7 +269,7 @@ func newSink(t *testing.T, serve func(net.Conn) io.Reader) *sink {
 	return s
 }
 
-// tlsSink counts what comes behind the handshake.
+// tlsSink counts the bytes after the TLS handshake.
 func tlsSink(t *testing.T, config *tls.Config) *sink {
 	t.Helper()
 	return newSink(t, func(conn net.Conn) io.Reader { return tls.Server(conn, config) })
@@ -290,7 +290,7 @@ func mustURL(t *testing.T, raw string) *url.URL {
 	return u
 }
 
-// build makes the transport of the options and closes its connections when the test ends.
+// build returns a transport and closes its connections when the test ends.
 func build(t *testing.T, o Options) *Transport {
 	t.Helper()
 	rt, err := New(o)
@@ -299,15 +299,15 @@ func build(t *testing.T, o Options) *Transport {
 	return rt
 }
 
-// post sends a prompt to a target and returns what came back.
+// post sends a prompt and returns the response.
 func post(t *testing.T, o Options) (*http.Response, string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a sink that was let in would never answer
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a sink that accepts the request never answers
 	defer cancel()
 	return roundTrip(build(t, o), request(t, o.Target.String(), body("the prompt")).WithContext(ctx))
 }
 
-// connectProxy is a small proxy: CONNECT and plain requests, with a password where auth is not "".
+// connectProxy is a small proxy for CONNECT and plain requests. It requires a password if auth is not "".
 type connectProxy struct {
 	auth string
 
@@ -343,7 +343,7 @@ func (p *connectProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	splice(near, far)
 }
 
-// splice carries bytes both ways until one side ends.
+// splice copies bytes in both directions until one side ends.
 func splice(a, b net.Conn) {
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
@@ -376,23 +376,24 @@ func startProxy(t *testing.T, p *connectProxy, config *tls.Config) *url.URL {
 	return mustURL(t, s.URL)
 }
 
-// basic is "user:hunter2" as RFC 7617 writes it.
+// basic is "user:hunter2" in the encoding of RFC 7617.
 const basic = "Basic dXNlcjpodW50ZXIy"
 
-// unused is an address at which nothing listens.
+// unused returns an address on which nothing listens.
 func unused(t *testing.T) string {
 	l := listen(t)
 	l.Close()
 	return l.Addr().String()
 }
 
-// socksServer is a small SOCKS5 server (RFC 1928, 1929) that tells what it is asked for and always goes to the same place.
+// socksServer is a small SOCKS5 server (RFC 1928, 1929) that reports the requested address and always connects to the
+// same one.
 type socksServer struct {
 	to, user, password string
 	asked              chan string
 }
 
-// last is what the server was asked for last, "" for nothing.
+// last returns the last requested address, "" if there is none.
 func (s *socksServer) last() string {
 	select {
 	case asked := <-s.asked:

@@ -19,7 +19,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
-// quicServer serves HTTP/3 on a port of loopback, where nothing listens on TCP, and counts its connections.
+// quicServer serves HTTP/3 on a loopback port on which nothing listens over TCP, and counts its connections.
 type quicServer struct {
 	*http3.Server
 	address string
@@ -41,12 +41,12 @@ func newQUICServer(t *testing.T, config *tls.Config, handle http.HandlerFunc) *q
 	}
 	s.Server = &http3.Server{Handler: handle, TLSConfig: http3.ConfigureTLSConfig(seen)}
 	done := make(chan struct{})
-	go func() { defer close(done); _ = s.Serve(socket) }() // it ends when it is closed
+	go func() { defer close(done); _ = s.Serve(socket) }() // returns when the socket is closed
 	t.Cleanup(func() { s.Close(); socket.Close(); <-done })
 	return s
 }
 
-// quicNode serves HTTP/3 with a certificate of an authority of its own, and gives the options that reach it.
+// quicNode serves HTTP/3 with a certificate of a new authority, and returns options for it.
 func quicNode(t *testing.T, handle http.HandlerFunc) (*quicServer, Options) {
 	t.Helper()
 	ca := privateCA(t)
@@ -58,7 +58,7 @@ func quicNode(t *testing.T, handle http.HandlerFunc) (*quicServer, Options) {
 
 func echo(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }
 
-// TestHTTP3 holds what the way over QUIC has in common with the one over TCP.
+// TestHTTP3 checks what HTTP/3 has in common with HTTP/1.1.
 func TestHTTP3(t *testing.T) {
 	answers := map[string]http.HandlerFunc{
 		"/whole": echo,
@@ -84,8 +84,8 @@ func TestHTTP3(t *testing.T) {
 	for path, want := range map[string]struct {
 		status int
 		text   string
-		err    error // of the body
-		none   bool  // no answer at all, which err says too
+		err    error // error of the body
+		none   bool  // no response at all, only err
 	}{
 		"/whole":    {status: 200, text: "the prompt"},
 		"/reset":    {none: true, err: syscall.ECONNRESET},
@@ -106,7 +106,7 @@ func TestHTTP3(t *testing.T) {
 	}
 }
 
-// TestHTTP3Cut has a server that resets the stream in the middle of an answer.
+// TestHTTP3Cut uses a server that resets the stream in the middle of a response.
 func TestHTTP3Cut(t *testing.T) {
 	read := make(chan struct{})
 	_, o := quicNode(t, func(w http.ResponseWriter, r *http.Request) {
@@ -127,7 +127,7 @@ func TestHTTP3Cut(t *testing.T) {
 		"%q, %v, then %q, %v; want half, then a reset", half, err, rest, cut)
 }
 
-// TestHTTP3Kept holds that a connection is used again, and that one that the server has closed is not.
+// TestHTTP3Kept checks that a connection is reused, unless the server has closed it.
 func TestHTTP3Kept(t *testing.T) {
 	s, o := quicNode(t, echo)
 	rt := build(t, o)
@@ -144,7 +144,7 @@ func TestHTTP3Kept(t *testing.T) {
 	errorIf(t, s.conns.Load() != 1, "%d connections for four requests, want 1", s.conns.Load())
 }
 
-// TestHTTP3Trust holds that a certificate is judged over QUIC as it is over TCP.
+// TestHTTP3Trust checks that certificates are verified over QUIC as over TCP.
 func TestHTTP3Trust(t *testing.T) {
 	ca := privateCA(t)
 	plain := newQUICServer(t, ca.config(), echo)
@@ -156,7 +156,7 @@ func TestHTTP3Trust(t *testing.T) {
 		server *quicServer
 		tls    TLS
 		pins   []guard.Pin
-		words  string // of the error
+		words  string // text in the error
 	}{
 		"an unknown authority":  {plain, TLS{}, nil, "unknown authority"},
 		"another pin":           {plain, TLS{CA: ca.file}, []guard.Pin{{1}}, "pin"},
@@ -175,8 +175,8 @@ func TestHTTP3Trust(t *testing.T) {
 	}
 }
 
-// TestHTTP3Blocked has a node that answers on TCP alone: nothing listens on UDP, a packet is dropped, or garbage comes
-// back. The answer comes over TCP, and UDP is not tried again.
+// TestHTTP3Blocked uses a node that answers only over TCP: nothing listens on UDP, packets are dropped, or invalid
+// packets come back. The response must arrive over TCP, and UDP must not be tried again.
 func TestHTTP3Blocked(t *testing.T) {
 	ca := privateCA(t)
 	target := tlsServer(t, ca.config())
@@ -227,7 +227,7 @@ func TestHTTP3Blocked(t *testing.T) {
 	}
 }
 
-// TestHTTP3LargePrompt holds that a large prompt takes TCP where HTTP/3 is not the only way.
+// TestHTTP3LargePrompt checks that a large prompt uses TCP unless only HTTP/3 is allowed.
 func TestHTTP3LargePrompt(t *testing.T) {
 	ca := privateCA(t)
 	target := tlsServer(t, ca.config())
@@ -239,7 +239,8 @@ func TestHTTP3LargePrompt(t *testing.T) {
 	errorIf(t, rt.noUDP, "HTTP/3 was tried for a large prompt, want TCP")
 }
 
-// TestHTTP3Leaving has a server that leaves a kept connection: the next request takes another one, or nothing of it was sent.
+// TestHTTP3Leaving uses a server that shuts down a kept connection: the next request must fail with nothing sent or
+// with a reset.
 func TestHTTP3Leaving(t *testing.T) {
 	for _, leave := range []func(*quicServer){
 		func(s *quicServer) { s.Close() },
@@ -258,7 +259,7 @@ func TestHTTP3Leaving(t *testing.T) {
 	}
 }
 
-// TestHTTP3Silence: a connection on which no packet came any more timed out, in words that say over what.
+// TestHTTP3Silence checks that a connection without packets times out, and that the error names HTTP/3.
 func TestHTTP3Silence(t *testing.T) {
 	err := quicError(&quic.IdleTimeoutError{})
 	errorIf(t, !IsTimeout(err) || err.Error() != "no packet came over HTTP/3 for 30s", "got %v, want that no packet came for 30s", err)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestPhase stops a request at each step and looks at its trace meanwhile.
+// TestPhase stops a request at each step and reads its trace meanwhile.
 func TestPhase(t *testing.T) {
 	mute := listen(t)
 	silent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

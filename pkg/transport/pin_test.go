@@ -17,7 +17,7 @@ import (
 	"ferry/pkg/guard"
 )
 
-// under makes an authority below a, which signs what issue makes; certificates carry it along.
+// under returns an authority below a, which signs what its issue returns. Certificates include its certificate.
 func (a *authority) under(t *testing.T) *authority {
 	t.Helper()
 	key := newKey()
@@ -39,7 +39,7 @@ func pinOf(t *testing.T, pair tls.Certificate) guard.Pin {
 	return guard.PinOf(cert)
 }
 
-// chained is a pair that shows the certificates of its authorities too.
+// chained returns pair with the certificates of its authorities appended.
 func chained(pair tls.Certificate, above ...*authority) tls.Certificate {
 	for _, a := range above {
 		pair.Certificate = append(slices.Clone(pair.Certificate), a.cert.Raw)
@@ -92,7 +92,7 @@ func TestPins(t *testing.T) {
 	}
 }
 
-// TestPinsNeedTheCheckToo holds that a right pin does not make a bad certificate good.
+// TestPinsNeedTheCheckToo checks that a matching pin does not make an invalid certificate acceptable.
 func TestPinsNeedTheCheckToo(t *testing.T) {
 	ca, other := privateCA(t), privateCA(t)
 	leaf := ca.issue(nil)
@@ -101,8 +101,8 @@ func TestPinsNeedTheCheckToo(t *testing.T) {
 	refused(t, err, s.address, "its certificate is signed by an unknown authority", "tls: {ca: FILE}")
 }
 
-// TestPinsOnResumption keeps sessions, as a connection held over commands may: the handshake of a resumed one shows no
-// certificate, and is held to the pins of today all the same.
+// TestPinsOnResumption resumes sessions. The handshake of a resumed session shows no certificate, and it must still
+// be checked against the current pins.
 func TestPinsOnResumption(t *testing.T) {
 	for _, max := range []uint16{tls.VersionTLS13, tls.VersionTLS12} {
 		t.Run(tls.VersionName(max), func(t *testing.T) {
@@ -135,8 +135,8 @@ func TestPinsOnResumption(t *testing.T) {
 	}
 }
 
-// TestPinsAreNotTheProxys holds that a proxy's handshake is not held to the node's pins, and that a proxy with the
-// pinned key does not stand in for the node.
+// TestPinsAreNotTheProxys checks that the node's pins do not apply to the proxy's handshake, and that the node is
+// rejected if only the proxy has the pinned key.
 func TestPinsAreNotTheProxys(t *testing.T) {
 	needsSystemCA(t)
 	ca := privateCA(t)
@@ -174,7 +174,7 @@ func TestLook(t *testing.T) {
 		return seen(), err
 	}
 	o := Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: root.file}, ConnectTimeout: time.Minute,
-		Pins: []guard.Pin{{}}} // wrong, and the reason to look
+		Pins: []guard.Pin{{}}} // a wrong pin, which Look must ignore
 	for _, via := range []bool{false, true} {
 		proxy := &connectProxy{}
 		if via {
@@ -197,7 +197,7 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// TestPinsBeforeAByte counts what a connection carries after a wrong pin was found: the alert and nothing else.
+// TestPinsBeforeAByte counts the bytes sent after a wrong pin was found: only the alert.
 func TestPinsBeforeAByte(t *testing.T) {
 	ca := privateCA(t)
 	s := tlsSink(t, ca.config())
@@ -222,7 +222,7 @@ func TestPinsBeforeAByte(t *testing.T) {
 	errorIf(t, n == 0 || n > 64, "%d bytes were written after the check, want 1 to 64: an alert has two and its record's frame", n)
 }
 
-// countedConn counts what is written to it.
+// countedConn counts the writes and the bytes written.
 type countedConn struct {
 	net.Conn
 	writes, bytes *atomic.Int64

@@ -12,8 +12,8 @@ import (
 	"ferry/pkg/guard"
 )
 
-// TestPlainHTTPIsForLoopbackAndPrivateAddresses holds the decision at dial time, on addresses: what a name resolves to
-// today may be another tomorrow.
+// TestPlainHTTPIsForLoopbackAndPrivateAddresses checks the decision at dial time, by address: a name may resolve to
+// another address tomorrow.
 func TestPlainHTTPIsForLoopbackAndPrivateAddresses(t *testing.T) {
 	tests := []struct {
 		address string
@@ -56,8 +56,8 @@ func TestPlainHTTPIsForLoopbackAndPrivateAddresses(t *testing.T) {
 	}
 }
 
-// TestPlainHTTPIsRefusedBeforeConnecting asks for an address of documentation (RFC 5737): net's Control hook, which
-// runs before connect(2), has to end it.
+// TestPlainHTTPIsRefusedBeforeConnecting uses an address for documentation (RFC 5737). net's Control hook, which runs
+// before connect(2), must refuse it.
 func TestPlainHTTPIsRefusedBeforeConnecting(t *testing.T) {
 	o := Options{Target: mustURL(t, "http://192.0.2.1:81/v1"), ConnectTimeout: time.Minute}
 	_, _, err := post(t, o)
@@ -65,8 +65,8 @@ func TestPlainHTTPIsRefusedBeforeConnecting(t *testing.T) {
 	errorIf(t, !errors.As(err, &plain) || plain.Host != "192.0.2.1:81", "got %v, want plain http to 192.0.2.1:81 refused", err)
 }
 
-// TestPlainHops holds every kind of proxy and target to the rule: no hop in plain http goes to a public address, be it
-// the hop to the proxy or the proxy's own to the target, and no password of a proxy either.
+// TestPlainHops checks every kind of proxy and target: no hop uses plain http to a public address, neither the hop to
+// the proxy nor the proxy's hop to the target, and no proxy password is sent over such a hop.
 func TestPlainHops(t *testing.T) {
 	const public, private, loopback = "8.8.8.8:3128", "10.1.2.3:3128", "127.0.0.1:3128"
 	const plain, password, byTarget = "plain http through the proxy ", "an unencrypted password to the proxy ", "plain http to "
@@ -130,8 +130,8 @@ func TestPlainHops(t *testing.T) {
 	}
 }
 
-// TestPlainHopIsRefusedBeforeConnecting names proxies at an address of documentation (RFC 5737), and a proxy on loopback for
-// a target that could be public: the connection is refused before a packet leaves.
+// TestPlainHopIsRefusedBeforeConnecting uses proxies at an address for documentation (RFC 5737), and a loopback proxy
+// for a target that could be public. The connection must be refused before a packet is sent.
 func TestPlainHopIsRefusedBeforeConnecting(t *testing.T) {
 	asked := newSink(t, func(conn net.Conn) io.Reader { return conn })
 	for _, scheme := range []string{"http", "socks5", "socks5h"} {
@@ -151,7 +151,7 @@ func TestPlainHopIsRefusedBeforeConnecting(t *testing.T) {
 	asked.gotNothing(t)
 }
 
-// TestPlainHopIsTaken has a proxy that hangs up: what matters is that it is asked.
+// TestPlainHopIsTaken uses a proxy that hangs up: the test only checks that the proxy is contacted.
 func TestPlainHopIsTaken(t *testing.T) {
 	for _, scheme := range []string{"http", "socks5h"} {
 		for target, insecure := range map[string]bool{"http://example.com/v1": true, "http://192.168.1.2/v1": false, "http://127.0.0.1:1/v1": false} {
@@ -169,7 +169,8 @@ func TestPlainHopIsTaken(t *testing.T) {
 	}
 }
 
-// TestRefusedBodyIsClosed holds that a request that is refused before a connection has its body closed.
+// TestRefusedBodyIsClosed checks that the body of a request is closed if the request is refused before a connection
+// is made.
 func TestRefusedBodyIsClosed(t *testing.T) {
 	closed := &closing{Reader: strings.NewReader("prompt")}
 	rt := build(t, Options{Target: mustURL(t, "http://example.com"), Proxy: mustURL(t, "http://"+unused(t))})

@@ -16,8 +16,9 @@ import (
 	"time"
 )
 
-// TestProxyFor holds the choice of a proxy to curl's, checked against curl 7.88: the proxy of the target's scheme, else
-// ALL_PROXY; "*" alone in NO_PROXY; no ports in it. Unlike curl's, it goes past a proxy to loopback.
+// TestProxyFor checks that a proxy is chosen as in curl (checked against curl 7.88): the proxy of the target's
+// scheme, else ALL_PROXY; "*" only as the complete NO_PROXY; no ports in NO_PROXY. Unlike curl, ferry uses no proxy
+// for loopback.
 func TestProxyFor(t *testing.T) {
 	const p, q, all = "http://p.test:1", "http://q.test:2", "socks5://all.test:3"
 	tests := []struct {
@@ -75,7 +76,7 @@ func TestProxyFor(t *testing.T) {
 		{"a name and a password", ProxyEnv{All: "http://u:w@p.test:8"}, "https://x.test", "http://u:w@p.test:8"},
 		{"big letters", ProxyEnv{All: "HTTP://p.test:8"}, "https://x.test", "http://p.test:8"},
 		{"socks5h", ProxyEnv{All: "socks5h://p.test:8"}, "https://x.test", "socks5h://p.test:8"},
-		// curl's ports: 1080, and 443 of https.
+		// curl's default ports: 1080, and 443 for https.
 		{"no port", ProxyEnv{All: "p.test"}, "https://x.test", "http://p.test:1080"},
 		{"no port, https", ProxyEnv{All: "https://p.test"}, "https://x.test", "https://p.test:443"},
 		{"no port, socks5", ProxyEnv{All: "socks5://u@p.test"}, "https://x.test", "socks5://u@p.test:1080"},
@@ -91,7 +92,7 @@ func TestProxyFor(t *testing.T) {
 	}
 }
 
-// TestProxyFrom holds what is said to have chosen the proxy, or the way past it.
+// TestProxyFrom checks which variable or rule is reported as having chosen the proxy or the direct connection.
 func TestProxyFrom(t *testing.T) {
 	const p = "http://p.test:1"
 	for _, test := range []struct {
@@ -185,7 +186,7 @@ func TestCONNECT(t *testing.T) {
 	ofProxy(t, "a node that the proxy does not reach", err, "the proxy "+ShowProxy(o.Proxy)+" answered 502 Bad Gateway", "it did not reach the node")
 }
 
-// ofProxy holds an error to naming the proxy, and its hint to saying where the proxy was named.
+// ofProxy checks that an error names the proxy, and that its hint says where the proxy was set.
 func ofProxy(t *testing.T, name string, err error, text, advice string) {
 	t.Helper()
 	var fault *ProxyError
@@ -199,13 +200,14 @@ func ofProxy(t *testing.T, name string, err error, text, advice string) {
 	}
 }
 
-// TestProxyFaults holds that what fails before the node is reached is said of the proxy, in New and in Connect alike.
+// TestProxyFaults checks that a failure before the node is reached is attributed to the proxy, in New and when
+// connecting.
 func TestProxyFaults(t *testing.T) {
 	ca := privateCA(t)
 	target := tlsServer(t, ca.config())
 	address := target.Listener.Addr().String()
 	closing := newSink(t, func(conn net.Conn) io.Reader {
-		_, _ = io.ReadFull(conn, make([]byte, 3)) // the shortest greeting
+		_, _ = io.ReadFull(conn, make([]byte, 3)) // the length of the shortest greeting
 		return nil
 	}).address
 	answers := func(status string) string {
@@ -260,12 +262,12 @@ func TestProxyFaults(t *testing.T) {
 		ofProxy(t, test.proxy, err, want, "the proxy comes from HTTPS_PROXY, and --proxy none does without one")
 		errorIf(t, len(err.Error()) > 300, "%s: %d bytes of an error, want at most 300", test.proxy, len(err.Error()))
 	}
-	// What comes behind the proxy is the node's.
+	// Errors after the proxy are the node's.
 	p := startProxy(t, &connectProxy{}, nil)
 	o := Options{Target: mustURL(t, target.URL), Proxy: p, ConnectTimeout: time.Minute}
 	_, _, err := post(t, o)
 	refused(t, err, address, "its certificate is signed by an unknown authority", "")
-	// With socks5 it is the node's name that has no address.
+	// With socks5, it is the node's name that cannot be resolved.
 	o.Target, o.Proxy = mustURL(t, "https://node..invalid"), mustURL(t, "socks5://"+closing)
 	var fault *ProxyError
 	var dns *net.DNSError
@@ -274,8 +276,8 @@ func TestProxyFaults(t *testing.T) {
 	}
 }
 
-// TestHTTPSProxy holds that the node's tls settings are the node's alone: not its authority, not its floor, not its
-// client certificate go into the proxy's handshake (net/http would use one configuration for both).
+// TestHTTPSProxy checks that the node's tls settings are not used in the proxy's handshake: not its authority,
+// minimum version or client certificate (net/http would use one configuration for both).
 func TestHTTPSProxy(t *testing.T) {
 	needsSystemCA(t)
 	ca := privateCA(t)
@@ -306,7 +308,7 @@ func TestHTTPSProxy(t *testing.T) {
 	}
 }
 
-// TestSOCKS holds who looks the name up, as with curl: socks5 here, socks5h there.
+// TestSOCKS checks where the name is resolved, as in curl: with socks5 locally, with socks5h by the proxy.
 func TestSOCKS(t *testing.T) {
 	ca := privateCA(t)
 	target := tlsServer(t, ca.config())
@@ -324,7 +326,7 @@ func TestSOCKS(t *testing.T) {
 		t.Errorf("a wrong password: got %v, want an error without it", err)
 	}
 
-	// localhost is in every hosts file: no name leaves this machine.
+	// localhost is in every hosts file, so no DNS query leaves this machine.
 	o.Target, o.Proxy = mustURL(t, "https://localhost:4433"), s.start(t, "socks5")
 	o.Proxy.User = url.UserPassword("user", "hunter2")
 	answers(t, o, "TLS 1.3 localhost:4433 the prompt")

@@ -18,7 +18,7 @@ import (
 	"ferry/pkg/guard"
 )
 
-// raced is a connection of a race that is none.
+// raced is a fake connection.
 type raced struct{ closed *atomic.Int64 }
 
 func (r raced) roundTrip(*http.Request, func(ready)) (*http.Response, error) { return nil, nil }
@@ -26,7 +26,7 @@ func (r raced) unused() bool                                                 { r
 func (r raced) Close() error                                                 { r.closed.Add(1); return nil }
 func (r raced) about() *facts                                                { return new(facts) }
 
-// plan is what a handshake does: how long its steps take, 0 for a packet that is lost for good, and what it ends with.
+// plan is what a handshake does: how long its steps take (0 means that the packet is lost forever), and its error.
 type plan struct {
 	tcp, tls time.Duration
 	err      error
@@ -46,7 +46,7 @@ func (p plan) follow(ctx context.Context, target *url.URL, step func(time.Durati
 	return p.err
 }
 
-// TestRace holds when a next handshake begins, in virtual time.
+// TestRace checks when the next handshake begins, in virtual time.
 func TestRace(t *testing.T) {
 	const ms = time.Millisecond
 	trip := func(d time.Duration) plan { return plan{tcp: d, tls: d} }
@@ -112,7 +112,7 @@ func TestRace(t *testing.T) {
 	}
 }
 
-// pass waits, for ever where d is 0, and reports whether the context did not end before.
+// pass waits for d, forever if d is 0, and returns false if the context ends first.
 func pass(ctx context.Context, d time.Duration) bool {
 	var over <-chan time.Time
 	if d > 0 {
@@ -128,7 +128,7 @@ func pass(ctx context.Context, d time.Duration) bool {
 
 func dialError(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
 
-// TestResolve has a name that no one resolves, and its address by hand.
+// TestResolve uses a name that cannot be resolved and a given address.
 func TestResolve(t *testing.T) {
 	o, s := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Host) })
 	port := netip.MustParseAddrPort(s.Listener.Addr().String()).Port()

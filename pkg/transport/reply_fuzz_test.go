@@ -12,13 +12,14 @@ import (
 	"testing"
 )
 
-// fuzzBody is the most of a body that FuzzReply reads.
+// fuzzBody is the maximum body size in FuzzReply.
 const fuzzBody = 64 << 10
 
-// FuzzReply has a server reply with any bytes: ferry's transport ends as http.Transport does, within its bounds, and
-// keeps the connection if the reply was one answer. A part of the reply is repeated, so that the bounds are met.
+// FuzzReply sends arbitrary bytes as a response: ferry's transport must have the same result as http.Transport,
+// within its limits, and keep the connection if the bytes were exactly one response. A part of the bytes is repeated
+// to reach the limits.
 func FuzzReply(f *testing.F) {
-	log.SetOutput(io.Discard) // net/http logs what no request asked for
+	log.SetOutput(io.Discard) // net/http logs unexpected bytes
 	f.Cleanup(func() { log.SetOutput(os.Stderr) })
 	for _, b := range behaviours(f) {
 		if reply := strings.Join(b.pieces, ""); len(reply) < 2000 {
@@ -45,7 +46,7 @@ func FuzzReply(f *testing.F) {
 				}
 				if len(reply) > 0 {
 					n, _ := conn.Write(reply)
-					if !judge { // which may have more than one connection
+					if !judge { // http.Transport may use more than one connection
 						taken = n
 					}
 				}
@@ -63,14 +64,14 @@ func FuzzReply(f *testing.F) {
 		want, _, _ := ask(true)
 		errorIf(t, got != want, " got %.999s\nwant %.999s", got, want)
 		errorIf(t, strings.HasPrefix(got, "no answer") && taken > MaxHeader, "%d bytes of a header were read", taken)
-		failed := strings.HasPrefix(got, "no answer") || strings.HasPrefix(got, "broken") // a gzip body may be whole and bad
+		failed := strings.HasPrefix(got, "no answer") || strings.HasPrefix(got, "broken") // a complete gzip body may be invalid
 		fit := oneAnswer(reply[:taken])
 		errorIf(t, kept == 1 && !fit || fit && kept != 1 && !failed, "kept %d, fit for a next request %t, after %.999s", kept, fit, got)
 	})
 }
 
-// boundedJudge is http.Transport with what ferry differs in: bodies are bounded and unpacked, and none is a
-// bare connection.
+// boundedJudge is http.Transport with ferry's differences: bodies are limited and decompressed, and no body is a raw
+// connection.
 type boundedJudge struct{ http.RoundTripper }
 
 func (j boundedJudge) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -85,7 +86,7 @@ func (j boundedJudge) RoundTrip(r *http.Request) (*http.Response, error) {
 	return bounded(resp, fuzzBody), nil
 }
 
-// oneAnswer reports whether what was read of a reply is one whole answer, after which the connection stays open.
+// oneAnswer reports whether the bytes read are exactly one complete response, after which the connection stays open.
 func oneAnswer(reply []byte) bool {
 	in := bufio.NewReader(bytes.NewReader(reply))
 	for {

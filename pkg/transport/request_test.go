@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// TestRequestAsWritten holds that a request is written to the byte as http.Transport writes it.
+// TestRequestAsWritten checks that a request has exactly the same bytes as with http.Transport.
 func TestRequestAsWritten(t *testing.T) {
 	untold := func(words string) io.Reader { return struct{ io.Reader }{strings.NewReader(words)} }
 	written := func(judge bool, change func(*http.Request), body io.Reader) string {
@@ -40,7 +40,7 @@ func TestRequestAsWritten(t *testing.T) {
 	for name, test := range map[string]struct {
 		change  func(*http.Request)
 		body    func() io.Reader
-		differs string // why
+		differs string // why ferry differs
 	}{
 		"a body":        {body: func() io.Reader { return strings.NewReader("hello") }},
 		"an empty body": {body: func() io.Reader { return strings.NewReader("") }},
@@ -84,7 +84,8 @@ func TestRequestAsWritten(t *testing.T) {
 	}
 }
 
-// TestManyAtOnce has many calls share a transport, whose server ends connections as it likes. Each gets its own answer.
+// TestManyAtOnce makes many calls at the same time over one transport, whose server often closes connections. Each
+// call must get its own response.
 func TestManyAtOnce(t *testing.T) {
 	for _, secured := range []bool{false, true} {
 		l := newLink(t, overTCP(t), secured)
@@ -126,7 +127,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestExpect has a server take a body or not. The time is fake.
+// TestExpect uses a server that accepts a body or rejects it. The clock is fake.
 func TestExpect(t *testing.T) {
 	const patience = 3 * time.Second
 	const at = time.Hour

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestNetworkErrors has the system refuse a connection, reset one and end a wait: ferry knows each, by the same words
-// everywhere.
+// TestNetworkErrors lets the system refuse a connection, reset one and end a wait: ferry must recognize each error,
+// and its text must be the same on every system.
 func TestNetworkErrors(t *testing.T) {
 	dialed, accepted, err := overTCP(t)()
 	check(t, err)

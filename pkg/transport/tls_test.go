@@ -25,7 +25,7 @@ var quiet = log.New(io.Discard, "", 0)
 
 func body(s string) io.Reader { return strings.NewReader(s) }
 
-// TestGroups holds that a node is offered the key exchanges that were chosen for it, over TCP and over QUIC.
+// TestGroups checks that a node is offered the configured key exchange groups, over TCP and over QUIC.
 func TestGroups(t *testing.T) {
 	ca := privateCA(t)
 	hellos := make(chan []tls.CurveID, 8)
@@ -36,7 +36,7 @@ func TestGroups(t *testing.T) {
 	}
 	target := tlsServer(t, config)
 	quic := newQUICServer(t, config, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // an answer before the whole request would be an early one
+		_, _ = io.Copy(io.Discard, r.Body) // a response before the complete request would be an early one
 	})
 	for groups, want := range map[string][]tls.CurveID{
 		"":                    {tls.X25519MLKEM768, tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521},
@@ -103,7 +103,7 @@ func TestTLSAccepts(t *testing.T) {
 	}
 }
 
-// refusal is a handshake that must not come off, and what is said of it.
+// refusal is a handshake that must fail, and the expected error.
 type refusal struct {
 	name           string
 	server         *tls.Config
@@ -123,8 +123,8 @@ func holdRefusals(t *testing.T, tests []refusal) {
 	}
 }
 
-// TestTLSRefusesCertificates holds that each fault of a certificate has a message of its own, and that not a byte of the
-// request reaches a server that is not trusted (FACTS.md section 2).
+// TestTLSRefusesCertificates checks that each certificate error has its own message, and that no byte of the request
+// reaches an untrusted server (FACTS.md section 2).
 func TestTLSRefusesCertificates(t *testing.T) {
 	ca, other := privateCA(t), privateCA(t)
 	old := newAuthority(t.TempDir(), yesterday().AddDate(-3, 0, 0), time.Date(2024, 3, 4, 5, 0, 0, 0, time.UTC))
@@ -181,7 +181,7 @@ func TestTLSRefusesCertificates(t *testing.T) {
 	})
 }
 
-// TestTLSRefusesHandshakes holds the same of versions, and of what a server asks of its clients.
+// TestTLSRefusesHandshakes checks the same for TLS versions and for client certificates.
 func TestTLSRefusesHandshakes(t *testing.T) {
 	ca, other := privateCA(t), privateCA(t)
 	good := ca.issue(nil)
@@ -248,8 +248,8 @@ func TestHTTPSToWhatIsNoTLS(t *testing.T) {
 	}
 }
 
-// TestUntypedHandshakeFaults holds the faults that crypto/tls gives no type: a server that answers with a version that
-// was not offered is refused as untrusted; one that only hangs up is a fault of the network, which may be tried again.
+// TestUntypedHandshakeFaults checks errors for which crypto/tls has no type: a server that selects a version that was
+// not offered is untrusted; a server that only hangs up is a network error, which may be retried.
 func TestUntypedHandshakeFaults(t *testing.T) {
 	ca := privateCA(t)
 	hello := []byte{22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3} // a record with a ServerHello of TLS 1.2 (RFC 5246 section 7.4.1.3)
@@ -306,14 +306,14 @@ func TestCertificateFiles(t *testing.T) {
 	}
 }
 
-// TestBundledRoots holds that every root that is linked in parses.
+// TestBundledRoots checks that every bundled root can be parsed.
 func TestBundledRoots(t *testing.T) {
 	pool, err := bundledRoots()
 	fatalIf(t, err != nil || pool.Equal(x509.NewCertPool()), "an empty pool, %v, want roots", err)
 }
 
-// TestScratch holds that a container without any certificate has roots all the same. crypto/x509 looks for the system's
-// once a process, so it takes another one.
+// TestScratch checks that a container without certificates has roots. crypto/x509 looks for the system's roots once
+// per process, so the test runs in a child process.
 func TestScratch(t *testing.T) {
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
 		t.Skip("the platform verifies certificates there and always has roots")
