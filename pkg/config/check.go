@@ -124,7 +124,7 @@ func loopbackURL(s string) string {
 	return "http://" + at
 }
 
-// hasHost reports whether u has a host and, if any, a valid port.
+// hasHost reports whether u has a host name without spaces, and a valid port or none.
 func hasHost(u *url.URL) bool {
 	if u.Hostname() == "" || strings.ContainsAny(u.Host, " \t\\") || strings.HasSuffix(u.Host, ":") {
 		return false

@@ -140,8 +140,8 @@ func (g *Gateway) Fault(key, msg, hint string) *Error {
 	return e
 }
 
-// The rules of the gateway's values list what is allowed, not what is forbidden: nginx cannot quote a dollar sign, and
-// a later release of nginx may give a meaning to a character that has none in this release.
+// Except for paths, the rules of the gateway's values list what is allowed, not what is forbidden: nginx cannot quote
+// a dollar sign, and a later release of nginx may give a meaning to a character that has none in this release.
 
 // checkServerName requires a host name (RFC 1123 section 2.1). An IP address is not allowed in TLS's server name, and
 // a wildcard would answer for unintended names.

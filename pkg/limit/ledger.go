@@ -31,8 +31,8 @@ type Ledger struct {
 	clock  Clock
 	node   string
 	budget int64
-	// rows, and held by its record number in the file, are the latest known state. They are used if the files cannot be
-	// used.
+	// rows and held are the latest known state, used if the files cannot be used. The key of held is the record number in
+	// the file.
 	rows []Use
 	held map[int]held
 	read bool // the files have been read

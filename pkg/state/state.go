@@ -119,7 +119,7 @@ func readBounded(path string, f *os.File, err error, limit int64) ([]byte, error
 	}
 	var data bytes.Buffer
 	if info.Size() <= limit {
-		data = *bytes.NewBuffer(make([]byte, 0, int(info.Size())+bytes.MinRead)) // large enough not to be copied while reading
+		data = *bytes.NewBuffer(make([]byte, 0, int(info.Size())+bytes.MinRead)) // never copied while reading
 		_, err = data.ReadFrom(io.LimitReader(f, limit+1))
 	}
 	switch {
