@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// writerVar makes the test binary a process that writes lines, as one of many.
+// writerVar makes the test binary a process that writes lines to a log.
 const writerVar = "FERRY_TEST_AUDIT_WRITER"
 
 func TestMain(m *testing.M) {
@@ -34,7 +34,7 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// writeMany writes so many lines as the writer of that name: "PATH SIZE NAME LINES".
+// writeMany writes lines as the writer NAME. spec is "PATH SIZE NAME LINES", separated by tabs.
 func writeMany(spec string) int {
 	fields := strings.Split(spec, "\t")
 	size, _ := strconv.ParseInt(fields[1], 10, 64)
@@ -74,7 +74,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// TestLineIsOneLine holds that no text makes a second line, breaks the JSON or passes the bound, and that each is
+// TestLineIsOneLine checks that no text makes a second line, breaks the JSON or exceeds the bound, and that text is
 // redacted before it is cut.
 func TestLineIsOneLine(t *testing.T) {
 	const phone = "13812345678"
@@ -94,7 +94,7 @@ func TestLineIsOneLine(t *testing.T) {
 	}
 }
 
-// entries reads every line of every file of a log and fails on one that is not whole.
+// entries reads every line of every file of a log. It fails the test if a line is incomplete.
 func entries(t *testing.T, path string) []Entry {
 	t.Helper()
 	var all []Entry
@@ -112,15 +112,15 @@ func entries(t *testing.T, path string) []Entry {
 	return all
 }
 
-// TestManyProcesses lets 60 processes write one log while it is rotated, and counts what they wrote. On Windows, where a
-// process and a lock cost more, it is 12: none of them is to wait for the lock until it does without.
+// TestManyProcesses lets 60 processes write one log while it is rotated, and counts the written lines. On Windows,
+// processes and locks are slower, so it uses 12: a process must not time out waiting for the lock and write without it.
 func TestManyProcesses(t *testing.T) {
 	writers, lines := 60, 40
 	if runtime.GOOS == "windows" {
 		writers = 12
 	}
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	size := int64(writers * lines * 450 / (Kept - 2)) // rotated some times, and never so often that the oldest is lost
+	size := int64(writers * lines * 450 / (Kept - 2)) // some rotations, but not so many that the oldest file is lost
 	self, err := os.Executable()
 	must(t, err)
 	var group sync.WaitGroup
@@ -163,7 +163,7 @@ func TestRotate(t *testing.T) {
 	for k := range lines {
 		must(t, l.Write(t.Context(), Entry{Attempts: k}))
 	}
-	all := entries(t, path) // the newest file first
+	all := entries(t, path) // newest file first
 	perFile := len(all) / (Kept + 1)
 	if perFile < 1 || len(all) >= lines || all[0].Attempts+perFile < lines-perFile {
 		t.Errorf("%d lines left, the first %d", len(all), all[0].Attempts)
@@ -185,7 +185,7 @@ func TestRotateFails(t *testing.T) {
 	}
 }
 
-// TestHalfALine ends what a crash left and goes on behind it.
+// TestHalfALine checks that a write ends the incomplete line that a crash left.
 func TestHalfALine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	must(t, os.WriteFile(path, []byte(`{"time":"x`), 0o600))

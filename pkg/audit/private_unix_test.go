@@ -36,7 +36,7 @@ func TestPrivate(t *testing.T) {
 	}
 }
 
-// TestFullDisk holds that a log on a full disk says so.
+// TestFullDisk checks that writing to a full disk returns an error.
 func TestFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"ferry/pkg/wire"
 )
 
-// batchTrial is a batch in a folder of its own. Its prompts tell its items apart, which are 9 tokens of output each and a
-// token of input for four letters.
+// batchTrial is a batch in its own folder. Items are identified by their prompts. An item costs 9 output tokens and one
+// input token for every four letters.
 type batchTrial struct {
 	t       *testing.T
 	in, out string
@@ -25,7 +25,7 @@ type batchTrial struct {
 	ask     func(ctx context.Context, prompt string) asked
 
 	mu    sync.Mutex
-	asked []string // their prompts
+	asked []string // the prompts sent
 }
 
 func newBatchTrial(t *testing.T, input string) *batchTrial {
@@ -45,18 +45,18 @@ func newBatchTrial(t *testing.T, input string) *batchTrial {
 	return b
 }
 
-// doerFunc is a function as a Doer.
+// doerFunc makes a function a Doer.
 type doerFunc func(ctx context.Context, call *Call) (*Result, error)
 
 func (f doerFunc) Do(ctx context.Context, call *Call) (*Result, error) { return f(ctx, call) }
 
-// asked is how the call of an item ended.
+// asked is the outcome of an item's call.
 type asked struct {
 	result *Result
 	err    error
 }
 
-// whole is an answer to a prompt.
+// whole returns a complete answer to a prompt.
 func whole(prompt string) asked {
 	usage := &wire.Usage{Input: 3, Output: 4}
 	return asked{result: &Result{
@@ -65,7 +65,7 @@ func whole(prompt string) asked {
 	}}
 }
 
-// missing is a failure of an item.
+// missing returns a failure.
 func missing(status int, ambiguous bool) asked {
 	err := &Error{Class: classOfStatus(status), Status: status, Err: errors.New("no")}
 	return asked{&Result{Node: "n", Attempts: []*Attempt{{Number: 1, Err: err, Ambiguous: ambiguous}}}, err}
@@ -87,7 +87,7 @@ func (b *batchTrial) read(path string) string {
 	return string(text)
 }
 
-// input opens the input, which messages call IN.
+// input opens the input with the name IN, which messages use.
 func (b *batchTrial) input() *BatchInput {
 	b.t.Helper()
 	in, err := OpenBatchInput(b.in, b.out, nil)
@@ -104,7 +104,7 @@ func (b *batchTrial) open() (*Batch, error) {
 	return OpenBatch(BatchFiles{In: b.input(), Out: b.out, Request: &b.request, Shard: b.shard, Again: b.again})
 }
 
-// do opens and runs, and returns what was asked.
+// do opens and runs the batch. asked has the prompts sent.
 func (b *batchTrial) do() (plan Plan, tally Tally, asked string, err error) {
 	b.t.Helper()
 	b.asked = nil

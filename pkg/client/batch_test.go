@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Whatever a kill leaves of both files, the next run opens them, keeps every whole line of OUT, asks nothing twice and
-// says what was in flight.
+// TestBatchCutAnywhere checks that the next run can open both files wherever a kill has cut them, keeps every complete
+// line of OUT, sends no item twice and reports the items in flight.
 func TestBatchCutAnywhere(t *testing.T) {
 	b := newBatchTrial(t, "one\ntwo\nthree\n")
 	if _, tally, asked, err := b.do(); err != nil || asked != "one three two" || tally.Answered != 3 {
@@ -26,7 +26,7 @@ func TestBatchCutAnywhere(t *testing.T) {
 		for _, cut := range cuts(journal, header) {
 			sent := strings.Count(journal[header:cut], "\n")
 			if sent < lines {
-				continue // the intent comes first
+				continue // the "s" line is written first
 			}
 			b.write(b.out, out[:cutOut])
 			b.write(b.out+".journal", journal[:cut])
@@ -46,7 +46,7 @@ func TestBatchCutAnywhere(t *testing.T) {
 	}
 }
 
-// cuts are places to cut a text at, from a start: around each line's ends, and inside it.
+// cuts returns positions from start on where to cut text: around each line end, and inside lines.
 func cuts(text string, start int) []int {
 	found := []int{start, len(text)}
 	for i := start; i < len(text); i++ {
@@ -89,7 +89,7 @@ func TestBatchGoesOn(t *testing.T) {
 	answers["two"] = missing(503, false)
 	step("two", " 2", 1)
 	b.again = false
-	step("", " 2", 1) // the first of its requests may still have been carried out
+	step("", " 2", 1) // its first request may still have been carried out
 	b.again = true
 	delete(answers, "two")
 	step("two", "", 1)
@@ -182,7 +182,7 @@ func TestBatchStops(t *testing.T) {
 	})
 	t.Run("tokens", func(t *testing.T) {
 		b := newBatchTrial(t, many)
-		b.run.MaxTokens, b.run.Workers = 30, 3 // 10 at worst, 7 in fact
+		b.run.MaxTokens, b.run.Workers = 30, 3 // 10 at most per item, 7 actually billed
 		_, tally, _, err := b.do()
 		if err == nil || !strings.HasSuffix(err.Error(), "so no more were sent; 21 were counted") || tally.Answered != 3 {
 			t.Errorf("%+v, %v", tally, err)
@@ -216,7 +216,7 @@ func TestBatchStops(t *testing.T) {
 	})
 }
 
-// withFiles are items, of which each has a prompt and a file of its own: p1 and f1, p2 and f2.
+// withFiles writes items that each have their own prompt and file: p1 and f1, p2 and f2.
 func withFiles(b *batchTrial, items int) {
 	input := ""
 	for i := range items {
@@ -230,7 +230,7 @@ func (b *batchTrial) file(item int) string {
 	return filepath.Join(filepath.Dir(b.in), fmt.Sprint("f", item))
 }
 
-// tellingClock calls a function whenever it is asked: for each call, and when its files have been read.
+// tellingClock calls a function on each call of Now: when an item's call is made, and when its files have been read.
 type tellingClock struct {
 	fakeClock
 	told func()
@@ -241,8 +241,8 @@ func (c *tellingClock) Now() time.Time {
 	return c.fakeClock.Now()
 }
 
-// TestBatchAttachStops ends the sending before the files of an item have been read: it is not sent, is no failure, and is
-// not in flight for the next run.
+// TestBatchAttachStops ends the sending before the files of an item have been read. The item must not be sent, must not
+// count as a failure, and must not be in flight for the next run.
 func TestBatchAttachStops(t *testing.T) {
 	b := newBatchTrial(t, "")
 	withFiles(b, 2)
@@ -252,7 +252,7 @@ func TestBatchAttachStops(t *testing.T) {
 	}
 	var stop context.CancelFunc
 	b.run.Sending, stop = context.WithCancel(t.Context())
-	b.request.Clock = &tellingClock{told: stop} // for the call of the first item
+	b.request.Clock = &tellingClock{told: stop} // on the call of the first item
 	tally, err := batch.Run(t.Context(), b.run)
 	batch.Close()
 	if err != nil || len(b.asked) > 0 || tally.Failed != 0 || b.read(b.out+".failed") != "" || b.run.Sending.Err() == nil {
@@ -264,7 +264,7 @@ func TestBatchAttachStops(t *testing.T) {
 	}
 }
 
-// TestBatchAttachFirst reads the files of an item before the journal says that it is sent.
+// TestBatchAttachFirst checks that the files of an item are read before its "s" line is written to the journal.
 func TestBatchAttachFirst(t *testing.T) {
 	b := newBatchTrial(t, "")
 	withFiles(b, 2)
@@ -281,7 +281,7 @@ func TestBatchAttachFirst(t *testing.T) {
 	}
 }
 
-// TestBatchPriceStays charges an item what was reserved for it, though its file changes meanwhile.
+// TestBatchPriceStays checks that an item is charged the reserved tokens even if its file changes in between.
 func TestBatchPriceStays(t *testing.T) {
 	b := newBatchTrial(t, "")
 	withFiles(b, 3)
@@ -289,7 +289,7 @@ func TestBatchPriceStays(t *testing.T) {
 	b.run.MaxTokens = 3 * (price.Input + price.Output)
 	b.ask = func(context.Context, string) asked {
 		b.write(b.file(len(b.asked)), strings.Repeat("text ", 1000))
-		return missing(503, true) // the price counts
+		return missing(503, true) // no usage, so the price is charged
 	}
 	_, tally, _, err := b.do()
 	if err != nil || tally.Failed != 3 || price.Input < 2 {

@@ -11,8 +11,8 @@ import (
 	"ferry/pkg/limit"
 )
 
-// TestBatchWaits has the rate limit and the budget let items out later: they wait, no item fails, and the journal has none
-// in flight while it waits.
+// TestBatchWaits checks that items wait for the rate limit and the budget, that none of them fails, and that an item
+// that waits is not in flight in the journal.
 func TestBatchWaits(t *testing.T) {
 	b := newBatchTrial(t, "one\ntwo\nthree\n")
 	clock := b.request.Clock.(*fakeClock)
@@ -35,7 +35,7 @@ func TestBatchWaits(t *testing.T) {
 		switch {
 		case prompt == "one":
 			close(begun)
-			<-held // until another one has been told that the budget is spoken for
+			<-held // until another item was refused because the budget is reserved
 		case prompt == "three" && spent.Add(1) == 1:
 			<-begun
 			defer close(held)
@@ -47,7 +47,7 @@ func TestBatchWaits(t *testing.T) {
 	if err != nil || tally.Answered != 3 || tally.Failed != 0 || limiter.taken.Load() != 3 || spent.Load() != 2 {
 		t.Errorf("%+v, %v, %d turns and %d asks of the third, want 3 answered in 3 turns, and 2 asks", tally, err, limiter.taken.Load(), spent.Load())
 	}
-	// The first attempt has its turn then, and the second needs one of its own.
+	// The first attempt has already waited. The second needs its own reservation.
 	e := b.request.Endpoint
 	env := Env{Clock: clock, Wait: func(context.Context, Pause) error { return nil }}
 	for number := 1; number <= 2; number++ {
@@ -58,7 +58,7 @@ func TestBatchWaits(t *testing.T) {
 	}
 }
 
-// TestBatchSpent ends a run whose budget is used up, or held by others alone.
+// TestBatchSpent checks that a run ends if its budget is used up or reserved only by other processes.
 func TestBatchSpent(t *testing.T) {
 	for _, spent := range []*limit.SpentError{{Budget: 10, Spent: 10}, {Budget: 10, Held: 9}} {
 		b := newBatchTrial(t, "one\ntwo\n")
@@ -69,7 +69,7 @@ func TestBatchSpent(t *testing.T) {
 	}
 }
 
-// slowLimiter lets each request out after 6 s.
+// slowLimiter makes each request wait 6 s.
 type slowLimiter struct {
 	t     *testing.T
 	taken atomic.Int64

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// fakeFile is a disk that may be full, and notes when it was synced.
+// fakeFile is a file on a disk that may be full. It records when it was synced.
 type fakeFile struct {
 	bytes.Buffer
 	mu     sync.Mutex
@@ -46,7 +46,7 @@ func TestLineFileOnAFullDisk(t *testing.T) {
 	if err := l.putLine([]byte("12345\n")); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"123456\n", "1\n"} { // the second would fit, and comes too late
+	for _, line := range []string{"123456\n", "1\n"} { // the second one would fit, but comes after an error
 		if err := l.putLine([]byte(line)); !errors.Is(err, syscall.ENOSPC) || err.Error() != "OUT: cannot write: no space left on device" {
 			t.Errorf("%v", err)
 		}
@@ -56,8 +56,8 @@ func TestLineFileOnAFullDisk(t *testing.T) {
 	}
 }
 
-// What is written is on the disk 100 ms later, the last of it before the run returns; nothing is synced for nothing; a
-// disk that fails ends the sending.
+// TestBatchSyncs checks that written lines are synced within 100 ms, and the last ones before the run returns; that
+// unchanged files are not synced; and that a failing disk ends the sending.
 func TestBatchSyncs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disks := []*fakeFile{{}, {}, {}}
@@ -90,7 +90,7 @@ func TestBatchSyncs(t *testing.T) {
 	})
 }
 
-// waitFor lets the bubble's time pass.
+// waitFor lets fake time pass.
 func waitFor(t *testing.T, d time.Duration) {
 	t.Helper()
 	timer := time.NewTimer(d)

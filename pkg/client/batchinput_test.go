@@ -20,7 +20,7 @@ func TestParseItem(t *testing.T) {
 	for _, c := range []struct{ line, want string }{
 		{"hello", `3 "hello" "" 0`},
 		{" hello\t\r", `3 " hello\t" "" 0`},
-		{"\ufeffhello", `3 "\ufeffhello" "" 0`}, // a mark is one at the start of the file alone
+		{"\ufeffhello", `3 "\ufeffhello" "" 0`}, // it is a byte order mark only at the start of the file
 		{"[1]", `3 "[1]" "" 0`},
 		{`{"prompt":"p"}`, `3 "p" "" 0`},
 		{`  {"id":"a","prompt":"p","model":"m","max_tokens":5,"system":null}` + "\r", `a "p" "m" 5`},
@@ -92,7 +92,7 @@ func TestLineReader(t *testing.T) {
 	}
 }
 
-// TestOpenBatchInput holds what can be the input, and that what is read only once can be read twice.
+// TestOpenBatchInput checks which files can be the input, and that a stream can be read twice.
 func TestOpenBatchInput(t *testing.T) {
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
@@ -126,7 +126,7 @@ func TestOpenBatchInput(t *testing.T) {
 	}
 }
 
-// TestBatchRequest holds what an item has of its own.
+// TestBatchRequest checks which values an item can override.
 func TestBatchRequest(t *testing.T) {
 	warm, own := 0.5, "own"
 	b := &BatchRequest{
@@ -163,7 +163,7 @@ func TestBatchRequest(t *testing.T) {
 	}
 }
 
-// TestAttachedTime begins the time of a call when its files are read: the wait for room is no part of it.
+// TestAttachedTime checks that a call's time starts after its files are read: the wait for memory does not count.
 func TestAttachedTime(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "f"), bytes.Repeat([]byte("text "), smallBody), 0o600); err != nil {

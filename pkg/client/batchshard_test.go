@@ -24,7 +24,7 @@ func TestParseShard(t *testing.T) {
 	}
 }
 
-// inShards gives the prompts of an input by the shard that asks them.
+// inShards returns the shard of each prompt of an input.
 func inShards(t *testing.T, input string, of int) map[string]int {
 	t.Helper()
 	found := map[string]int{}
@@ -48,7 +48,8 @@ func inShards(t *testing.T, input string, of int) map[string]int {
 	return found
 }
 
-// TestShardsStay holds that an item stays in its shard whatever else the input has, and that all shards get a fair share.
+// TestShardsStay checks that an item stays in its shard when the rest of the input changes, and that the shards have
+// about the same size.
 func TestShardsStay(t *testing.T) {
 	var lines []string
 	for i := range 1000 {
@@ -68,7 +69,7 @@ func TestShardsStay(t *testing.T) {
 	}
 	slices.Reverse(lines)
 	lines = append([]string{"\ufeffone more", ""}, lines...)
-	lines[5] = strings.ReplaceAll(lines[5], `"prompt":`, ` "model": "m", "prompt": `) // the id alone counts
+	lines[5] = strings.ReplaceAll(lines[5], `"prompt":`, ` "model": "m", "prompt": `) // only the ID counts
 	lines[6] += "\r"
 	for prompt, shard := range inShards(t, strings.Join(lines, "\n"), 20) {
 		if was, ok := first[prompt]; ok && was != shard {
@@ -77,7 +78,7 @@ func TestShardsStay(t *testing.T) {
 	}
 }
 
-// TestShardOfID holds the hash: a shard that is asked half by one version of ferry and half by the next loses nothing.
+// TestShardOfID checks the hash. It must not change: two versions of ferry may send parts of the same shard.
 func TestShardOfID(t *testing.T) {
 	for id, want := range map[string]int{"a": 11, "item-1": 13, "seven": 2, "p4": 19} {
 		for number := 1; number <= 20; number++ {
@@ -88,7 +89,7 @@ func TestShardOfID(t *testing.T) {
 	}
 }
 
-// shardTrial has two shards of a batch, of which the first is asked.
+// shardTrial returns a batch in two shards, both sent.
 func shardTrial(t *testing.T) (b *batchTrial, outs []string) {
 	b = newBatchTrial(t, "p1\np2\np3\np4\np5\n{\"bad\n")
 	for number := 1; number <= 2; number++ {
@@ -112,7 +113,7 @@ func TestShardKeepsToItsOut(t *testing.T) {
 	}
 }
 
-// merge joins OUTs, and gives what was said and the lines of the items that were written, sorted.
+// merge merges OUTs and returns the sorted line numbers of the written items.
 func (b *batchTrial) merge(outs ...string) (*Merged, string, error) {
 	b.t.Helper()
 	m, err := ReadShards(b.input(), outs)
@@ -140,7 +141,7 @@ func TestMerge(t *testing.T) {
 		m.Missing.Count != 5-m.Twice.Count || strings.Join(m.Absent, " ") != "2/2" {
 		t.Errorf("the first shard twice: %+v, items %s, want %s, %v", m, items, first, err)
 	}
-	// A line without its end is of a shard that was killed, or is still at work.
+	// An incomplete line belongs to a shard that was killed or is still running.
 	text := strings.TrimSuffix(b.read(outs[1]), "\n")
 	b.write(outs[1], text)
 	if m, items, err = b.merge(outs...); err != nil || m.Missing.Count != 1 || len(strings.Fields(items)) != 4 {
@@ -148,7 +149,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// TestMergeOfLess has an OUT lose its last line between the count and the output.
+// TestMergeOfLess removes the last line of an OUT between counting and writing.
 func TestMergeOfLess(t *testing.T) {
 	b, outs := shardTrial(t)
 	m, err := ReadShards(b.input(), outs)
@@ -202,7 +203,7 @@ func TestMergeRefuses(t *testing.T) {
 	}
 }
 
-// renew asks the last OUT anew, for another input.
+// renew sends the last OUT again with another input.
 func (b *batchTrial) renew(input string) {
 	b.t.Helper()
 	was := b.read(b.in)

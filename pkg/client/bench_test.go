@@ -13,7 +13,7 @@ import (
 	"ferry/pkg/wire"
 )
 
-// newBench is a bench of a trial's request, in which an attempt counts 1000 tokens where the node does not say.
+// newBench returns a Bench with a trial's request. An attempt without reported usage counts 1000 tokens.
 func newBench(tr *trial) *Bench {
 	return &Bench{
 		Env: tr.Env, Request: tr.request, Timeout: time.Minute, RequestTimeout: time.Minute, Tokens: 1000, Memory: NewMemory(),
@@ -22,7 +22,7 @@ func newBench(tr *trial) *Bench {
 	}
 }
 
-// A request that stalls ends by bench's own timeout, with a rate limit and without.
+// TestBenchTimeout checks that Bench's own timeout ends a stalled request, with and without a rate limit.
 func TestBenchTimeout(t *testing.T) {
 	for _, limited := range []bool{false, true} {
 		tr, _ := newServed(t, reply{stall: true})
@@ -55,7 +55,7 @@ func TestBenchOutcome(t *testing.T) {
 		name    string
 		replies []reply
 		change  func(*trial)
-		want    bench.Outcome // its times are not compared
+		want    bench.Outcome // times are not compared
 	}{
 		{"an answer", []reply{used("pong", "end_turn")}, nil, bench.Outcome{Attempts: 1, Billed: 10, OutputTokens: 3}},
 		{"no usage", []reply{body(`{"content":[{"type":"text","text":"pong"}],"stop_reason":"end_turn"}`)}, nil,
@@ -105,7 +105,8 @@ func TestBenchOutcome(t *testing.T) {
 	}
 }
 
-// A stream says how many tokens its text has, where that can be known, and how many events had text.
+// TestBenchStreamTokens checks the number of text tokens of a stream, if it is known, and the number of events with
+// text.
 func TestBenchStreamTokens(t *testing.T) {
 	const text = "data: {\"choices\":[{\"delta\":{\"content\":\"one\"}}]}\n\n"
 	const thought = "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n"
@@ -132,7 +133,7 @@ func TestBenchStreamTokens(t *testing.T) {
 	}
 }
 
-// crowded is a rate limit whose next reservation comes too late, panicking one that has a fault, and roomy one without a wait.
+// crowded is a limiter whose next reservation is too late, panicking one that panics, and roomy one without a wait.
 type (
 	crowded   struct{}
 	panicking struct{ crowded }
@@ -150,12 +151,12 @@ func (panicking) Reserve(context.Context, time.Duration) (*limit.Reservation, er
 	panic("a fault")
 }
 
-// TestBenchLimits holds plans to a limit of one request a second, which both series share.
+// TestBenchLimits checks plans against a limit of one request per second that both series share.
 func TestBenchLimits(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		h    bench.Header
-		want string // "" where the plan has the time
+		want string // "" if the plan fits
 	}{
 		{"few", bench.Header{Requests: 20, Concurrency: 1}, ""},
 		{"many", bench.Header{Requests: 60, Concurrency: 1}, "lets 120 requests to a take at least 1m59s, longer than the --timeout of 1m0s"},

@@ -21,7 +21,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
-// checked are the findings of a check of a trial's endpoint, as "mark step".
+// checked returns the findings of a check of the trial's endpoint, as "mark step".
 func checked(t *testing.T, tr *trial, change func(*Check)) (steps []string, all string) {
 	t.Helper()
 	c := &Check{
@@ -75,7 +75,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestCheckTheWay stops at the first step that does not hold.
+// TestCheckTheWay checks that the check stops at the first step that fails.
 func TestCheckTheWay(t *testing.T) {
 	away := newTrial(t, unused(t))
 	if steps, all := checked(t, away, func(c *Check) { c.Live = true }); !slices.Equal(steps, []string{"✗ address", "– live"}) {
@@ -94,7 +94,7 @@ func TestCheckTheWay(t *testing.T) {
 	}
 }
 
-// TestCheckHTTP3 says whether a node is asked over HTTP/3, or offers it.
+// TestCheckHTTP3 checks the finding about a node that uses or offers HTTP/3.
 func TestCheckHTTP3(t *testing.T) {
 	offering := &server{replies: []reply{{status: 200, header: http.Header{"Alt-Svc": {`h3=":443"; ma=86400`}}, body: `{"data":[]}`}}}
 	for _, tt := range []struct {
@@ -115,7 +115,7 @@ func TestCheckHTTP3(t *testing.T) {
 			if tt.quic {
 				socket, err := net.ListenPacket("udp", server.Listener.Addr().String())
 				if err != nil {
-					t.Skip(err) // the port is another's
+					t.Skip(err) // another process uses the port
 				}
 				over := &http3.Server{Handler: offering, TLSConfig: http3.ConfigureTLSConfig(server.TLS)}
 				go over.Serve(socket)
@@ -133,7 +133,7 @@ func TestCheckHTTP3(t *testing.T) {
 	}
 }
 
-// TestCheckGateway looks at gateways that do not keep what one of ferry's promises, one promise each, and at a good one.
+// TestCheckGateway checks a good gateway, and gateways that each fail one check.
 func TestCheckGateway(t *testing.T) {
 	for _, tt := range []struct {
 		name          string

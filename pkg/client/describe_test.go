@@ -11,7 +11,8 @@ import (
 	"ferry/pkg/wire"
 )
 
-// TestDescribe holds what -o json says of a call: whole, missed by a check alone, and failed.
+// TestDescribe checks the output of -o json for a complete call, for one that failed only a check, and for a failed
+// one.
 func TestDescribe(t *testing.T) {
 	attempt := &Attempt{Node: "n", Number: 2, Status: 429, Class: RateLimited, RequestID: "req SECRET", Latency: 1500 * time.Microsecond}
 	answered := func(complete bool) *Result {

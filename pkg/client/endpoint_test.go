@@ -19,7 +19,7 @@ func TestPrepare(t *testing.T) {
 		name     string
 		endpoint Endpoint
 		url      string
-		want     []string // the header as it may be shown
+		want     []string // the header, masked
 	}{
 		{
 			"complete", Endpoint{URL: mustURL(t, "https://h.test/api"), API: wire.Complete, Auth: "x-api-key", Key: key},
@@ -53,7 +53,7 @@ func TestPrepare(t *testing.T) {
 			"a key that was not read", Endpoint{URL: mustURL(t, "https://h.test"), API: wire.Chat, Auth: "x-key", Key: guard.Unread("env:K")},
 			"https://h.test/chat/completions", []string{"x-key: ***", "content-type: application/json"},
 		},
-		// The appended path goes before the query, which is kept (DESIGN.md section 4).
+		// The path is appended before the query, which is kept (DESIGN.md section 4).
 		{
 			"a query", Endpoint{URL: mustURL(t, "https://h.test/a/?x=1&y=%2F#top"), API: wire.Complete},
 			"https://h.test/a/v1/complete?x=1&y=%2F#top", []string{"content-type: application/json"},
@@ -104,7 +104,7 @@ func TestPrepareModels(t *testing.T) {
 	}
 }
 
-// TestCurl holds the command line that sends the same, whose secrets the shell puts in.
+// TestCurl checks the curl command for the same request. The shell inserts the secrets.
 func TestCurl(t *testing.T) {
 	from := func(source string) guard.Secret { return guard.Unread(source) }
 	proxy := mustURL(t, "http://me:pass@proxy.test:3128")

@@ -17,7 +17,7 @@ import (
 // wrongPath is the hint of a 404.
 const wrongPath = "is the path right? it comes from nodes.n.url and from api complete; another api has another path"
 
-// messageOf is a reply, and what a person reads of it.
+// messageOf is a reply and the message and hint that the user sees.
 type messageOf struct {
 	name          string
 	api           wire.API
@@ -26,7 +26,7 @@ type messageOf struct {
 	message, hint string
 }
 
-// TestMessages holds what a person reads: what failed, on which node, and what to do about it.
+// TestMessages checks what the user sees: what failed, on which node, and what to do.
 func TestMessages(t *testing.T) {
 	holdMessages(t, []messageOf{
 		{
@@ -94,7 +94,7 @@ func TestMessages(t *testing.T) {
 	})
 }
 
-// TestMessagesOfErrors holds that the words of an error are shown, whatever shape it has.
+// TestMessagesOfErrors checks that the message of an error is shown, whatever format the error has.
 func TestMessagesOfErrors(t *testing.T) {
 	holdMessages(t, []messageOf{
 		{

@@ -16,14 +16,14 @@ import (
 	"ferry/pkg/wire"
 )
 
-// untrusted is a transport that trusts nobody.
+// untrusted is a transport that rejects every certificate.
 type untrusted struct{}
 
 func (untrusted) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, &guard.TrustError{Host: "h", Reason: "none of its public keys is pinned"}
 }
 
-// order is a failover over trials, with what it told and which of them were asked.
+// order is a failover over trials. It records what was reported and which nodes were used.
 type order struct {
 	Failover
 	trials []*trial
@@ -31,7 +31,7 @@ type order struct {
 	told   []string
 }
 
-// newOrder has trials without a zone, of servers with one reply each.
+// newOrder returns trials without a zone; each server has one reply.
 func newOrder(t *testing.T, replies ...reply) *order {
 	t.Helper()
 	o := &order{}
@@ -45,7 +45,7 @@ func newOrder(t *testing.T, replies ...reply) *order {
 	return o
 }
 
-// add names a trial by its place, from 1.
+// add adds a trial. Its name is its position, from 1.
 func (o *order) add(tr *trial, zone string) {
 	o.trials = append(o.trials, tr)
 	tr.Endpoint.Name = fmt.Sprint(len(o.trials))
@@ -61,7 +61,7 @@ func (o *order) do(ctx context.Context, sink Sink) (*Result, error) {
 	return Chain(Stages{Env: first.Env, Failover: &o.Failover}).Do(ctx, first.call(sink, AsAnswer))
 }
 
-// TestHandsOver holds which failures of a first node the second one is asked after.
+// TestHandsOver checks after which failures of the first node the second one is tried.
 func TestHandsOver(t *testing.T) {
 	capped := reply{status: 429, body: `{"error":{"type":"rate_limit_error","message":"you reached your usage limits"}}`}
 	tests := []struct {
@@ -116,9 +116,9 @@ func TestHandsOver(t *testing.T) {
 	}
 }
 
-// TestUsedUpHandsOver holds that a provider's words for a used-up account (TestSpendCap of pkg/wire has them all) are that
-// key's end, under each status with which they come and each policy, whole and streamed: the next node is asked, and but for
-// the script's own 429 at once.
+// TestUsedUpHandsOver checks that an error of a used-up account leads to the next node, with each status and policy,
+// complete and streamed. It happens at once, except for 429 under the script policy. TestSpendCap of pkg/wire has all
+// such errors.
 func TestUsedUpHandsOver(t *testing.T) {
 	chatAnswer := body(`{"model":"m","choices":[{"message":{"content":"hello"},"finish_reason":"stop"}]}`)
 	for name, r := range map[string]reply{
@@ -139,7 +139,7 @@ func TestUsedUpHandsOver(t *testing.T) {
 				result, err := o.do(t.Context(), sink)
 				attempts := 2
 				if policy == retry.Script && r.status == 429 {
-					attempts = 4 // as the script asks three times
+					attempts = 4 // the script policy makes three attempts
 				}
 				if err != nil || len(o.asked) != 2 || len(result.Attempts) != attempts {
 					t.Errorf("%s, %s, stream %t: got %v, asked %v, %d attempts, want an answer of the second after %d",
@@ -159,14 +159,14 @@ func TestHandsOverWithoutTrust(t *testing.T) {
 	}
 }
 
-// TestHandsOverInTime holds that all nodes have one time: a stalled one takes its share, a wait that does not fit hands
-// over at once, and no node is asked after the end.
+// TestHandsOverInTime checks that all nodes share one timeout: a stalled node uses only its share, a wait that does not
+// fit leads to the next node at once, and no node is tried after the end.
 func TestHandsOverInTime(t *testing.T) {
 	const stalled, waiting = "", "HTTP/1.1 429 Busy\r\nRetry-After: 40\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 	good := fmt.Sprintf("%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", head, len(answer.body), answer.body)
 	for _, test := range []struct {
 		name    string
-		say     []string // the nodes
+		say     []string // one per node
 		timeout time.Duration
 		took    time.Duration
 		told    []string
@@ -201,7 +201,7 @@ func TestHandsOverInTime(t *testing.T) {
 	}
 }
 
-// TestStreamHandsOver holds that a stream goes to the next node only while nothing of it has been shown.
+// TestStreamHandsOver checks that the next node is tried only if no text of the stream has been shown.
 func TestStreamHandsOver(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 	broken := "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"later\"}}\n\n"
@@ -218,8 +218,8 @@ func TestStreamHandsOver(t *testing.T) {
 	}
 }
 
-// TestStalledStreamStays holds that a stream which falls silent after its first words stays where it is, and before them
-// does not. The time is fake: for real the words could come later than the idle timeout.
+// TestStalledStreamStays checks that the next node is not tried if a stream stalls after its first text, but is if it
+// stalls before that. It uses fake time: in real time the text could arrive after the idle timeout.
 func TestStalledStreamStays(t *testing.T) {
 	for said, asks := range map[string]int{streamHead + piece: 1, streamHead: 2, "": 2} {
 		synctest.Test(t, func(t *testing.T) {
@@ -238,10 +238,10 @@ func TestStalledStreamStays(t *testing.T) {
 	}
 }
 
-// TestZones holds that a prompt stays in the zone of the node that it was meant for.
+// TestZones checks that a prompt stays in the zone of the first node.
 func TestZones(t *testing.T) {
 	tests := []struct {
-		zones  string // of the nodes, of which only the last one answers; - is none
+		zones  string // of the nodes; only the last one answers; - is no zone
 		across bool
 		asked  int
 		end    string
@@ -276,7 +276,8 @@ func TestZones(t *testing.T) {
 	}
 }
 
-// TestSkips holds that a later node which cannot be asked is left out, and that the first one is missed at once.
+// TestSkips checks that a later node that cannot be used is skipped, and that the call fails at once if it is the
+// first.
 func TestSkips(t *testing.T) {
 	keyless := Candidate{Name: "keyless", Endpoint: func(context.Context) (*Endpoint, error) { return nil, errors.New("has no key") }}
 	o := newOrder(t, status(503), answer)
@@ -299,7 +300,7 @@ func TestSkips(t *testing.T) {
 	}
 }
 
-// TestGaveUpAnywhere holds the exit code over several nodes: it is that of giving up where any of them did.
+// TestGaveUpAnywhere checks the exit code over several nodes: if one of them gave up, the call gave up.
 func TestGaveUpAnywhere(t *testing.T) {
 	for _, test := range []struct {
 		replies []reply

@@ -11,8 +11,8 @@ import (
 	"ferry/pkg/wire"
 )
 
-// TestFailureInAnswer holds that a failure inside an HTTP 200 counts for the policy by its own status as long as nothing
-// was shown, in ask and stream, and that the script heeds no header.
+// TestFailureInAnswer checks that a failure inside an HTTP 200 is handled by its own status if no text was shown, in
+// ask and stream, and that the script policy ignores headers.
 func TestFailureInAnswer(t *testing.T) {
 	const s = time.Second
 	whole := body(`{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}]}`)
@@ -27,7 +27,7 @@ func TestFailureInAnswer(t *testing.T) {
 		streams bool
 		first   reply
 		waits   []time.Duration
-		status  int // of the failure, 0 for the answer
+		status  int // of the failure, 0 if there is an answer
 		words   string
 	}{
 		{"a number, ask", retry.Script, false, failing, []time.Duration{s}, 0, "hello"},

@@ -26,14 +26,13 @@ import (
 
 const canary = "sk-canary-0123456789"
 
-// fakeClock is the real one but for its waits, which take no time and are written down. Once it was stopped, they alone
-// move it.
+// fakeClock is the real clock, except that its waits take no time and are recorded. After stop, only waits advance it.
 type fakeClock struct {
 	mu      sync.Mutex
 	stopped time.Time
 	skipped time.Duration
 	waits   []time.Duration
-	// during is called in a wait, before it is over.
+	// during is called in a wait, before it ends.
 	during func()
 }
 
@@ -59,18 +58,18 @@ func (c *fakeClock) Sleep(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// reply is one turn of a server: an HTTP reply, or what happens instead.
+// reply is one reply of a server: an HTTP reply, or another event.
 type reply struct {
 	status int
 	header http.Header
 	body   string
-	// raw, where it is not "", is written to the bare connection instead, which then ends.
+	// raw, if not "", is written to the connection instead, which is then closed.
 	raw string
-	// hangup ends the connection without a word.
+	// hangup closes the connection without a reply.
 	hangup bool
-	// reset ends the connection with a TCP reset; with raw, after it.
+	// reset ends the connection with a TCP reset; with raw, after writing it.
 	reset bool
-	// stall leaves the connection open until the client ends it; with raw, after it.
+	// stall leaves the connection open until the client closes it; with raw, after writing it.
 	stall bool
 }
 
@@ -84,14 +83,14 @@ func status(code int, fields ...string) reply {
 
 func body(text string) reply { return reply{status: 200, body: text} }
 
-// answer is a whole answer in the complete dialect.
+// answer is a complete answer in the complete dialect.
 var answer = body(`{"status":200,"completion":"hello","model":"m","id":"c1"}`)
 
-// server plays its replies, one a request, and then the last one again.
+// server sends its replies, one per request, and then repeats the last one.
 type server struct {
 	URL     *url.URL
 	replies []reply
-	// got is closed when the client has read of a body; see telling.
+	// got is closed when the client has read a part of a body; see telling.
 	got chan struct{}
 
 	mu       sync.Mutex
@@ -125,7 +124,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if now.reset {
 		if now.raw != "" {
-			<-s.got // the reset must not overtake what was written
+			<-s.got // the reset must not overtake the written bytes
 		}
 		_ = conn.(*net.TCPConn).SetLinger(0)
 	}
@@ -146,7 +145,7 @@ func serve(t *testing.T, replies ...reply) *server {
 	return s
 }
 
-// telling tells a server when the first bytes of a body were read.
+// telling closes got when the first bytes of a body were read.
 type telling struct {
 	http.RoundTripper
 	got chan struct{}
@@ -192,19 +191,19 @@ func secret(t *testing.T, value string) guard.Secret {
 	return s
 }
 
-// trial is an endpoint at a server, and a request for it.
+// trial is an endpoint for a server, and a request to it.
 type trial struct {
 	Env
 	Endpoint
 	clock   *fakeClock
-	reach   transport.Options // of a trial over TLS
+	reach   transport.Options // only set for TLS
 	request wire.Request
-	// Timeout bounds a call, since Since or from its start.
+	// Timeout bounds a call. It starts at Since, or with the call.
 	Timeout time.Duration
 	Since   time.Time
 }
 
-// call is the trial's request as a call.
+// call returns the trial's request as a call.
 func (tr *trial) call(sink Sink, reading Reading) *Call {
 	call := &Call{Request: tr.request, Reading: reading, Sink: sink, Timeout: tr.Timeout}
 	if tr.Timeout > 0 {
@@ -225,7 +224,7 @@ func (tr *trial) probe(ctx context.Context) (*Probe, error) {
 	return tr.Env.Probe(ctx, tr.call(nil, AsAnswer))
 }
 
-// newTrial is a client under the script's rule, with a node of the script's dialect at the address.
+// newTrial returns a client under the script policy, with a node of the complete dialect at the address.
 func newTrial(t *testing.T, address *url.URL) *trial {
 	t.Helper()
 	clock := &fakeClock{}
@@ -243,14 +242,14 @@ func newTrial(t *testing.T, address *url.URL) *trial {
 	}
 }
 
-// newServed is a trial of a server that plays replies.
+// newServed returns a trial for a server with the given replies.
 func newServed(t *testing.T, replies ...reply) (*trial, *server) {
 	t.Helper()
 	s := serve(t, replies...)
 	return newTrial(t, s.URL), s
 }
 
-// newTLSTrial is one that trusts a server that was not yet started, and starts it.
+// newTLSTrial starts a server and returns a trial that trusts it.
 func newTLSTrial(t *testing.T, hs *httptest.Server) *trial {
 	t.Helper()
 	hs.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -278,7 +277,7 @@ func carrier(t *testing.T, o transport.Options) http.RoundTripper {
 	return rt
 }
 
-// ask gives the error as the *Error that it has to be.
+// ask makes the call. Its error must be an *Error.
 func (tr *trial) ask(t *testing.T) (*Result, *Error) {
 	t.Helper()
 	return tr.askIn(t, t.Context(), AsAnswer)
@@ -300,7 +299,7 @@ func (tr *trial) askIn(t *testing.T, ctx context.Context, reading Reading) (*Res
 	return result, failed
 }
 
-// unused is an address at which nothing listens.
+// unused returns an address where nothing listens.
 func unused(t *testing.T) *url.URL {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -311,7 +310,7 @@ func unused(t *testing.T) *url.URL {
 	return mustURL(t, "http://"+l.Addr().String())
 }
 
-// strings of a value, wherever they are in it, fields that are not exported included.
+// stringsIn returns all strings in a value, including those in unexported fields.
 func stringsIn(v any) []string {
 	var found []string
 	seen := map[uintptr]bool{}
@@ -347,7 +346,7 @@ func stringsIn(v any) []string {
 	return found
 }
 
-// leaks lists the strings in the values that hold the canary.
+// leaks returns the strings in the values that contain the canary.
 func leaks(values ...any) []string {
 	var found []string
 	for _, v := range values {

@@ -11,12 +11,12 @@ import (
 	"ferry/pkg/limit"
 )
 
-// wallClock is a test's clock as a bucket reads it: by the wall's time, which jumps with each wait.
+// wallClock adapts a test's clock to a bucket. It uses wall time, which jumps with each wait.
 type wallClock struct{ *fakeClock }
 
 func (wallClock) Boottime() (time.Duration, string) { return 0, "" }
 
-// newLimited is a trial that sends 6 requests a minute at most, by a bucket of its own.
+// newLimited returns a trial with its own bucket of at most 6 requests per minute.
 func newLimited(t *testing.T, burst int, replies ...reply) (*trial, *server, *limit.Bucket) {
 	t.Helper()
 	tr, s := newServed(t, replies...)
@@ -29,7 +29,7 @@ func newLimited(t *testing.T, burst int, replies ...reply) (*trial, *server, *li
 	return tr, s, b
 }
 
-// roughly rounds waits to tenths of a second.
+// roughly rounds waits to a tenth of a second.
 func roughly(waits []time.Duration) []time.Duration {
 	var all []time.Duration
 	for _, w := range waits {
@@ -38,7 +38,7 @@ func roughly(waits []time.Duration) []time.Duration {
 	return all
 }
 
-// Every attempt waits for the rate limit first, a retry too, and that wait is a part of no latency.
+// TestTurns checks that every attempt, also a retry, first waits for the rate limit, and that no latency includes it.
 func TestTurns(t *testing.T) {
 	tr, _, _ := newLimited(t, 1, status(503), status(503), answer)
 	result, failed := tr.ask(t)
@@ -64,7 +64,7 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// A burst goes out at once.
+// TestTurnsInABurst checks that the requests of a burst do not wait.
 func TestTurnsInABurst(t *testing.T) {
 	tr, _, _ := newLimited(t, 2, status(503), answer)
 	if _, failed := tr.ask(t); failed != nil {
@@ -75,7 +75,7 @@ func TestTurnsInABurst(t *testing.T) {
 	}
 }
 
-// A turn that comes after the deadline is not waited for, and stays for others.
+// TestTurnTooLate checks that a call does not wait for a reservation after its deadline, and leaves it to others.
 func TestTurnTooLate(t *testing.T) {
 	tr, s, b := newLimited(t, 1, answer)
 	tr.Timeout = 9 * time.Second
@@ -100,7 +100,7 @@ func TestTurnTooLate(t *testing.T) {
 	}
 }
 
-// Time that was over before the call is the timeout's fault, not the limit's.
+// TestTurnAfterTheDeadline checks that a deadline before the call gives a timeout, not a limit error.
 func TestTurnAfterTheDeadline(t *testing.T) {
 	tr, s, _ := newLimited(t, 1, answer)
 	tr.Timeout, tr.Since = time.Second, tr.clock.Now().Add(-time.Minute)
@@ -109,7 +109,7 @@ func TestTurnAfterTheDeadline(t *testing.T) {
 	}
 }
 
-// A retry whose turn comes too late keeps what is known of the attempt before.
+// TestTurnTooLateForARetry checks that the record of the first attempt is kept if the retry's reservation is too late.
 func TestTurnTooLateForARetry(t *testing.T) {
 	tr, s, _ := newLimited(t, 1, status(503), answer)
 	tr.Timeout = 9 * time.Second
@@ -119,7 +119,7 @@ func TestTurnTooLateForARetry(t *testing.T) {
 	}
 }
 
-// A wait that is stopped sends nothing, and its turn is given back.
+// TestTurnStopped checks that an interrupted wait sends nothing and cancels its reservation.
 func TestTurnStopped(t *testing.T) {
 	tr, s, b := newLimited(t, 1, answer)
 	if _, failed := tr.ask(t); failed != nil {
@@ -127,7 +127,7 @@ func TestTurnStopped(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var pause Pause
-	tr.Wait = func(ctx context.Context, p Pause) error { // it ends before the clock has jumped
+	tr.Wait = func(ctx context.Context, p Pause) error { // it ends before the clock jumps
 		pause = p
 		cancel(errors.New("enough"))
 		return context.Cause(ctx)
@@ -142,14 +142,14 @@ func TestTurnStopped(t *testing.T) {
 	if next, err := b.Reserve(t.Context(), limit.Forever); err != nil || next.Wait > 10*time.Second {
 		t.Errorf("the next turn: %+v, %v", next, err)
 	}
-	// So is one for which nobody waits any more.
+	// The same if ctx has ended before the wait.
 	_, failed = tr.askIn(t, ctx, AsAnswer)
 	if failed == nil || failed.Class != Cancelled {
 		t.Errorf("got %v", failed)
 	}
 }
 
-// A probe takes a turn as well.
+// TestProbeTakesATurn checks that a probe uses the rate limit too.
 func TestProbeTakesATurn(t *testing.T) {
 	tr, s, _ := newLimited(t, 1, body(`{"data":[]}`))
 	for i := range 2 {

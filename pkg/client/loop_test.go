@@ -13,7 +13,7 @@ import (
 	"ferry/pkg/wire"
 )
 
-// story is what the server says in turn, how long ferry waits in between and how it ends.
+// story has the replies of a server, the waits between them and the end.
 type story struct {
 	name    string
 	policy  retry.Policy
@@ -23,12 +23,12 @@ type story struct {
 }
 
 type end struct {
-	class  Class // "" is an answer
+	class  Class // "" for an answer
 	status int
 	gaveUp bool
 }
 
-// TestLoopOfTheScript holds the stories of DESIGN.md section 2, as the script's policy tells them.
+// TestLoopOfTheScript checks the cases of DESIGN.md section 2 under the script policy.
 func TestLoopOfTheScript(t *testing.T) {
 	const s = time.Second
 	ok := end{}
@@ -63,7 +63,7 @@ func TestLoopOfTheScript(t *testing.T) {
 	}
 }
 
-// TestLoopOfOtherPolicies holds those of the other two.
+// TestLoopOfOtherPolicies checks them under the other two policies.
 func TestLoopOfOtherPolicies(t *testing.T) {
 	const s = time.Second
 	ok := end{}
@@ -114,7 +114,7 @@ func (told story) hold(t *testing.T) {
 		if i < len(told.waits) {
 			wait = told.waits[i]
 		}
-		if at.Number != i+1 || at.Wait != wait || at.Limited != 0 { // there is no limit
+		if at.Number != i+1 || at.Wait != wait || at.Limited != 0 { // there is no rate limit
 			t.Errorf("attempt %d says that it is %d and waited %s, %s of it for a limit", i+1, at.Number, at.Wait, at.Limited)
 		}
 	}
@@ -139,7 +139,7 @@ func (told story) hold(t *testing.T) {
 	}
 }
 
-// TestRequest holds what is sent, and that every attempt sends the same.
+// TestRequest checks the request, and that every attempt sends the same one.
 func TestRequest(t *testing.T) {
 	server := serve(t, status(429), answer)
 	tr := newTrial(t, mustURL(t, server.URL.String()+"/api?team=a%20b"))
@@ -179,7 +179,7 @@ func TestUsageIsRefusedUnsent(t *testing.T) {
 	}
 }
 
-// TestAsBody holds that the raw reading asks no more of a 200 than the script did: one JSON object with that status.
+// TestAsBody checks that AsBody needs of a 200 only what the script needed: one JSON object with that status.
 func TestAsBody(t *testing.T) {
 	tests := []struct {
 		body string
@@ -194,7 +194,7 @@ func TestAsBody(t *testing.T) {
 		{`[]`, false, ""},
 		{`<html>`, false, ""},
 		{``, false, ""},
-		{`{"completion":"hel`, false, "hel"}, // what came of it
+		{`{"completion":"hel`, false, "hel"}, // the part that arrived
 	}
 	for _, test := range tests {
 		tr, _ := newServed(t, body(test.body))
@@ -206,7 +206,7 @@ func TestAsBody(t *testing.T) {
 	}
 }
 
-// TestTimeoutForbidsAWait holds that a wait that would pass the timeout fails at once, and that nothing is sent for it.
+// TestTimeoutForbidsAWait checks that a call fails at once if a wait would exceed its timeout, and sends nothing more.
 func TestTimeoutForbidsAWait(t *testing.T) {
 	server := serve(t, status(429), answer)
 	for _, timeout := range []time.Duration{time.Minute, time.Hour} {
@@ -234,7 +234,7 @@ func TestTimeoutForbidsAWait(t *testing.T) {
 	if _, failed := tr.ask(t); failed != nil || len(tr.clock.waits) != 1 {
 		t.Errorf("a wait that fits: %v", failed)
 	}
-	// What passed before the call counts too: waiting for standard input does.
+	// Time before the call counts too, for example a wait for standard input.
 	tr = newTrial(t, server.URL)
 	tr.Timeout, tr.Since = time.Minute, tr.clock.Now().Add(-59*time.Second)
 	server.requests = nil
@@ -255,7 +255,7 @@ func TestCancelledInAWait(t *testing.T) {
 	if server.count() != 1 {
 		t.Errorf("%d requests", server.count())
 	}
-	// The caller's own deadline ending in a wait is a timeout, not a cancellation.
+	// A deadline of the caller that ends a wait is a timeout, not a cancellation.
 	tr = newTrial(t, server.URL)
 	ctx, cancel = context.WithCancelCause(t.Context())
 	tr.clock.during = func() { cancel(&DeadlineError{Timeout: time.Second}) }
@@ -265,8 +265,7 @@ func TestCancelledInAWait(t *testing.T) {
 	}
 }
 
-// TestOnWait holds that a countdown takes the place of the clock's wait and is told what it waits for, and that its
-// failure ends the call.
+// TestOnWait checks that Env.Wait replaces the clock's wait and gets the right Pause, and that its error ends the call.
 func TestOnWait(t *testing.T) {
 	tr, _ := newServed(t, status(429), body(`<html>`), answer)
 	tr.Rule.Policy, tr.Rule.Attempts = retry.RetryAfter, 4

@@ -11,12 +11,12 @@ import (
 	"ferry/pkg/wire"
 )
 
-// TestMemoryShares has the bodies that find no room among the others wait for one another, and no other.
+// TestMemoryShares checks that only bodies that do not fit among the others wait for each other.
 func TestMemoryShares(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := NewMemory()
 		var reading, most atomic.Int64
-		for range 50 { // each takes half of what is shared, and then more than that
+		for range 50 { // each takes half of sharedMemory, then more than all of it
 			go func() {
 				share := memory.Share()
 				defer share.Release()
@@ -59,7 +59,7 @@ func TestMemoryShares(t *testing.T) {
 			t.Errorf("the wait ended with %v, want that it was cancelled", err)
 		}
 		small.Release()
-		small.Release() // twice is once
+		small.Release() // the second call does nothing
 		if err := memory.Share().take(t.Context(), sharedMemory); err != nil {
 			t.Errorf("what was given back can be taken: %v", err)
 		}
@@ -71,7 +71,8 @@ func TestMemoryShares(t *testing.T) {
 	none.Release()
 }
 
-// TestMemoryFreed has a body that waits read as soon as there is room for it among the others, whatever is read alone.
+// TestMemoryFreed checks that a waiting body is read as soon as it fits among the others, even if another is read
+// alone.
 func TestMemoryFreed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := NewMemory()
@@ -82,7 +83,7 @@ func TestMemoryFreed(t *testing.T) {
 			}
 			return share
 		}
-		defer take(2 * sharedMemory).Release() // alone
+		defer take(2 * sharedMemory).Release() // is read alone
 		most := take(sharedMemory)
 		var read atomic.Int64
 		for range 3 {
@@ -104,7 +105,7 @@ func TestMemoryFreed(t *testing.T) {
 	})
 }
 
-// TestClip keeps the beginning of what a failed attempt brought, in whole characters.
+// TestClip checks that the beginning of a failed attempt's body is kept, cut at a character boundary.
 func TestClip(t *testing.T) {
 	long := strings.Repeat("€", mostClipped)
 	for name, result := range map[string]*Result{

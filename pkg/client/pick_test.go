@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// fakeWay is a transport that is ready after a time, or fails then.
+// fakeWay is a transport that is ready after a delay, or fails then.
 type fakeWay struct {
 	http.RoundTripper
 	after time.Duration
@@ -26,7 +26,7 @@ func (w fakeWay) Ready(ctx context.Context) error {
 	}
 }
 
-// TestPick holds the order in which candidates are asked, in virtual time: how long after the start each is ready.
+// TestPick checks the order of the candidates in fake time. after is the time until a connection is ready.
 func TestPick(t *testing.T) {
 	type node struct {
 		name, zone string
@@ -38,7 +38,7 @@ func TestPick(t *testing.T) {
 	refused := errors.New("refused")
 	for name, test := range map[string]struct {
 		nodes   []node
-		slow    bool // in the order of the nodes
+		slow    bool // in failover order
 		across  bool
 		asked   time.Duration // until each candidate fails
 		want    []string

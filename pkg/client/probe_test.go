@@ -73,7 +73,7 @@ func TestProbeOfWhatIsNotThere(t *testing.T) {
 	}
 }
 
-// TestProbePages follows a list over its pages, and says where it ended before its end.
+// TestProbePages checks that Probe follows the pages of a list, and reports if it stopped before the end.
 func TestProbePages(t *testing.T) {
 	page := func(id string, more bool) reply {
 		return body(fmt.Sprintf(`{"data":[{"id":%q}],"has_more":%t,"last_id":%q}`, id, more, id))

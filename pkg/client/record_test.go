@@ -12,8 +12,7 @@ import (
 	"ferry/pkg/wire"
 )
 
-// TestNothingKeepsTheKey has a server that echoes the key in every place that it has, and looks through all that is
-// kept of the call.
+// TestNothingKeepsTheKey uses a server that echoes the key wherever it can, and searches everything that the call kept.
 func TestNothingKeepsTheKey(t *testing.T) {
 	q := func(format string) string { return fmt.Sprintf(strings.ReplaceAll(format, "KEY", "%[1]s"), canary) }
 	echo := http.Header{
@@ -65,7 +64,7 @@ func TestNothingKeepsTheKey(t *testing.T) {
 	}
 }
 
-// TestRecord holds what an attempt says of its reply and of its connection.
+// TestRecord checks the record of an attempt: its reply and its connection.
 func TestRecord(t *testing.T) {
 	header := http.Header{
 		"Set-Cookie": {"a=session", "b=session"}, "X-Two": {"2", "1"}, "X-Escape": {"a\x9b31mb"}, "Request-Id": {"req_1"},
@@ -112,7 +111,7 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// leastPhase is what a phase takes at least by the clock of package time, which stands still for long on Windows.
+// leastPhase is the minimum duration of a phase. It is 0 on Windows, where the clock of package time is coarse.
 var leastPhase = time.Duration(1)
 
 func init() {

@@ -22,7 +22,7 @@ const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 // partial is an answer that was cut.
 const partial = `{"status":200,"completion":"hel`
 
-// unanswered is one way of not getting a whole answer, and what is to come of it.
+// unanswered is one way not to get a complete answer, with the expected outcome.
 type unanswered struct {
 	name      string
 	reply     reply
@@ -34,9 +34,9 @@ type unanswered struct {
 	again     bool
 }
 
-// TestCutAnswer holds what each way of losing an answer on its way is called, whether it may have been paid for
-// (Ambiguous), how much of it is kept, and whether the retry-after policy tries it again. A cut that the server made
-// cleanly is a 200 that is no answer and is; a reset in the middle of an answer never is (FACTS.md section 2).
+// TestCutAnswer checks each way to lose an answer during transfer: the class of the failure, whether it may be billed
+// (Ambiguous), how much of it is kept, and whether the retry-after policy retries it. A clean cut by the server is a
+// 200 without an answer and is retried. A reset in the middle of an answer never is (FACTS.md section 2).
 func TestCutAnswer(t *testing.T) {
 	holdUnanswered(t, []unanswered{
 		{
@@ -69,7 +69,7 @@ func TestCutAnswer(t *testing.T) {
 	})
 }
 
-// TestNoAnswer holds the same of what came whole and is no answer, or of what comes of it.
+// TestNoAnswer checks the same for replies that arrive completely but are no answer, and for incomplete errors.
 func TestNoAnswer(t *testing.T) {
 	holdUnanswered(t, []unanswered{
 		{
@@ -143,7 +143,7 @@ func holdUnanswered(t *testing.T, tests []unanswered) {
 	}
 }
 
-// TestNoConnection holds what came of an attempt that never reached a server: nothing was sent, so nothing is ambiguous.
+// TestNoConnection checks attempts that never reach a server: nothing was sent, so nothing is ambiguous.
 func TestNoConnection(t *testing.T) {
 	dial := func(err error) http.RoundTripper {
 		return carrier(t, transport.Options{
@@ -209,8 +209,8 @@ func TestNoConnection(t *testing.T) {
 	}
 }
 
-// TestClientCertificateIsNotAmbiguous holds that a server that drops a request for want of a client certificate, which
-// TLS 1.3 lets it say only after the request may have left, has not carried it out.
+// TestClientCertificateIsNotAmbiguous checks that a request is not ambiguous if the server rejects it because a client
+// certificate is missing. With TLS 1.3 the server can report that only after the request may have been sent.
 func TestClientCertificateIsNotAmbiguous(t *testing.T) {
 	hs := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request came through") }))
 	hs.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}

@@ -29,7 +29,7 @@ func TestServerLimits(t *testing.T) {
 			},
 			"the server's limits: requests 0 of 60 left, resets in 2 s; tokens 8 of 9 left, resets in 6 min",
 		},
-		{ // a reset that has passed, one that cannot be read, and none
+		{ // a reset in the past, an unreadable reset, and no reset
 			[]string{
 				"anthropic-ratelimit-requests-limit", "5", "anthropic-ratelimit-requests-remaining", "4",
 				"anthropic-ratelimit-requests-reset", "2026-11-23T11:59:59Z",

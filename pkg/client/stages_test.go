@@ -18,7 +18,7 @@ import (
 	"ferry/pkg/wire"
 )
 
-// through makes the trial's call through more stages, as a part of an order of one.
+// through makes the trial's call through more stages, with a failover over one node.
 func (tr *trial) through(t *testing.T, stages Stages, sink Sink) (*Result, error) {
 	t.Helper()
 	order := newOrder(t)
@@ -38,13 +38,13 @@ func blocking(t *testing.T, words ...string) *Filter {
 	return &Filter{Lists: []*guard.Filter{list}, Prompts: true, Answers: true}
 }
 
-// TestFilterOfPrompts holds what of a request is looked at before it is sent.
+// TestFilterOfPrompts checks which parts of a request are filtered before it is sent.
 func TestFilterOfPrompts(t *testing.T) {
 	raw := func(s string) json.RawMessage { return json.RawMessage(s) }
 	for _, test := range []struct {
 		name    string
 		request wire.Request
-		where   string // "" is sent
+		where   string // "" if it is sent
 	}{
 		{"nothing", wire.Request{Prompt: "an apple"}, ""},
 		{"prompt", wire.Request{Prompt: "a Banana"}, "prompt"},
@@ -77,7 +77,7 @@ func TestFilterOfPrompts(t *testing.T) {
 	}
 }
 
-// TestFilterOfAnswers holds that nothing of a blocked answer is kept, and that a stream is shown up to the word.
+// TestFilterOfAnswers checks that nothing of a blocked answer is kept, and that a stream is shown up to the word.
 func TestFilterOfAnswers(t *testing.T) {
 	thought := "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hello\"}}]}\n\n" +
 		"data: {\"choices\":[{\"delta\":{\"content\":\"fine\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
@@ -89,7 +89,7 @@ func TestFilterOfAnswers(t *testing.T) {
 		streams       bool
 		raw, thinking bool
 		blocked       bool
-		words, bytes  string // what the sink was told
+		words, bytes  string // expected in the sink
 	}{
 		{name: "whole", reply: answer, word: "hello", blocked: true},
 		{name: "whole, another word", reply: answer, word: "help"},
@@ -136,7 +136,7 @@ func TestFilterOfAnswers(t *testing.T) {
 	}
 }
 
-// TestBudgetStage holds what calls are charged, and that nothing is sent past the end.
+// TestBudgetStage checks the charged tokens, and that nothing is sent after the budget is used up.
 func TestBudgetStage(t *testing.T) {
 	tr, server := newServed(t, status(500), body(`{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":30,"completion_tokens":50}}`))
 	tr.Endpoint.API, tr.request.Model = wire.Chat, "m"
@@ -178,7 +178,7 @@ func TestBudgetStage(t *testing.T) {
 	}
 }
 
-// TestRequestWithoutTokens counts a request of which the server reports no tokens.
+// TestRequestWithoutTokens checks that a request with a reported usage of 0 tokens is counted as a request.
 func TestRequestWithoutTokens(t *testing.T) {
 	tr, _ := newServed(t, body(`{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":0}}`))
 	tr.Endpoint.API, tr.request.Model = wire.Chat, "m"
@@ -192,7 +192,7 @@ func TestRequestWithoutTokens(t *testing.T) {
 	}
 }
 
-// TestConversationAndAudit holds that an answered prompt is a turn of the conversation and a line of the log.
+// TestConversationAndAudit checks that an answered prompt becomes a turn of the conversation and a line of the log.
 func TestConversationAndAudit(t *testing.T) {
 	tr := newTrial(t, serve(t, status(503), answer).URL)
 	folder := t.TempDir()
@@ -227,7 +227,7 @@ func TestConversationAndAudit(t *testing.T) {
 	}
 }
 
-// TestSchemaStage holds an answer to the schema that was sent.
+// TestSchemaStage checks that an answer is validated against the schema that was sent.
 func TestSchemaStage(t *testing.T) {
 	for content, ok := range map[string]bool{`{"a":1}`: true, `{"b":1}`: false, `hello`: false} {
 		answer, _ := json.Marshal(content)

@@ -14,13 +14,13 @@ import (
 	"ferry/pkg/wire"
 )
 
-// listener is a sink that writes down what it is told.
+// listener is a sink that records its calls.
 type listener struct {
 	words, raw strings.Builder
 	resets     int
 	flushes    int
 	shown      bool
-	fails      error // what Flush answers once there is something
+	fails      error // returned by Flush once there is text
 }
 
 func (l *listener) Reset()             { l.resets++; l.words.Reset(); l.raw.Reset() }
@@ -41,7 +41,7 @@ func (l *listener) Flush() error {
 	return l.fails
 }
 
-// The pieces of a stream in the complete dialect.
+// Parts of a stream in the complete dialect.
 const (
 	piece = "event: completion\ndata: {\"completion\":\"hel\",\"stop_reason\":null}\n\n"
 	rest  = "event: completion\ndata: {\"completion\":\"lo\",\"stop_reason\":\"stop_sequence\"}\n\n"
@@ -53,12 +53,12 @@ const streamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnec
 
 func events(parts ...string) reply { return reply{raw: streamHead + strings.Join(parts, "")} }
 
-// encoded is a stream whose header names an encoding.
+// encoded returns a stream whose header names an encoding.
 func encoded(name, body string) reply {
 	return reply{raw: strings.Replace(streamHead, "\r\n", "\r\nContent-Encoding: "+name+"\r\n", 1) + body}
 }
 
-// TestStream holds when a stream is tried again: only while nothing of it has been shown, and never after a reset.
+// TestStream checks when a stream is retried: only if no text has been shown, and never after a reset.
 func TestStream(t *testing.T) {
 	reset, stalled := events(ping), events(ping)
 	reset.reset, stalled.stall = true, true
@@ -123,7 +123,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestBilledUnfinished holds that the usage at the start of a stream that did not come to its end is not believed to be all.
+// TestBilledUnfinished checks that the usage at the start of an incomplete stream is not taken as final.
 func TestBilledUnfinished(t *testing.T) {
 	const (
 		start = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n"
@@ -153,7 +153,7 @@ func TestBilledUnfinished(t *testing.T) {
 	}
 }
 
-// TestStreamPings holds that a server which thinks and sends pings is not idle.
+// TestStreamPings checks that a server that sends pings is not idle.
 func TestStreamPings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		trial := newTrial(t, mustURL(t, "http://node.test"))
@@ -173,7 +173,7 @@ func TestStreamPings(t *testing.T) {
 	})
 }
 
-// TestStreamIdle ends a silent stream after the idle timeout, before its head and in the middle of it.
+// TestStreamIdle checks that the idle timeout ends a silent stream, before its header and in the middle.
 func TestStreamIdle(t *testing.T) {
 	for name, said := range map[string]string{"before the head": "", "after text": streamHead + piece} {
 		t.Run(name, func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestStreamIdle(t *testing.T) {
 	}
 }
 
-// TestStreamSinkFails ends the call, once, when the sink takes no more.
+// TestStreamSinkFails checks that an error of the sink ends the call without a retry.
 func TestStreamSinkFails(t *testing.T) {
 	full := errors.New("full")
 	trial, server := newServed(t, events(piece, rest))
@@ -203,8 +203,8 @@ func TestStreamSinkFails(t *testing.T) {
 	}
 }
 
-// TestLinger holds how long an answer that has ended is waited for, in ask and stream, where the server keeps the stream
-// open: 2 s for the usage, a moment for the formal end, and never without an end, however many pings come.
+// TestLinger checks how long ask and stream wait after the end of an answer if the server keeps the stream open: 2 s
+// for the usage, 100 ms for the formal end. Pings do not extend the wait.
 func TestLinger(t *testing.T) {
 	const (
 		start  = "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{\"input_tokens\":3}}}\n\n"

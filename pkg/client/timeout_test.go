@@ -15,8 +15,8 @@ import (
 	"ferry/pkg/transport"
 )
 
-// TestStall holds that the total timeout ends a server that says no more, before its header and within its body, at the
-// exact time; that it is not retried; and that nothing goes on behind it: a goroutine left in the bubble fails the test.
+// TestStall checks that the timeout ends a stalled call at the exact time, before the header and within the body; that
+// the call is not retried; and that it leaves no goroutine, which would fail the test in the bubble.
 func TestStall(t *testing.T) {
 	const part = `{"completion":"hel`
 	for name, said := range map[string]string{"before the header": "", "in the body": head + "Content-Length: 99\r\n\r\n" + part} {
@@ -43,8 +43,8 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// TestStallBehindAnError holds that a body which stays open under a status that is no success is waited for only a moment,
-// that its words are kept, and that the status counts for the policy.
+// TestStallBehindAnError checks that a body with an error status that stays open is waited for only 5 s, that its text
+// is kept, and that the policy uses the status.
 func TestStallBehindAnError(t *testing.T) {
 	const words = `{"error":{"message":"slowly"}}`
 	for _, test := range []struct {
@@ -73,7 +73,7 @@ func TestStallBehindAnError(t *testing.T) {
 	}
 }
 
-// TestCancelledInAnAttempt holds that a cancelled call ends at once and is not retried, whatever the status was.
+// TestCancelledInAnAttempt checks that a cancelled call ends at once and is not retried, whatever the status is.
 func TestCancelledInAnAttempt(t *testing.T) {
 	cause := errors.New("interrupted")
 	for name, said := range map[string]string{
@@ -101,7 +101,7 @@ func TestCancelledInAnAttempt(t *testing.T) {
 	}
 }
 
-// TestTimeoutIsShared holds that attempts and waits share one timeout: what is left of it bounds the next attempt.
+// TestTimeoutIsShared checks that attempts and waits share one timeout, which limits the next attempt.
 func TestTimeoutIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := newTrial(t, mustURL(t, "http://node.test"))
@@ -125,7 +125,7 @@ func TestTimeoutIsShared(t *testing.T) {
 	})
 }
 
-// newStalled is a trial in a synctest bubble, of a server that says something and then no more.
+// newStalled returns a trial in a synctest bubble. Its server sends some bytes and then stalls.
 func newStalled(t *testing.T, said string) *trial {
 	t.Helper()
 	tr := newTrial(t, mustURL(t, "http://node.test"))
@@ -136,7 +136,8 @@ func newStalled(t *testing.T, said string) *trial {
 	return tr
 }
 
-// pipe is a server on net.Pipe that lives in a synctest bubble: it reads one request a connection and then serves.
+// pipe returns a transport to a server on net.Pipe, for a synctest bubble. The server reads one request per connection
+// and then calls serve.
 func pipe(t *testing.T, serve func(net.Conn)) http.RoundTripper {
 	t.Helper()
 	return carrier(t, transport.Options{

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// now is the fixed time that the tests' HTTP dates refer to.
+// now is the fixed time for the HTTP dates in the tests.
 var now = time.Date(1994, time.November, 6, 8, 49, 37, 0, time.UTC)
 
 func answered() Outcome          { return Outcome{Kind: Answered} }
@@ -28,9 +28,9 @@ var (
 	fail = Decision{Action: Fail}
 )
 
-// TestTable holds the table of DESIGN.md section 2, row by row: every outcome under every policy, after the first, the
-// second and the sixth attempt. Random is 0.5, so that a wait with full jitter is half of its bound, and the number of
-// attempts is large enough never to matter.
+// TestTable checks the table of DESIGN.md section 2, row by row: every outcome under every policy, after the first, the
+// second and the sixth attempt. random is 0.5, so a wait with full jitter is half of its bound. There are always
+// attempts left.
 func TestTable(t *testing.T) {
 	half := [3]Decision{millis(250), millis(500), seconds(4)} // of 0.5 s·2^(i-1), at most 8 s
 	all := func(d Decision) [3]Decision { return [3]Decision{d, d, d} }
@@ -100,8 +100,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestServerAsks holds what a server can ask for beside Retry-After in whole seconds, after the first attempt. The script
-// heeds none of it.
+// TestServerAsks checks what a server can ask for apart from Retry-After in whole seconds, after the first attempt. The
+// script policy ignores all of it.
 func TestServerAsks(t *testing.T) {
 	half, two, five := millis(250), seconds(2), seconds(5)
 	tests := []struct {
@@ -132,8 +132,7 @@ func TestServerAsks(t *testing.T) {
 	}
 }
 
-// TestDelayMovesOnlyTheScripts429 holds that --retry-delay is the script's RETRY_DELAY: it scales that one row, and no
-// other policy knows it.
+// TestDelayMovesOnlyTheScripts429 checks that --retry-delay scales only the script policy's wait after 429.
 func TestDelayMovesOnlyTheScripts429(t *testing.T) {
 	outcomes := []Outcome{
 		answered(), status(429), asked("7"), asked("61"), spendCap(""), status(500), status(502), status(503),
@@ -160,8 +159,8 @@ func TestDelayMovesOnlyTheScripts429(t *testing.T) {
 	}
 }
 
-// TestAttemptsUsedUp holds that nothing waits after the last attempt, which the script did, and that only what would
-// have been tried again is given up (exit 3): the rest failed (exit 1).
+// TestAttemptsUsedUp checks that there is no wait after the last attempt (the script did wait), and that only an
+// outcome that would be retried becomes GiveUp (exit 3). Other failures stay Fail (exit 1).
 func TestAttemptsUsedUp(t *testing.T) {
 	for _, policy := range Policies() {
 		for _, attempts := range []int{1, 3} {
@@ -180,7 +179,7 @@ func TestAttemptsUsedUp(t *testing.T) {
 			}
 		}
 	}
-	// The server's reason to give up is kept on the last attempt too.
+	// The wait that the server asked for is kept on the last attempt too.
 	want := Decision{Action: GiveUp, Asked: 120 * time.Second}
 	if got := rule(RetryAfter, 3).Decide(asked("120"), 3, now, 0); got != want {
 		t.Errorf("Retry-After 120 on the last attempt: %+v, want %+v", got, want)
@@ -204,7 +203,7 @@ func TestJitterBounds(t *testing.T) {
 	}
 }
 
-// TestNoOverflow holds that no attempt number and no delay turns a wait negative, which would mean no wait at all.
+// TestNoOverflow checks that no attempt number and no delay makes a wait negative, which would mean no wait at all.
 func TestNoOverflow(t *testing.T) {
 	huge := Rule{Policy: Script, Attempts: math.MaxInt, Delay: math.MaxInt64}
 	for _, i := range []int{2, 64, 1 << 40} {
@@ -237,7 +236,7 @@ func TestParseRetryAfter(t *testing.T) {
 		{"120", 120 * time.Second},
 		{"007", 7 * time.Second},
 		{" 5\t", 5 * time.Second},
-		// RFC 9110 section 5.6.7: a sender writes the first form, a recipient takes all three.
+		// RFC 9110 section 5.6.7: senders use the first form, recipients accept all three.
 		{"Sun, 06 Nov 1994 08:49:47 GMT", 10 * time.Second},
 		{"Sunday, 06-Nov-94 08:49:47 GMT", 10 * time.Second},
 		{"Sun Nov  6 08:49:47 1994", 10 * time.Second},
@@ -246,7 +245,7 @@ func TestParseRetryAfter(t *testing.T) {
 		{"Sun, 06 Nov 1904 08:49:36 GMT", absent},
 		{"Mon, 07 Nov 1994 08:49:37 GMT", 24 * time.Hour},
 		{"Fri, 31 Dec 9999 23:59:59 GMT", math.MaxInt64},
-		// A number too large to hold is a long wait, not a missing one.
+		// A number that is too large means a long wait, not an absent value.
 		{"9223372036", 9223372036 * time.Second},
 		{"9223372037", math.MaxInt64},
 		{"9223372036854775807", math.MaxInt64},
@@ -299,7 +298,7 @@ func FuzzParseRetryAfter(f *testing.F) {
 		if ok && err != nil && strings.Trim(trimmed, "0123456789.") != "" {
 			t.Fatalf("%q is neither seconds nor a date and gave %s", value, got)
 		}
-		// Whatever the header says, a policy ends in a wait that a person can sit out, or gives up.
+		// For every header, the policy either waits at most MaxRetryAfter or gives up.
 		d := Rule{Policy: RetryAfter, Attempts: 2}.Decide(asked(value), 1, at, 0)
 		if d.Action == Wait && (d.Wait < 0 || d.Wait > MaxRetryAfter) || d.Action != Wait && d.Action != GiveUp {
 			t.Fatalf("%q gave %+v", value, d)

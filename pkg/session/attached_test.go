@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// contents lists the contents that the folder has.
+// contents returns the names of the content files in the folder.
 func contents(t *testing.T, s Store) (names []string) {
 	t.Helper()
 	for _, entry := range must(os.ReadDir(s.Dir))(t) {
@@ -17,11 +17,11 @@ func contents(t *testing.T, s Store) (names []string) {
 	return names
 }
 
-// TestFiles keeps the files of turns: one content each, read again whole, and gone with their conversation.
+// TestFiles checks that files of turns are stored once, can be read again, and are removed with their conversation.
 func TestFiles(t *testing.T) {
 	s := newStore(t)
 	picture, paper := NewFile("a.png", "image/png", []byte("picture")), NewFile("b.pdf", "application/pdf", []byte("paper"))
-	for _, name := range []string{"a", "a.b"} { // each has its own
+	for _, name := range []string{"a", "a.b"} { // each has its own contents
 		h := mustOpen(t, s, name, start)
 		check(t, h.Ask("given up", []File{NewFile("c.png", "image/png", []byte("other"))}, start))
 		check(t, h.Ask("one", []File{picture, paper}, start))

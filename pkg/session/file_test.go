@@ -55,7 +55,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// A file that was cut anywhere is refused by every way in, and stays as it is.
+// TestCutFile checks that every function refuses a file that was cut anywhere, and does not change it.
 func TestCutFile(t *testing.T) {
 	for n := range len(good) {
 		if _, err := decode([]byte(good[:n])); err == nil {
@@ -81,7 +81,7 @@ func TestCutFile(t *testing.T) {
 	if _, err := s.Remove(t.Context(), "work"); err != nil {
 		t.Errorf("a damaged file cannot be removed: %v", err)
 	}
-	h := mustOpen(t, s, "work", start) // the refusals above gave their lock back
+	h := mustOpen(t, s, "work", start) // the failed calls above released the lock
 	h.Close()
 }
 
@@ -95,7 +95,8 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// What a later version adds is kept, also where its name differs from a known one in case alone.
+// TestUnknownFieldsSurvive checks that fields of a later version are kept, even if they differ from known ones only in
+// case.
 func TestUnknownFieldsSurvive(t *testing.T) {
 	s := newStore(t)
 	text := strings.Replace(good, `"schema":1`, `"schema":1,"usage":{"in":[1, 2]},"Token":"other","<":"é"`, 1)
@@ -119,7 +120,7 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	}
 }
 
-// The name of the file counts: a copy is a session of its own.
+// TestCopiedFile checks that the file name counts: a copy is a separate session.
 func TestCopiedFile(t *testing.T) {
 	s := newStore(t)
 	write(t, s.path("copy"), good)
@@ -141,7 +142,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// With one "used", unescaped, the short way to it has to find what the long way found.
+		// With a single unescaped "used", lastUse must find the same time as decode.
 		if bytes.Count(data, []byte("used")) == 1 && !bytes.ContainsRune(data, '\\') && !used.Equal(s.Used) {
 			t.Errorf("lastUse says %v, decode %v", used, s.Used)
 		}

@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	turnsEnv = "FERRY_TEST_TURNS" // DIR, who and how many, separated by newlines
+	turnsEnv = "FERRY_TEST_TURNS" // DIR, writer and number of turns, separated by newlines
 	crashEnv = "FERRY_TEST_CRASH" // DIR
 )
 
-// TestMain turns the test binary into another ferry where a test needs one.
+// TestMain lets the test binary act as another ferry process if a test needs one.
 func TestMain(m *testing.M) {
 	var err error
 	if task := os.Getenv(turnsEnv); task != "" {
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// start is when the tests' time begins.
+// start is the start time of the tests.
 var start = time.Date(2026, 11, 23, 15, 2, 4, 5_000_000, time.UTC)
 
 // converse adds n turns to the session "shared", one after the other.
@@ -58,7 +58,7 @@ func converse(ctx context.Context, s Store, who string, n int) error {
 	return nil
 }
 
-// askAndWait stores a prompt, says so, and waits to be killed.
+// askAndWait stores a prompt, prints "asked", and waits to be killed.
 func askAndWait(dir string) error {
 	h, err := Store{dir}.Open(context.Background(), "work", start, time.Hour)
 	if err != nil {
@@ -72,7 +72,7 @@ func askAndWait(dir string) error {
 	return errors.New("was not killed")
 }
 
-// again is the test binary as another process.
+// again returns the test binary as another process.
 func again(t *testing.T, env string) *exec.Cmd {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), must(os.Executable())(t))
@@ -91,7 +91,7 @@ func mustOpen(t *testing.T, s Store, name string, now time.Time) *Handle {
 	return must(s.Open(t.Context(), name, now, 10*time.Minute))(t)
 }
 
-// have makes a session with one turn.
+// have creates a session with one turn.
 func have(t *testing.T, s Store, name string, now time.Time) *Session {
 	t.Helper()
 	h := mustOpen(t, s, name, now)
@@ -110,7 +110,7 @@ func content(t *testing.T, path string) string {
 	return string(must(os.ReadFile(path))(t))
 }
 
-// check ends the test at an error, and must gives the value of a call that has none.
+// check fails the test if there is an error. must returns the value of a call without an error.
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

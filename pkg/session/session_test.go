@@ -26,10 +26,10 @@ func TestConversation(t *testing.T) {
 	h.Session().Nodes = "hongkong,singapore"
 	later := start.Add(3 * time.Second)
 	check(t, h.Ask("why <is> the sky blue?\n", nil, start))
-	check(t, h.Answer("", "hongkong", "m1", later)) // an empty answer is one
+	check(t, h.Answer("", "hongkong", "m1", later)) // an empty answer counts too
 	token := h.Session().Token
 	h.Close()
-	h.Close() // nothing
+	h.Close() // has no effect
 	want := `{
   "schema": 1,
   "name": "work",
@@ -72,7 +72,7 @@ func TestConversation(t *testing.T) {
 	}
 }
 
-// A turn that failed leaves its prompt, which the next one replaces.
+// TestPromptIsKept checks that a failed turn leaves its prompt, which the next prompt replaces.
 func TestPromptIsKept(t *testing.T) {
 	s := newStore(t)
 	have(t, s, "work", start)
@@ -84,7 +84,7 @@ func TestPromptIsKept(t *testing.T) {
 	if got := h.Session(); got.Pending != "first" || len(got.Turns) != 2 {
 		t.Fatalf("got %+v", got)
 	}
-	check(t, h.Answer("late", "n", "m", start.Add(3*time.Second))) // as --resend does
+	check(t, h.Answer("late", "n", "m", start.Add(3*time.Second))) // like --resend
 	if got := h.Session().Turns[2]; got.Text != "first" || !got.At.Equal(start.Add(time.Second)) {
 		t.Errorf("the prompt became %+v", got)
 	}
@@ -173,7 +173,7 @@ func TestOpenWaitsUntilContextEnds(t *testing.T) {
 		text.Hint(err) != "another ferry holds it" {
 		t.Errorf("got %v, hint %q", err, text.Hint(err))
 	}
-	other := mustOpen(t, s, "other", start) // only the one session is taken
+	other := mustOpen(t, s, "other", start) // only "work" is locked
 	other.Close()
 }
 
@@ -197,7 +197,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// A session grows no larger than what can be read again.
+// TestFull checks that a session does not grow larger than what can be read again.
 func TestFull(t *testing.T) {
 	s := newStore(t)
 	h := mustOpen(t, s, "work", start)
@@ -206,7 +206,7 @@ func TestFull(t *testing.T) {
 	if h.limit != maxSize {
 		t.Errorf("the limit is %d", h.limit)
 	}
-	h.limit = 1 << 20 // the real one takes a while
+	h.limit = 1 << 20 // the real limit would be slow
 	err := h.Answer(strings.Repeat("x", h.limit), "", "", start)
 	if err == nil || errors.Is(err, ErrUnavailable) || err.Error() != "session work is full: it would be larger than 1 MiB" {
 		t.Errorf("got %v", err)
@@ -248,7 +248,7 @@ func TestTokenIdle(t *testing.T) {
 	}
 }
 
-// The token goes into a header, so that one that was written by hand is not believed.
+// TestTokenForm checks that a token edited by hand is replaced, because it is sent in a header.
 func TestTokenForm(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {

@@ -59,7 +59,8 @@ func TestListAndLast(t *testing.T) {
 	}
 }
 
-// A damaged file is listed, and hides no other, but --continue does not quietly take the second best.
+// TestListDamaged checks that a damaged file is listed with the others, and that Last does not silently return another
+// session instead of it.
 func TestListDamaged(t *testing.T) {
 	s := newStore(t)
 	have(t, s, "good", start)
@@ -84,7 +85,7 @@ func TestListDamaged(t *testing.T) {
 	}
 }
 
-// A file by another hand may have its members in any order.
+// TestLastUse reads files from other programs, whose members may be in any order.
 func TestLastUse(t *testing.T) {
 	want := time.Date(2026, 11, 23, 15, 2, 7, 0, time.UTC)
 	long := strings.Repeat("x", headSize)
@@ -146,7 +147,7 @@ func TestPrune(t *testing.T) {
 	}
 }
 
-// TestStored removes all conversations, with the locks and the half-written files beside them, and nothing else.
+// TestStored checks that all conversations are removed with their locks and temporary files, and nothing else.
 func TestStored(t *testing.T) {
 	s := newStore(t)
 	have(t, s, "a", start)
@@ -156,7 +157,7 @@ func TestStored(t *testing.T) {
 	if err != nil || stored.Count != 2 || stored.Where != s.Dir {
 		t.Fatalf("got %+v, %v; want 2 conversations in %s", stored, err, s.Dir)
 	}
-	if _, err := s.Remove(t.Context(), "b"); err != nil { // as another process may
+	if _, err := s.Remove(t.Context(), "b"); err != nil { // like another process
 		t.Fatal(err)
 	}
 	check(t, stored.Remove(t.Context()))
@@ -166,7 +167,8 @@ func TestStored(t *testing.T) {
 	}
 }
 
-// Where the folder cannot be made, a conversation works in memory: the answer must still arrive.
+// TestUnavailable checks that a conversation works in memory if the folder cannot be created: the answer must still
+// arrive.
 func TestUnavailable(t *testing.T) {
 	block := filepath.Join(t.TempDir(), "file")
 	write(t, block, "")
@@ -196,7 +198,7 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// A disk that fails after Open loses nothing of the conversation in hand, and a later save brings all of it.
+// TestDiskFailsInBetween checks that a disk failure after Open loses nothing, and that a later save writes everything.
 func TestDiskFailsInBetween(t *testing.T) {
 	s := newStore(t)
 	h := mustOpen(t, s, "work", start)
@@ -215,7 +217,7 @@ func TestDiskFailsInBetween(t *testing.T) {
 	}
 }
 
-// A folder that can be read and not written can still be opened.
+// TestReadOnlyFolder checks that a session in a read-only folder can still be opened.
 func TestReadOnlyFolder(t *testing.T) {
 	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
 		t.Skip("root, and Windows, write into a folder whose mode says no; the missing lock below stands for it")
@@ -236,7 +238,7 @@ func TestLockOutOfReach(t *testing.T) {
 	openUnlocked(t, s)
 }
 
-// openUnlocked opens a session that cannot be locked: its words are there, and the file stays as it is.
+// openUnlocked opens a session that cannot be locked. It must have its turns, and its file must not change.
 func openUnlocked(t *testing.T, s Store) {
 	t.Helper()
 	before := content(t, s.path("work"))
@@ -296,7 +298,7 @@ func TestCheckName(t *testing.T) {
 	}
 }
 
-// Every way in checks the name before it touches the disk.
+// TestNameIsCheckedEverywhere checks that every function checks the name before it uses the disk.
 func TestNameIsCheckedEverywhere(t *testing.T) {
 	s := newStore(t)
 	const bad = "../x"

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where hardly a file can be opened, Open gives a conversation with its words or an error, and never a handle that is nil
-// without one.
+// TestOpenWithFewFiles checks that Open returns a conversation with its turns or an error if few files can be opened,
+// and never a nil handle without an error.
 func TestOpenWithFewFiles(t *testing.T) {
 	store := Store{t.TempDir()}
 	kept := must(store.Open(t.Context(), "kept", start, time.Hour))(t)
@@ -69,7 +69,7 @@ func TestOpenWithFewFiles(t *testing.T) {
 	}
 }
 
-// A file that somebody else could have put there is refused by every way in, and neither read nor replaced.
+// TestRefusedFiles checks that a file that another user could have created is refused, and neither read nor replaced.
 func TestRefusedFiles(t *testing.T) {
 	tests := []struct {
 		name, want string
