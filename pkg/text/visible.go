@@ -20,11 +20,8 @@ func Visible(s string) string {
 	return shown
 }
 
-// Line is Visible for text that must stay on one line. Newline and tab become
-//
-//	and \t, and an invisible character becomes an escape: otherwise a key with invisible characters in it would look
-//
-// like the key.
+// Line is Visible for text that must stay on one line. A newline, a tab and an invisible character become escapes: without
+// that, a key with an invisible character in it would look like the key.
 func Line(s string) string {
 	shown, _ := visible(s, math.MaxInt, true)
 	return strings.ReplaceAll(strings.ReplaceAll(shown, "\n", `\n`), "\t", `\t`)
