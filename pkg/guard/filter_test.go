@@ -20,7 +20,7 @@ func mustFilter(t testing.TB, words ...string) *Filter {
 	return f
 }
 
-// TestFilterFind gives the text that is found, "" where nothing is. In want, one word's index from 1 is the line.
+// TestFilterFind checks the text that is found, "" for none, and the line, which is the word's index from 1.
 func TestFilterFind(t *testing.T) {
 	tests := []struct {
 		name, words, text string
@@ -157,7 +157,7 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// naive finds what Find should, straight from its definition: by comparing every word at every place.
+// naive is Find written from its definition: it compares every word at every position.
 func naive(words []string, text string) (want Match, ok bool) {
 	type sym struct {
 		r        rune
@@ -210,8 +210,7 @@ func naive(words []string, text string) (want Match, ok bool) {
 	return Match{}, false
 }
 
-// FuzzFilter holds Find to its definition, the stream to Find however the text is cut, and what the stream holds back
-// to what could still become a match.
+// FuzzFilter compares Find with naive, and the stream with Find however the text is split.
 func FuzzFilter(f *testing.F) {
 	f.Add("abcd|bc", "xabcabcd", []byte{0})
 	f.Add("ab\u0301|a", "aba\u0301b", []byte{1})
@@ -254,7 +253,7 @@ func FuzzFilter(f *testing.F) {
 	})
 }
 
-// TestFilterStreamHoldsBack gives what is held after each piece.
+// TestFilterStreamHoldsBack checks what is held back after each piece.
 func TestFilterStreamHoldsBack(t *testing.T) {
 	f := mustFilter(t, "secret", "敏感词", "two words")
 	for _, test := range []struct{ text, held string }{
@@ -268,7 +267,7 @@ func TestFilterStreamHoldsBack(t *testing.T) {
 		{"x\u200b\u200b", ""},
 		{"xs\u200b\u200b", "s\u200b\u200b"},
 		{"two   ", "two   "},
-		{"a secret", "secret"}, // until what follows shows that it is not another letter
+		{"a secret", "secret"}, // until the next character shows that it does not modify the last letter
 	} {
 		stream := f.Stream()
 		safe, m := stream.Write([]byte(test.text))
@@ -278,7 +277,7 @@ func TestFilterStreamHoldsBack(t *testing.T) {
 	}
 }
 
-// wordList makes n different words of 2 to 12 characters, three in four of them Chinese.
+// wordList returns n different words of 2 to 12 characters, three quarters of them Chinese.
 func wordList(n int) []byte {
 	rng := rand.New(rand.NewPCG(1, 2))
 	seen := map[string]bool{}
@@ -300,7 +299,7 @@ func wordList(n int) []byte {
 	return list.Bytes()
 }
 
-// prose makes a text of about n bytes, half of it Chinese, in the characters of the list.
+// prose returns a text of about n bytes, half of it Chinese, with the characters of wordList.
 func prose(n int) string {
 	rng := rand.New(rand.NewPCG(3, 4))
 	var b strings.Builder
@@ -316,7 +315,7 @@ func prose(n int) string {
 	return b.String()
 }
 
-// TestFilterMemory holds a list of 100,000 words to 50 MB.
+// TestFilterMemory checks that a list of 100,000 words needs at most 50 MB.
 func TestFilterMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: a list of 100,000 words")
@@ -335,7 +334,8 @@ func TestFilterMemory(t *testing.T) {
 	}
 }
 
-// TestFilterHostile holds the scan to one pass where every character falls back, and to no copying of what is held.
+// TestFilterHostile checks text in which every character follows a fail link: the scan must stay linear, and held
+// bytes must not be copied for every piece.
 func TestFilterHostile(t *testing.T) {
 	f := mustFilter(t, strings.Repeat("a", 5000)+"b", "ac")
 	if m, ok := f.Find(strings.Repeat("a", 1<<20) + "c"); !ok || m.Start != 1<<20-1 {
@@ -369,7 +369,7 @@ func BenchmarkFilterLoad(b *testing.B) {
 
 func BenchmarkFilterFind(b *testing.B) {
 	text := prose(1 << 20)
-	// Words of three characters and more: the text must be free of them.
+	// Only longer words, so that the text does not contain any.
 	for _, n := range []int{1, 100_000} {
 		var words []string
 		for _, word := range strings.Fields(string(wordList(n))) {

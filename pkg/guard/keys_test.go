@@ -5,11 +5,10 @@ import (
 	"testing"
 )
 
-// mixed is n characters of which no part is a word.
+// mixed returns n characters that contain no words.
 func mixed(n int) string { return strings.Repeat("a1B2c3D4", n/8+1)[:n] }
 
-// realKeys have the lengths of what providers give out. They are put together here, so that no scanner takes this file for
-// a leak.
+// realKeys have the lengths of real keys. They are built here, so that secret scanners do not report this file.
 var realKeys = []string{
 	"sk-" + mixed(48), "sk-proj-" + mixed(60) + "_" + mixed(60), "sk-" + strings.Repeat("0a", 16), "sk-or-v1-" + strings.Repeat("0f", 32),
 	"sk-ant-api03-" + mixed(80) + "-" + mixed(12), "sk-ant-admin01-" + mixed(80), "gsk_" + mixed(52), "xai-" + mixed(80), "nvapi-" + mixed(64),
@@ -58,8 +57,8 @@ func TestLooksLikeKey(t *testing.T) {
 	}
 }
 
-// TestKeyShapesInStep holds that every row of the table is found by each of its readers and has no shorter keys than are
-// looked for, and that a word which begins like a key and is too short, or has no digit where a key has one, is not redacted.
+// TestKeyShapesInStep checks that every reader of the table finds each row, and that no key of a row is shorter than
+// ShortestKey. A word with a key's prefix must not be redacted if it is too short or lacks a required digit.
 func TestKeyShapesInStep(t *testing.T) {
 	if !LooksLikeKey("Basic Og") || LooksLikeKey("Basic O") {
 		t.Error(`"Basic Og" is not the shortest key that is taken for one`)

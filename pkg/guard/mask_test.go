@@ -37,7 +37,7 @@ var maskings = []struct {
 	{"twice", []string{canary}, canary + canary, "******"},
 	{"after a false start", []string{"aaab"}, "aaaab", "a***"},
 	{"as Bearer", []string{canary}, "Authorization: Bearer " + canary + "\r\n", "Authorization: Bearer ***\r\n"},
-	// The spellings of JSON (RFC 8259 section 7) and of a URL (RFC 3986 section 2.1).
+	// The escapes of JSON (RFC 8259 section 7) and of a URL (RFC 3986 section 2.1).
 	{"JSON's slash", []string{"ab/cd+ef"}, `"ab\/cd+ef"`, `"***"`},
 	{"JSON's quote and backslash", []string{`ab"c\d`}, `"ab\"c\\d"`, `"***"`},
 	{"JSON's numbers", []string{"ab-cd"}, `"ab\u002dcd \u0061b\u002Dcd"`, `"*** ***"`},
@@ -56,7 +56,7 @@ var maskings = []struct {
 	{"a quote escaped once and again as a number", []string{`ab"cd`}, `ab\u005c\"cd ab\u005c\u0022cd`, "*** ***"},
 	{"numbers, escaped twice", []string{"ab-cd"}, `ab\\u002dcd \\u0061b\\u002Dcd ab\\u012dcd`, `*** *** ab\\u012dcd`},
 	{"cut in an escape of an escape", []string{"ab/cd"}, `ab\\\`, `ab\\\`},
-	// \b, \n and the like are other characters; and an escaped backslash before a secret is not of it.
+	// \b, \n and similar escapes are other characters. An escaped backslash before a secret does not belong to it.
 	{"JSON's control characters", []string{"nabc"}, `\nabc`, `\***`},
 	{"a backslash before it", []string{"keys"}, `C:\\keys`, `C:\\***`},
 	{"another number", []string{"ab-cd"}, `ab\u012dcd ab%2Ecd ab\u00`, `ab\u012dcd ab%2Ecd ab\u00`},
@@ -77,7 +77,8 @@ var maskings = []struct {
 	{"UTF-16 in JSON", []string{"ab-cd"}, `a\u0000b\u0000\u002d\u0000c\u0000d\u0000`, `***\u0000`},
 	{"more NULs", []string{"ab-cd"}, "a\x00\x00\x00\x00b-cd", "a\x00\x00\x00\x00b-cd"},
 	{"cut behind NULs", []string{"ab-cd"}, "a\x00b\x00-\x00", "a\x00b\x00-\x00"},
-	// Hexadecimal and base64 of "sk-canary-0001" (at three places, with and without padding), and of one with + and /.
+	// Hexadecimal and base64 of "sk-canary-0001" (in three alignments, with and without padding), and of a key with +
+	// and /.
 	{"hexadecimal", []string{"sk-canary-0001"}, "736b2d63616e6172792d30303031 736B2D63616E6172792D30303031", "*** ***"},
 	{"base64", []string{"sk-canary-0001"}, "c2stY2FuYXJ5LTAwMDE= c2stY2FuYXJ5LTAwMDE", "***E= ***E"},
 	{"base64 of user:key", []string{"sk-canary-0001"}, "Basic dXNlcjpzay1jYW5hcnktMDAwMQ==", "Basic dXNlcjp***Q=="},
@@ -93,7 +94,7 @@ var maskings = []struct {
 	{"one that overlaps itself", []string{"abab"}, "xabababy", "x***y"},
 	{"added twice", []string{canary, canary}, canary, "***"},
 	{"bytes that are no UTF-8 around it", []string{canary}, "\xff" + canary + "\xfe", "\xff***\xfe"},
-	// Under four bytes a secret is not looked for: it would stand in every answer.
+	// A secret of less than four bytes is not masked: it would occur in every answer.
 	{"too short", []string{"abc"}, "abc", "abc"},
 	{"just long enough", []string{"abcd"}, "abcd", "***"},
 }
@@ -129,7 +130,7 @@ func TestMaskLower(t *testing.T) {
 	}
 }
 
-// TestMaskKeepsJSONWhole holds that a masked body is still JSON for whoever reads -o raw.
+// TestMaskKeepsJSONWhole checks that a masked body is still valid JSON, for readers of -o raw.
 func TestMaskKeepsJSONWhole(t *testing.T) {
 	m := newMasker("keys-1234")
 	for _, echo := range []string{`keys-1234`, `C:\keys-1234`, "\nkeys-1234", `"keys-1234"`} {
@@ -141,11 +142,11 @@ func TestMaskKeepsJSONWhole(t *testing.T) {
 	}
 }
 
-// TestMaskCredentials holds that what a header's value carries is masked without its scheme too.
+// TestMaskCredentials checks that the credentials in a header value are also masked without the scheme.
 func TestMaskCredentials(t *testing.T) {
 	for _, value := range []string{"Bearer sk-canary-0001", "Basic dXNlcjpzay1jYW5hcnktMDAwMQ=="} {
 		m := &Masker{}
-		m.AddSecret(Secret{}) // which is none
+		m.AddSecret(Secret{}) // the zero value has no secret
 		m.AddSecret(Secret{value: &value})
 		_, credentials, _ := strings.Cut(value, " ")
 		for _, echo := range []string{value, credentials, "sk-canary-0001"} {
@@ -156,7 +157,7 @@ func TestMaskCredentials(t *testing.T) {
 	}
 }
 
-// TestMaskPlaceholders holds that what stands for a key where none is checked stays as it is, and only that.
+// TestMaskPlaceholders checks that only the placeholder keys of servers that check no key are not masked.
 func TestMaskPlaceholders(t *testing.T) {
 	for _, test := range []struct{ value, in, want string }{
 		{"ollama", "ollama pull llama3.2", "ollama pull llama3.2"},
@@ -175,13 +176,13 @@ func TestMaskPlaceholders(t *testing.T) {
 	}
 }
 
-// TestMaskCost holds that a text made to be slow is looked through without a copy of any of it.
+// TestMaskCost checks that worst-case text is scanned without copying it.
 func TestMaskCost(t *testing.T) {
 	m := newMasker("sk-canary-key-0123456789", "aaaaaaaaaaaaaaab")
 	for _, hostile := range []string{"&", "&#", "&#0", "&#x", "&amp", "%", "\\", "\\u00", "\\\\u00", `sk-canary\\`, "sk-canary-key-01234", "aaaaaaaaaaaaaaa", "736b2d63"} {
 		text := strings.Repeat(hostile, 1<<12) + "; that is all"
 		for _, m := range []*Masker{m, {}} {
-			// The mean is rounded down: what the runtime allocates beside the runs does not count.
+			// The mean is rounded down, so allocations by the runtime do not count.
 			for name, mask := range map[string]func(string) string{"String": m.String, "StringCut": m.StringCut} {
 				if n := testing.AllocsPerRun(10, func() { mask(text) }); n > 0 {
 					t.Errorf("%s of %q: %g allocations, want none", name, hostile, n)
@@ -191,7 +192,7 @@ func TestMaskCost(t *testing.T) {
 	}
 }
 
-// TestMaskerAtOnce adds and masks from several goroutines: no secret that was added is lost.
+// TestMaskerAtOnce adds and masks in several goroutines at once: no added secret is lost.
 func TestMaskerAtOnce(t *testing.T) {
 	m := &Masker{}
 	var wg sync.WaitGroup
@@ -223,7 +224,7 @@ func FuzzMask(f *testing.F) {
 	f.Add("aaaa", "aaa", "a")
 	f.Fuzz(func(t *testing.T, secret, before, behind string) {
 		s, err := NewSecret(secret, "fuzz")
-		// Of a secret with a star the mask itself may be a part.
+		// A secret with a star could be part of the mask itself.
 		if err != nil || len(secret) < shortestMasked || slices.Contains(placeholders[:], secret) || strings.Contains(secret, "*") {
 			return
 		}
@@ -246,7 +247,7 @@ func FuzzMask(f *testing.F) {
 				t.Fatalf("%q left %q of %q", secret, out, spelled)
 			}
 		}
-		// Two backslashes in a text that has other escapes are read as one.
+		// Two backslashes in a text with other escapes are read as one.
 		if out := m.String(html.EscapeString(secret)); out != masked && !strings.ContainsAny(secret, `\%`) {
 			t.Fatalf("%q left %q", secret, out)
 		}
@@ -254,7 +255,7 @@ func FuzzMask(f *testing.F) {
 			return
 		}
 		for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
-			// Two characters of it at either end depend on what is before and behind.
+			// At each end, two characters of the encoding depend on the bytes before and after.
 			coded := alphabet.EncodeToString([]byte(before + secret + behind))
 			if out := m.String(coded); !strings.Contains(out, masked) || len(out) > len(coded)-len(secret)*8/6+len(masked)+2 {
 				t.Fatalf("%q left %q of %q", secret, out, coded)
@@ -279,7 +280,7 @@ func allNumbers(s string) string {
 	return b.String()
 }
 
-// inPieces gives a text to f in pieces whose lengths come from cuts, over and over.
+// inPieces calls f with pieces of text. The lengths are derived from cuts, repeatedly.
 func inPieces(text, cuts []byte, f func(piece []byte)) {
 	for i := 0; len(text) > 0; i++ {
 		n := len(text)
@@ -291,8 +292,8 @@ func inPieces(text, cuts []byte, f func(piece []byte)) {
 	}
 }
 
-// FuzzMaskStream holds the stream to the answer of the whole, however the text is cut, and to holding back no more than
-// the longest spelling of a secret.
+// FuzzMaskStream checks that the stream gives the same result as Bytes however the text is split, and that it holds
+// back no more than the longest encoded form of a secret.
 func FuzzMaskStream(f *testing.F) {
 	f.Add([]byte("the key sk-canary-1 and sk-canary-"), []byte{1}, "sk-canary-1", "")
 	f.Add([]byte(`sk\u002dcanary\/1`), []byte{2, 3}, "sk-canary/1", "nary")
@@ -313,8 +314,8 @@ func FuzzMaskStream(f *testing.F) {
 		var got []byte
 		inPieces(text, cuts, func(piece []byte) {
 			got = stream.Append(got, piece)
-			// Each character of a form may be an escape of so many bytes, and three NULs before it too; hexadecimal is the
-			// longest form.
+			// Each character of a form may be an escape of at most mostEntity bytes, with three NULs before it,
+			// escaped too. The hexadecimal form is the longest.
 			if most := 2 * 4 * mostEntity * max(len(one), len(two)); len(stream.held) > most {
 				t.Fatalf("holds %d bytes back, at most %d can become a secret", len(stream.held), most)
 			}
@@ -331,7 +332,7 @@ func TestMaskStreamCut(t *testing.T) {
 		{"a whole text", "a whole text"},
 		{"the key is sk-canary", "the key is ***"},
 		{"the key is sk-canary-0001", "the key is ***"},
-		{"it is sk-", "it is sk-"}, // three bytes tell nothing
+		{"it is sk-", "it is sk-"}, // three bytes reveal nothing
 		{"an escape \\", "an escape \\"},
 		{"sk-canary-0001, sk\\u002dcanary", "***, ***"},
 	} {

@@ -12,7 +12,7 @@ import (
 	"ferry/pkg/text"
 )
 
-// identityCard puts the checksum behind 17 digits, by the definition of GB 11643.
+// identityCard appends the checksum to 17 digits, by the definition of GB 11643.
 func identityCard(first17 string) string {
 	sum := 0
 	for i, c := range first17 {
@@ -25,7 +25,7 @@ func identityCard(first17 string) string {
 	return first17 + string("10X98765432"[sum%11])
 }
 
-// bankCard puts the Luhn checksum behind a number.
+// bankCard appends the Luhn checksum to a number.
 func bankCard(most string) string {
 	for check := range 10 {
 		number, sum := fmt.Sprint(most, check), 0
@@ -43,9 +43,9 @@ func bankCard(most string) string {
 	panic("no checksum")
 }
 
-// redactions are known answers, with R for [REDACTED].
+// redactions are texts and their expected results, with R for [REDACTED].
 var redactions = []struct{ text, want string }{
-	// The two patterns of the origin, and their spaces and colons.
+	// The two patterns of the original script, with their spaces and colons.
 	{`api_key="abc123"`, `api_key="R"`},
 	{`api_key = "abc 123" and more`, `api_key = "R" and more`},
 	{`姓名:张三`, `姓名:R`}, {`姓名：张三`, `姓名：R`}, {`姓名 ： 张三，女`, `姓名 ： R，女`},
@@ -70,7 +70,7 @@ var redactions = []struct{ text, want string }{
 	{`access_token=abc`, `access_token=R`}, {`"client_secret":"abc"`, `"client_secret":"R"`}, {`aws_secret_access_key = a/b+c`, `aws_secret_access_key = R`},
 	{`api_key := "abc"`, `api_key := "R"`}, {`api_key=""`, `api_key=""`}, {"api_key=\nabc", "api_key=\nabc"},
 	{"api_key=\"abc\nnext line", "api_key=\"R\nnext line"},
-	// Names that stand before much else: a value of the shape of a key alone.
+	// Names that also precede other text: only a value with the shape of a key.
 	{`token=aB3dE5fG7hJ9kL2mN4pQ6 auth_token: aB3dE5fG7hJ9kL2mN4pQ6`, `token=R auth_token: R`},
 	{`password=aB3dE5fG7hJ9kL2mN4pQ6 API key: aB3dE5fG7hJ9kL2mN4pQ6`, `password=R API key: R`},
 	{`Incorrect API key provided: aB3dE5fG7hJ9kL2mN4pQ6. Find yours at`, `Incorrect API key provided: R. Find yours at`},
@@ -127,7 +127,7 @@ var redactions = []struct{ text, want string }{
 	{`"x\n13812345678\n"`, `"x\nR\n"`}, {`"\u0031\u0033812345678"`, `"R"`}, {`"a\u0040b.com"`, `"R"`}, {`"x\nsk-ant-0123456789"`, `"x\nR"`},
 	{`"姓名:\ud83d\ude00x，"`, `"姓名:R，"`}, {`{"a":"Authorization: Bearer x\r\ny"}`, `{"a":"Authorization: R\r\ny"}`},
 
-	// What was redacted before, in whole or in part.
+	// Text that was redacted before, completely or partly.
 	{`api_key="[REDACTED]"`, `api_key="R"`}, {`姓名: [REDACTED]三，`, `姓名: R，`}, {`Authorization: [REDACTED] rest`, `Authorization: R rest`},
 	{`x-api-key: [REDACTED]abc d`, `x-api-key: R d`}, {`[REDACTED]`, `R`},
 }
@@ -145,7 +145,7 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// TestRedactLeaves holds that ordinary numbers and prose stay as they are.
+// TestRedactLeaves checks that ordinary numbers and prose are unchanged.
 func TestRedactLeaves(t *testing.T) {
 	var r Redactor
 	for _, text := range []string{
@@ -162,7 +162,7 @@ func TestRedactLeaves(t *testing.T) {
 		"20240102030405", "1699999999999", "1700000000000000000", "2024-01-02T03:04:05.678Z", "2024-01-02 03:04:05", "12:34:56.789012",
 		"order 4111111111111112", "order 1234567890123456", "6222020200112233441", "4111 1111 1111 1112", "9781234567897", "978-7-111-54742-6", "ISBN 7-111-54742-X",
 		"110105194912310021", "11010519491331002X", identityCard("11010518991231002"), identityCard("99010519491231002"), identityCard("11010520010229002"),
-		"110105491231002", // the form before 1999 has no checksum: behind its name alone
+		"110105491231002", // the format before 1999 has no checksum: only after its name
 		"v1.26.0", "go1.26.8", "1.13812345678.2", "192.168.100.200:8080", "0.13812345678", "3.4111111111111111", "¥13,812,345,678.00", "13812345678.50", "$4,111.11", "99.99%",
 		"550e8400-e29b-41d4-a716-446655440000", "golang.org/x/text@v0.43.0", "@someone", "user@localhost", "a@b", "@", "a @ b.com", "x@1.2.3", "npm install vue@3.4.21",
 		"https://example.com/a@b?c", "http://127.0.0.1:8080", "://", "C:\\new\\name", `\`, `\u`, `\u12`, `\\\\`, `a\\u00e9`, "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----",
@@ -176,7 +176,7 @@ func TestRedactLeaves(t *testing.T) {
 	}
 }
 
-// TestRedactAnywhere puts every known answer between others: what stands around must not matter.
+// TestRedactAnywhere puts each secret between other characters, which must not change the result.
 func TestRedactAnywhere(t *testing.T) {
 	var r Redactor
 	secrets := []string{
@@ -188,7 +188,7 @@ func TestRedactAnywhere(t *testing.T) {
 		for _, before := range around {
 			for _, after := range around {
 				text := before + secret + after
-				// An address may take what is around a word of it for more of it.
+				// An address may include the characters around it.
 				if got := r.String(text); strings.Contains(got, secret) || strings.Contains(got, secret[3:len(secret)-1]) {
 					t.Errorf("%q became %q", text, got)
 				}
@@ -242,7 +242,7 @@ func TestRedactPatternErrors(t *testing.T) {
 	}
 }
 
-// hostile are texts at which a careless scanner would begin again at every byte.
+// hostile are texts at which a naive scanner would start again at every byte.
 var hostile = []string{
 	"1", "13812345678", "1 ", "1-", "138 ", "4111 ", `api_key="`, `api_key='`, "api_key=", "api_key:[", "api_key ", "api_key", "Authorization: ", "Authorization:[", "authorization: a1 ",
 	"姓名:", "姓名 ", "姓名", "姓名:(", "姓名:a ", "电话:1 ", "电话: (", "sk-", "sk-a", "sk-ant-", "eyJ", "eyJ-", "eyJaaaaaaaa.", "eyJ-----.a", "bce-v3/", "Bearer ", "bearer a1", "Basic ", "basic YTpi ", "Basic YTpi/", "hvs.", "a@", "@", "a.", "a@b.", "a@b.c", "a@b-.",
@@ -250,8 +250,8 @@ var hostile = []string{
 	"-", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "-----END ", "://", "://a", "://a@", `\`, `\u`, `\ud800`, `\"`, `\\u59d3`, "\u200b", "，", "+86", "+86 ", "0086 ", "[REDACTED]", "[REDACTED", "\xff", "(", "x-api-key: [",
 }
 
-// TestRedactHostile holds 1 MiB of each to a time that no quadratic scan keeps, which would take minutes, and that a
-// machine keeps however busy it is: it takes some 50 ms.
+// TestRedactHostile checks that 1 MiB of each text is redacted in a limited time. A linear scan takes about 50 ms and
+// meets the limit even on a busy machine. A quadratic scan would take minutes.
 func TestRedactHostile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: 1 MiB of each shape")
@@ -275,7 +275,7 @@ func TestRedactHostile(t *testing.T) {
 	t.Logf("the slowest took %v", slowest)
 }
 
-// FuzzRedact holds redaction to be idempotent, to and to keep a text's UTF-8.
+// FuzzRedact checks that redaction is idempotent, keeps valid UTF-8 valid, and needs at most 4 passes.
 func FuzzRedact(f *testing.F) {
 	for _, test := range redactions {
 		f.Add(test.text)
@@ -298,7 +298,7 @@ func FuzzRedact(f *testing.F) {
 	})
 }
 
-// roundsOf counts the rounds that change a text.
+// roundsOf returns the number of passes that change a text.
 func roundsOf(text string) (n int) {
 	for next := redactShapes(text); next != text; next = redactShapes(text) {
 		text = next
@@ -307,7 +307,7 @@ func roundsOf(text string) (n int) {
 	return n
 }
 
-// FuzzRedactView holds the view to its source: parts side by side in one are side by side in the other.
+// FuzzRedactView checks that positions in the view map to the source in the same order.
 func FuzzRedactView(f *testing.F) {
 	f.Add(`a\u5f20\\\"b，c` + "\u200b\u3000\\ud83d\\ude00\\n")
 	f.Add(`\\\\\u\ud800\udc00\ud800x`)

@@ -31,8 +31,8 @@ func mustSecret(t *testing.T, value string) Secret {
 	return s
 }
 
-// TestSecretNeverPrints tries every verb on a secret and on what holds one. Fields that are not exported count: fmt
-// calls no method on them.
+// TestSecretNeverPrints formats a secret, and values that contain one, with every verb. Unexported fields are
+// included, because fmt calls no method on them.
 func TestSecretNeverPrints(t *testing.T) {
 	s := mustSecret(t, canary)
 	type inner struct {
@@ -80,7 +80,7 @@ func TestSecretNeverPrints(t *testing.T) {
 	}
 }
 
-// leaks looks for the canary as it is, in hexadecimal and as a list of bytes.
+// leaks reports whether out contains the canary as text, in hexadecimal or as a list of bytes.
 func leaks(out string) bool {
 	for _, form := range []string{"canary", fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), fmt.Sprint([]byte("canary"))[1:18]} {
 		if strings.Contains(out, form) {
@@ -109,7 +109,8 @@ func TestSecretKeepsItsValue(t *testing.T) {
 	}
 }
 
-// TestNewSecretRefuses holds that what cannot stand in a header is refused, with the place and without the value.
+// TestNewSecretRefuses checks that a value that is not valid in a header is refused. The error must contain the
+// position and not the value.
 func TestNewSecretRefuses(t *testing.T) {
 	tests := []struct{ value, want string }{
 		{"", "the key from file:k is empty"},
@@ -156,7 +157,7 @@ func TestTrustErrors(t *testing.T) {
 	}
 }
 
-// certificate is self-signed with a key made of one letter, so that its pin is always the same.
+// certificate returns a self-signed certificate whose key is made of one letter, so that its pin never changes.
 func certificate(t *testing.T, letter string) *x509.Certificate {
 	t.Helper()
 	key := ed25519.NewKeyFromSeed([]byte(strings.Repeat(letter, ed25519.SeedSize)))
@@ -168,7 +169,7 @@ func certificate(t *testing.T, letter string) *x509.Certificate {
 	return cert
 }
 
-// knownPin is the pin of the key "aaaa…" as openssl gives it: pkey -pubout -outform DER | dgst -sha256 -binary | base64.
+// knownPin is the pin of the key "aaaa…" from openssl: pkey -pubout -outform DER | dgst -sha256 -binary | base64.
 const knownPin = "sha256//r5BzNgBmJT0dPH9ioULu/yXUu3Bii2BWFF/IeQhKJlU="
 
 func TestParsePin(t *testing.T) {
@@ -192,7 +193,7 @@ func TestParsePin(t *testing.T) {
 		"sha256//" + base64.StdEncoding.EncodeToString(make([]byte, 20)):                    "a pin's hash has 32 bytes; this one has 20",
 		"sha256//" + base64.StdEncoding.EncodeToString(make([]byte, 33)):                    "a pin's hash has 32 bytes; this one has 33",
 		"sha256//" + strings.TrimSuffix(strings.Repeat("A", 44), "A") + "=;sha256//" + hash: "what follows sha256// is not base64",
-		"sha256//" + strings.Repeat("A", 42) + "B=":                                         "what follows sha256// is not base64", // bits that belong to no byte
+		"sha256//" + strings.Repeat("A", 42) + "B=":                                         "what follows sha256// is not base64", // surplus bits
 	} {
 		if _, err := ParsePin(text); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", text, err, want)

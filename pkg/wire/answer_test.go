@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// decoded are whole answers and what they say: the text, the stop reason, the id and the model, and the usage.
+// decoded are complete answers and their expected content: the text, the stop reason, the id, the model and the
+// usage.
 var decoded = []struct {
 	name string
 	api  API
@@ -74,7 +75,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-// TestDecodeEncoding holds that a body which is not plain UTF-8 is called by its encoding.
+// TestDecodeEncoding checks that the error for a body that is not plain UTF-8 names its encoding.
 func TestDecodeEncoding(t *testing.T) {
 	for body, want := range map[string]string{
 		"\x1f\x8b\x08\x00": "gzip", "\xff\xfe{\x00": "UTF-16", "\xfe\xff\x00{": "UTF-16", "{\x00}\x00": "UTF-16", "\x00{\x00}": "UTF-16",
@@ -88,9 +89,9 @@ func TestDecodeEncoding(t *testing.T) {
 	}
 }
 
-// TestDecodeNoAnswer holds what is a 200 and no answer, and what an error says of it: whether the script would have
-// taken it (Object), whether another attempt could change it (WrongShape) and whether it is the beginning of an answer
-// (Cut).
+// TestDecodeNoAnswer checks which 200 responses are not answers, and the fields of the error: whether the script
+// would have accepted the body (Object), whether another attempt cannot change it (WrongShape), and whether it is the
+// beginning of an answer (Cut).
 func TestDecodeNoAnswer(t *testing.T) {
 	tests := []struct {
 		name, body         string
@@ -157,7 +158,7 @@ func TestDecodeNoAnswer(t *testing.T) {
 	}
 }
 
-// TestStopReasons holds what each stop reason says of an answer, and that an error's name is that error.
+// TestStopReasons checks the ending of each stop reason, and that the name of an error is a failure.
 func TestStopReasons(t *testing.T) {
 	tests := map[Ending][]string{
 		Ended:   {"", "end_turn", "stop", "STOP", "stop_sequence", "eos", "normal"},

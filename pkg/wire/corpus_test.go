@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// sample is the body of one case of testdata/wire; TestCorpus in cmd says what is right of it.
+// sample is the body of one case of testdata/wire. TestCorpus in cmd checks its expected result.
 type sample struct {
 	api  API
 	body string
@@ -45,9 +45,9 @@ func samples(t testing.TB) (all []sample) {
 	return all
 }
 
-// FuzzCorpus cuts, joins and reorders the bodies of testdata/wire, and holds what has to be true of any of that: success
-// only with an end that was said and without a failure, a stream and a whole body read alike, what a cut leaves a
-// beginning of the whole, and never the text of two answers.
+// FuzzCorpus cuts, joins and reorders the bodies of testdata/wire, and checks what must always be true: an answer is
+// successful only with an explicit end and without a failure, a stream and a complete body give the same result, the
+// text of a cut body is a beginning of the complete text, and the texts of two answers are never joined.
 func FuzzCorpus(f *testing.F) {
 	all := samples(f)
 	for i := range all {
@@ -63,7 +63,7 @@ func FuzzCorpus(f *testing.F) {
 			left := read(t, first.api, cut)
 			fatalIf(t, !strings.HasPrefix(whole.text, left.text),
 				"%s: %q of\n%s\nis no beginning of %q", first.api, left.text, cut, whole.text)
-			several := strings.Contains(body, `{"index":1,`) && strings.Contains(body, `{"index":0,`) // a cut may leave the other one
+			several := strings.Contains(body, `{"index":1,`) && strings.Contains(body, `{"index":0,`) // a cut may leave only the other choice
 			if partial := first.api.Partial([]byte(cut)); !several && !strings.HasPrefix(whole.partial, partial) {
 				t.Fatalf("%s: Partial is %q of\n%s\nwhich is no beginning of %q", first.api, partial, cut, whole.partial)
 			}
@@ -82,7 +82,7 @@ func FuzzCorpus(f *testing.F) {
 	})
 }
 
-// join puts a beginning of one messages stream before another whole one: both texts never make one answer.
+// join appends a complete messages stream to the beginning of another one: their texts must never form one answer.
 func join(t *testing.T, first, second sample, from int) {
 	t.Helper()
 	if first.api == Chat && second.api == Chat {
@@ -99,7 +99,7 @@ func join(t *testing.T, first, second sample, from int) {
 		"two answers are one: %q\n%s", both.text, before+second.body)
 }
 
-// joinChat puts a cut stream before another one, with an id for each: both texts never make one answer.
+// joinChat appends a stream to a cut one, with a different id for each: their texts must never form one answer.
 func joinChat(t *testing.T, first, second sample) {
 	t.Helper()
 	if !strings.HasPrefix(first.body, "data: {") || !strings.HasPrefix(second.body, "data: {") {
@@ -116,13 +116,13 @@ func joinChat(t *testing.T, first, second sample) {
 		"two answers are one: %q\n%s", both.text, before+behind)
 }
 
-// readings are what there is in a body.
+// readings are the results of reading a body.
 type readings struct {
 	text, partial string
-	err           error // nil for a whole answer
+	err           error // nil for a complete answer
 }
 
-// read reads a body as a whole and, where it is one, as a stream, and holds both to what is in it.
+// read reads a complete body and, if it is a stream, also as a stream, and checks the results against its content.
 func read(t *testing.T, api API, body string) readings {
 	t.Helper()
 	answer, err := api.Decode(200, []byte(body))
@@ -143,7 +143,7 @@ func read(t *testing.T, api API, body string) readings {
 	}
 	s := api.NewStream(strings.NewReader(body))
 	streamed := readStream(s)
-	isSecond := err != nil && jsonLines([]byte(body)) && strings.HasSuffix(err.Error(), errSpliced.Error()) // a stream is not read behind its end
+	isSecond := err != nil && jsonLines([]byte(body)) && strings.HasSuffix(err.Error(), errSpliced.Error()) // a stream is not read after its end
 	fatalIf(t, (streamed.err == io.EOF) != (err == nil) && !isSecond || streamed.text != answer.Text || streamed.answer.StopReason != answer.StopReason,
 		"%s: streamed %q, %v; whole %q, %v:\n%s", api, streamed.text, streamed.err, answer.Text, err, body)
 	if err != nil {
@@ -158,15 +158,15 @@ func read(t *testing.T, api API, body string) readings {
 		}
 		fields, _ := parse(e.Data)
 		if api == Messages && fields["type"] == nil && isText(fields["stop_reason"]) && fields["error"] == nil && fields["base_resp"] == nil {
-			continue // an event of the complete dialect, which means nothing in this one
+			continue // an event of the complete dialect, which has no meaning in this one
 		}
 		fatalIf(t, holdsFailure(api, string(e.Data)), "%s: an answer with a failure in it is taken for whole:\n%s", api, body)
 	}
 	return out
 }
 
-// holdsFailure looks for a failure in one object, with nothing of the reader's own code: an error beside or inside
-// choices, a stop reason that is one, or a status code of MiniMax's.
+// holdsFailure reports whether an object contains a failure, without using the reader's code: an error next to or
+// inside choices, a stop reason that is a failure, or a status code as MiniMax sends.
 func holdsFailure(api API, data string) bool {
 	var in struct {
 		Type   any
@@ -187,7 +187,7 @@ func holdsFailure(api API, data string) bool {
 		return false
 	}
 	if api == Complete && (in.Status == 200.0 || in.Status == "200") {
-		in.Error = nil // the script read nothing but the status
+		in.Error = nil // the script read only the status
 	}
 	failures := []any{"error", "network_error", "insufficient_system_resource", "aborted", "overloaded_error"}
 	isFailure := func(reason any) bool { return slices.Contains(failures, reason) }

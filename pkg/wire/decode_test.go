@@ -13,7 +13,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// errorIf reports what is wrong where a condition is met, and fatalIf ends the test there.
+// errorIf reports an error if wrong is true. fatalIf also ends the test.
 func errorIf(t testing.TB, wrong bool, format string, args ...any) {
 	t.Helper()
 	if wrong {
@@ -28,10 +28,10 @@ func fatalIf(t testing.TB, wrong bool, format string, args ...any) {
 	}
 }
 
-// notAnswer stands in the tables for a *NotAnswerError.
+// notAnswer means a *NotAnswerError in the tables.
 const notAnswer = -200
 
-// found is the effective status that an error stands for.
+// found returns the effective status for an error.
 func found(t *testing.T, err error) int {
 	t.Helper()
 	var apiErr *APIError
@@ -65,9 +65,9 @@ func checkStatuses(t *testing.T, api API, cases []statusCase) {
 	}
 }
 
-// TestStatusOfComplete holds the effective status in the script's dialect (DESIGN.md section 2): the body's .status is
-// what the script read, so it wins whatever the HTTP status; absent or null, the HTTP status counts; anything that is
-// no whole number fails, which is status 0 here.
+// TestStatusOfComplete checks the effective status in the script's dialect (DESIGN.md section 2): the body's .status
+// is what the script read, so it takes precedence over the HTTP status. If it is absent or null, the HTTP status
+// counts. Any other value that is not a whole number is a failure, with status 0 here.
 func TestStatusOfComplete(t *testing.T) {
 	checkStatuses(t, Complete, []statusCase{
 		{"a number", 200, `{"status":200}`, 200},
@@ -104,10 +104,10 @@ func TestStatusOfComplete(t *testing.T) {
 		{"huge exponent", 200, `{"status":2e999}`, -1},
 		{"huge negative", 200, `{"status":-2e999}`, -1},
 		{"huge string", 200, `{"status":"` + strings.Repeat("2", 400) + `"}`, -1},
-		// As jq reads duplicate keys, the last counts.
+		// As in jq, the last of duplicate keys counts.
 		{"duplicate keys, good last", 200, `{"status":429,"status":200}`, 200},
 		{"duplicate keys, bad last", 200, `{"status":200,"status":429}`, 429},
-		// jq's .status is that name and no other.
+		// jq's .status matches exactly this name.
 		{"another case", 503, `{"Status":200}`, 503},
 		{"another case beside it", 200, `{"status":429,"STATUS":200}`, 429},
 		{"not at the top", 503, `{"result":{"status":200}}`, 503},
@@ -123,7 +123,7 @@ func TestStatusOfComplete(t *testing.T) {
 		{"two objects", 200, `{"status":200}{"status":429}`, notAnswer},
 		{"trailing white space", 200, "{\"status\":200}\r\n\t ", 200},
 		{"cut", 200, `{"status":200,"completion":"abc`, notAnswer},
-		// jq skips a byte order mark, so the script did.
+		// jq skips a byte order mark, and so did the script.
 		{"a byte order mark", 500, "\xef\xbb\xbf{\"status\":200}", 200},
 		{"two byte order marks", 200, "\xef\xbb\xbf\xef\xbb\xbf{\"status\":200}", notAnswer},
 		{"a string", 200, `"200"`, notAnswer},
@@ -133,7 +133,7 @@ func TestStatusOfComplete(t *testing.T) {
 	})
 }
 
-// TestStatusOfTheOthers holds that in messages and chat a .status or an error object can turn an HTTP 200 into an
+// TestStatusOfTheOthers checks that in messages and chat a .status or an error object can turn an HTTP 200 into an
 // error, and never an error into a success (DESIGN.md section 2).
 func TestStatusOfTheOthers(t *testing.T) {
 	cases := []statusCase{
@@ -144,7 +144,7 @@ func TestStatusOfTheOthers(t *testing.T) {
 		{"a word", 200, `{"status":"completed"}`, 200},
 		{"a word in 429", 429, `{"status":"completed"}`, 429},
 		{"true", 200, `{"status":true}`, 200},
-		// Some servers count from 0 in a field of this name: no status of HTTP, so it means nothing.
+		// Some servers use a field of this name for a code from 0. It is not an HTTP status, so it is ignored.
 		{"0", 200, `{"status":0}`, 200},
 		{"1", 200, `{"status":1}`, 200},
 		{"302", 200, `{"status":302}`, 200},
@@ -186,7 +186,7 @@ func TestStatusOfTheOthers(t *testing.T) {
 	checkStatuses(t, Chat, cases)
 }
 
-// FuzzDecode holds what no body may do, whatever it holds.
+// FuzzDecode checks what must be true for any body.
 func FuzzDecode(f *testing.F) {
 	for _, body := range []string{
 		``, `{}`, `null`, `[]`, `<html>`, `{"status":200,"completion":"hi"}`, `{"status":"200"}`, `{"status":2e2}`,
@@ -208,7 +208,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(200, []byte(`{"completion":"\u00`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		for _, api := range APIs() {
-			if got := api.Partial(body); len(got) > 3*len(body) { // a byte that is no UTF-8 becomes the three of U+FFFD
+			if got := api.Partial(body); len(got) > 3*len(body) { // an invalid byte becomes the three bytes of U+FFFD
 				t.Fatalf("%d bytes of text in %d of body", len(got), len(body))
 			}
 			answer, err := api.Decode(status, body)
@@ -232,15 +232,15 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// wholeBodies are answers of each dialect, with every kind of character that a cut can fall into.
+// wholeBodies are complete answers of each dialect, with every kind of character that a cut can split.
 var wholeBodies = map[API]string{
 	Complete: `{"status": 200, "n": [1, {"a": null}], "completion": "a \"b\" \\ \u4f60 好 \ud83d\ude00 😀\n{[,", "stop_reason": "stop"}`,
 	Messages: `{"id":"m","content":[{"type":"text","text":"one, {two}"},{"type":"text","text":" \u597d 三"}],"stop_reason":"end_turn"}`,
 	Chat:     `{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"one\t二 ]}"},"finish_reason":"stop"}]}`,
 }
 
-// TestPartial cuts whole answers at every byte: what is shown of a cut answer is always a beginning of the whole one,
-// never shorter than after an earlier cut, and all of it once its string is closed.
+// TestPartial cuts complete answers at every byte. The partial text must be a beginning of the complete text, never
+// shorter than after an earlier cut, and complete once its string is closed.
 func TestPartial(t *testing.T) {
 	for api, body := range wholeBodies {
 		whole, err := api.Decode(200, []byte(body))

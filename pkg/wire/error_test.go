@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestErrorShapes holds the errors of the three APIs, and of gateways that come close.
+// TestErrorShapes checks the error formats of the three APIs and of gateways with similar formats.
 func TestErrorShapes(t *testing.T) {
 	tests := []struct {
 		name string
@@ -80,7 +80,8 @@ func TestErrorShapes(t *testing.T) {
 	}
 }
 
-// TestSpendCap holds which errors no wait lifts (FACTS.md section 1), and that a plain rate limit is not one of them.
+// TestSpendCap checks which errors are spending limits that waiting does not lift (FACTS.md section 1), and that a
+// plain rate limit is not one of them.
 func TestSpendCap(t *testing.T) {
 	tests := []struct {
 		body string
@@ -122,7 +123,7 @@ func TestSpendCap(t *testing.T) {
 	}
 }
 
-// TestDeepBodies holds that a body which nests deep is read about once and not once for each level, which would take
+// TestDeepBodies checks that a deeply nested body is read about once, and not once for each level, which would take
 // minutes here.
 func TestDeepBodies(t *testing.T) {
 	const depth, size = 9000, 1 << 20
@@ -148,7 +149,7 @@ func TestDeepBodies(t *testing.T) {
 	}
 }
 
-// TestOnlyStreams has the words of servers whose models answer only as a stream, and words near to them.
+// TestOnlyStreams tests the messages of servers whose models support only streams, and similar messages.
 func TestOnlyStreams(t *testing.T) {
 	for words, want := range map[string]bool{
 		"This model only support stream mode, please enable the stream parameter to access the model.": true,
@@ -170,7 +171,7 @@ func TestOnlyStreams(t *testing.T) {
 	}
 }
 
-// TestPageWords holds that a page is shown as what it says, and never as its markup.
+// TestPageWords checks that an error shows the text of a page and never its markup.
 func TestPageWords(t *testing.T) {
 	for _, test := range []struct{ name, page, want string }{
 		{"a title", "<html><head><title>\n 502 Bad\n Gateway </title></head><body>nginx</body>", "502 Bad Gateway"},

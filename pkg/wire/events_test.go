@@ -12,7 +12,7 @@ import (
 	"ferry/pkg/text"
 )
 
-// list reads all events of a stream as one text each, "name|data", the error last.
+// list returns all events of a stream as strings "name|data", with the error last.
 func list(r *eventReader) (out []string) {
 	for {
 		event, err := r.Next()
@@ -23,8 +23,8 @@ func list(r *eventReader) (out []string) {
 	}
 }
 
-// TestEvents holds the rules of WHATWG HTML section 9.2.6. The cases cover what the web platform's eventsource tests
-// cover for a parser; those about reconnecting have no counterpart here.
+// TestEvents checks the rules of WHATWG HTML section 9.2.6. The cases cover the same parser rules as the web
+// platform's eventsource tests, except those about reconnecting.
 func TestEvents(t *testing.T) {
 	tests := []struct {
 		name, in string
@@ -94,8 +94,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestEventAtOnce holds that an event is given as soon as its blank line has come, a lone CR too, and that a LF which
-// comes later belongs to that CR.
+// TestEventAtOnce checks that an event is returned as soon as its blank line has arrived, even if that ends with a
+// lone CR, and that a LF that arrives later belongs to that CR.
 func TestEventAtOnce(t *testing.T) {
 	for _, end := range []string{"\n", "\r", "\r\n"} {
 		in, out := io.Pipe()
@@ -105,7 +105,7 @@ func TestEventAtOnce(t *testing.T) {
 			_ = out.Close()
 		}()
 		r := newEventReader(in)
-		event, err := r.Next() // would wait for ever: the writer's second part is taken by a read only
+		event, err := r.Next() // must not wait: the second part is written only when it is read
 		errorIf(t, err != nil || string(event.Data) != "a" || r.count != 1, "%q: got %q, %v, want a", end, event.Data, err)
 		if got := list(r); len(got) != 2 || got[0] != "|b" || r.count != 2 {
 			t.Errorf("%q: got then %q, want b", end, got)
@@ -113,7 +113,7 @@ func TestEventAtOnce(t *testing.T) {
 	}
 }
 
-// limitedReader has smaller limits of a line and of the stream.
+// limitedReader returns a reader with smaller limits for a line and for the stream.
 func limitedReader(in io.Reader, line, stream int) *eventReader {
 	r := newEventReader(in)
 	r.in.Reset(&boundedReader{in, stream, stream})
@@ -121,7 +121,7 @@ func limitedReader(in io.Reader, line, stream int) *eventReader {
 	return r
 }
 
-// TestEventLimits holds the limits to the byte.
+// TestEventLimits checks the limits to the exact byte.
 func TestEventLimits(t *testing.T) {
 	line := func(n int) string { return "data:" + strings.Repeat("x", n-5) + "\n" }
 	tests := []struct {
@@ -150,7 +150,7 @@ func TestEventLimits(t *testing.T) {
 	}
 }
 
-// endless is a reader of one text repeated.
+// endless is a reader that repeats one string forever.
 type endless string
 
 func (e endless) Read(p []byte) (int, error) {
@@ -161,7 +161,7 @@ func (e endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestRealLimits holds that no stream makes the reader keep more than its limits.
+// TestRealLimits checks that no stream makes the reader keep more than its limits.
 func TestRealLimits(t *testing.T) {
 	var limit *text.LimitError
 	r := newEventReader(endless("x"))
@@ -183,14 +183,14 @@ func TestRealLimits(t *testing.T) {
 	}
 }
 
-// TestNoProgress has a reader that never gives anything and never ends.
+// TestNoProgress uses a reader that returns no bytes and no error.
 func TestNoProgress(t *testing.T) {
 	if _, err := newEventReader(iotest.ErrReader(nil)).Next(); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("got %v, want no progress", err)
 	}
 }
 
-// splitReader gives its text in pieces of random length, an empty one now and then.
+// splitReader returns its text in pieces of random length, some of them empty.
 type splitReader struct {
 	rest string
 	rand *rand.Rand
@@ -205,7 +205,7 @@ func (s *splitReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// FuzzEvents holds that how a stream is cut into reads changes nothing, nor does asking what is buffered.
+// FuzzEvents checks that the events do not depend on how the stream is split into reads or on calls of Buffered.
 func FuzzEvents(f *testing.F) {
 	for _, api := range APIs() {
 		f.Add(string(recorded(f, api)), uint64(1))

@@ -15,7 +15,8 @@ import (
 	"testing/iotest"
 )
 
-// pictures are real files of each kind, made by other code than what looks at them; WebP and PDF by hand.
+// pictures returns real files of each kind. They are encoded by packages that NewFile does not use; WebP and PDF are
+// written by hand.
 func pictures(t testing.TB) map[string][]byte {
 	t.Helper()
 	picture := image.NewPaletted(image.Rect(0, 0, 40, 30), color.Palette{color.Black, color.White, color.Gray{Y: 99}})
@@ -40,7 +41,7 @@ func pictures(t testing.TB) map[string][]byte {
 	return out
 }
 
-// TestNewFile knows each kind by its content, whole and cut at every byte.
+// TestNewFile checks that each kind is detected from its content, complete and cut at every byte.
 func TestNewFile(t *testing.T) {
 	for mime, whole := range pictures(t) {
 		f, err := NewFile("x", whole)
@@ -54,7 +55,7 @@ func TestNewFile(t *testing.T) {
 			}
 		}
 	}
-	preview := pictures(t)["image/jpeg"] // in a segment of another one, with its own end
+	preview := pictures(t)["image/jpeg"] // inside a segment of another picture, with its own end marker
 	segment := append([]byte{0xff, 0xe1, byte((len(preview) + 2) >> 8), byte(len(preview) + 2)}, preview...)
 	for whole, jpg := range map[bool][]byte{true: append([]byte{0xff, 0xd8}, append(segment, preview[2:]...)...), false: append([]byte{0xff, 0xd8}, segment...)} {
 		if f, err := NewFile("x", jpg); (err == nil) != whole || (f != nil) != whole {
@@ -65,7 +66,7 @@ func TestNewFile(t *testing.T) {
 		{"a.txt", "plain", ""},
 		{"a.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>", ""},
 		{"bmw.txt", "BMW is a maker of cars", ""},
-		{"a.bin", "\x00\x01\x02", ""}, // which is refused as a text
+		{"a.bin", "\x00\x01\x02", ""}, // this is refused as text
 		{"a.PNG", "plain", "a.PNG is not what its name says: its content is text/plain"},
 		{"a.pdf", "", "a.pdf is not what its name says: its content is empty"},
 		{"a.jpeg", "\x00\x01\x02", "a.jpeg is not what its name says: its content is application/octet-stream"},
@@ -81,7 +82,7 @@ func TestNewFile(t *testing.T) {
 	if _, err := NewFile("x.png", large); errorText(err) != "x.png is too large: it has 10.0 MiB, and a picture may have 10" {
 		t.Errorf("a picture of over 10 MiB: %v", err)
 	}
-	long := append(pictures(t)[pdf], make([]byte, maxImage)...) // its first end is that of an earlier version
+	long := append(pictures(t)[pdf], make([]byte, maxImage)...) // the first end marker is that of an earlier version
 	if _, err := NewFile("x.pdf", long); err == nil || !strings.Contains(err.Error(), "x.pdf is cut short") {
 		t.Errorf("a PDF with its only end far from its last byte: %v, want that it is cut short", err)
 	}
@@ -97,7 +98,7 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// FuzzNewFile holds that no content breaks the look at it.
+// FuzzNewFile checks that NewFile handles any content.
 func FuzzNewFile(f *testing.F) {
 	for _, whole := range pictures(f) {
 		f.Add(whole)
@@ -109,7 +110,7 @@ func FuzzNewFile(f *testing.F) {
 	})
 }
 
-// TestEncodeFiles holds the bodies with files, and reads them in pieces of any size.
+// TestEncodeFiles checks the bodies of requests with files, read in pieces of several sizes.
 func TestEncodeFiles(t *testing.T) {
 	for size := range 8 {
 		content := []byte("\xff\x00abcdefgh"[:size+1])

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// values are JSON texts, whole and broken, that the grammar decides on.
+// values are valid and invalid JSON texts for each rule of the grammar.
 var values = []string{
 	`{}`, `[]`, `""`, `0`, `-0`, `null`, `true`, `false`, ` { "a" : [ 1 , 2.5e+3 , -0.1E-2 ] } `, `{"a":{"b":{"c":[[[]]]}}}`,
 	``, ` `, `{`, `[`, `"`, `}`, `]`, `{]`, `[}`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`, `{"a":1 "b":2}`, `{a:1}`, `[1,]`, `[,1]`, `[1 2]`,
@@ -25,7 +25,7 @@ var values = []string{
 	`{"choices":[{"delta":{"content":"a"},"delta":3,"finish_reason":null}]}`, `{"delta":[{"text":"a"}]}`,
 }
 
-// TestLexerDepth holds the depth to that of encoding/json. Only values inside each other count.
+// TestLexerDepth checks that the maximum depth is the same as in encoding/json. Only nested values count.
 func TestLexerDepth(t *testing.T) {
 	for _, depth := range []int{9999, 10000, 10001, 200_000} {
 		for _, text := range []string{
@@ -46,7 +46,7 @@ func isOneValue(text string) bool {
 	return l.whole()
 }
 
-// FuzzField holds that the lexer takes what encoding/json takes, and reads from it what encoding/json reads.
+// FuzzField checks that the lexer accepts what encoding/json accepts, and reads the same values.
 func FuzzField(f *testing.F) {
 	for _, value := range values {
 		f.Add([]byte(value))
@@ -80,7 +80,7 @@ func sameFields(t *testing.T, s *Stream, fields object) {
 	same := func(name string, got, raw []byte) {
 		t.Helper()
 		want := jsonText(raw)
-		if utf8.Valid(got) && string(unquote(got)) != want { // encoding/json alters what is not UTF-8
+		if utf8.Valid(got) && string(unquote(got)) != want { // encoding/json changes bytes that are not UTF-8
 			t.Fatalf("%s: %s is %q, encoding/json says %q", s.api, name, unquote(got), want)
 		}
 		reader := textReader{buffer: []byte("rest")}
@@ -94,7 +94,7 @@ func sameFields(t *testing.T, s *Stream, fields object) {
 	same("model", c.model, fields["model"])
 	for name, got := range map[string][]byte{"usage": c.usage, "error": c.fault, "status": c.status} {
 		if name != "status" && (c.inFault != nil || c.inUsage != nil) {
-			continue // that of the choice may be the one
+			continue // the choice's value may be used instead
 		}
 		fatalIf(t, string(got) != string(fields[name]), "%s: %s is %q, encoding/json says %q", s.api, name, got, fields[name])
 	}
@@ -122,7 +122,7 @@ func sameFields(t *testing.T, s *Stream, fields object) {
 	}
 }
 
-// jsonObject and jsonText are what encoding/json reads, nothing where it is of another kind.
+// jsonObject and jsonText return what encoding/json reads, or the zero value if raw is of another type.
 func jsonObject(raw []byte) (fields map[string]json.RawMessage) {
 	if json.Unmarshal(raw, &fields) != nil {
 		return nil
@@ -137,15 +137,15 @@ func jsonText(raw []byte) (text string) {
 	return text
 }
 
-// sameObject holds parse to what encoding/json reads.
+// sameObject checks that parse reads the same as encoding/json.
 func sameObject(t *testing.T, data []byte, got object, isObject bool) {
 	t.Helper()
 	want := jsonObject(bytes.TrimPrefix(data, bom))
 	fatalIf(t, isObject != (want != nil), "%q: got an object: %v, and encoding/json says %v", data, isObject, want)
 	if !utf8.Valid(data) || !isObject {
-		return // encoding/json alters what is not UTF-8
+		return // encoding/json changes bytes that are not UTF-8
 	}
-	maps.DeleteFunc(want, func(name string, _ json.RawMessage) bool { return len(name) > maxName }) // which are not kept
+	maps.DeleteFunc(want, func(name string, _ json.RawMessage) bool { return len(name) > maxName }) // longer names are not kept
 	fatalIf(t, len(got) != len(want), "%q: got %d fields, want %d", data, len(got), len(want))
 	for name, raw := range want {
 		fatalIf(t, string(got[name]) != string(raw), "%q: %q is %q, want %q", data, name, got[name], raw)
@@ -155,7 +155,7 @@ func sameObject(t *testing.T, data []byte, got object, isObject bool) {
 	}
 }
 
-// FuzzTexts holds the reading of content blocks to what encoding/json makes of them.
+// FuzzTexts checks that content blocks are read as encoding/json reads them.
 func FuzzTexts(f *testing.F) {
 	for _, raw := range []string{
 		`[]`, `null`, `[null]`, `[{"type":"text","text":"a"},{"type":"thinking","text":"b"},{"type":"text","text":"\u4f60c"}]`,
@@ -165,7 +165,7 @@ func FuzzTexts(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if !json.Valid(raw) || !utf8.Valid(raw) {
-			return // a body that is no JSON never comes so far
+			return // invalid JSON is rejected before this point
 		}
 		want, wantOK := "", false
 		var blocks []map[string]json.RawMessage
@@ -192,8 +192,8 @@ func FuzzTexts(f *testing.F) {
 	})
 }
 
-// FuzzStream holds that nothing but a terminal event makes an answer whole, by a reading of the events that shares
-// nothing with the stream's own but their framing.
+// FuzzStream checks that only a terminal event completes an answer. Its own check of the events shares only the event
+// framing with Stream.
 func FuzzStream(f *testing.F) {
 	for i, api := range APIs() {
 		f.Add(recorded(f, api), uint8(i))
@@ -219,7 +219,7 @@ func FuzzStream(f *testing.F) {
 	})
 }
 
-// hasEnd reports whether a server said in a stream that its answer ended.
+// hasEnd reports whether a stream contains an event that ends its answer.
 func hasEnd(api API, in []byte) bool {
 	begun, counted, said := false, false, false
 	r := newEventReader(bytes.NewReader(in))

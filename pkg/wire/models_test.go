@@ -29,7 +29,7 @@ func TestModels(t *testing.T) {
 	}
 }
 
-// TestUnknownModel holds the words of a model that a server does not have to those of other faults.
+// TestUnknownModel checks that errors about an unknown model are distinguished from other errors.
 func TestUnknownModel(t *testing.T) {
 	for _, c := range []struct {
 		status int

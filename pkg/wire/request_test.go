@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// number is a pointer to f, for the fields that tell 0 from nothing.
+// number returns a pointer to f, for the fields in which 0 is different from unset.
 func number(f float64) *float64 { return &f }
 
 func params(pairs ...string) map[string]json.RawMessage {
@@ -27,8 +27,8 @@ var turns = []Turn{{Role: "user", Text: "one"}, {Role: "assistant", Text: "二"}
 
 const talk = `{"role":"user","content":"one"},{"role":"assistant","content":"二"},{"role":"user","content":"p"}]`
 
-// requests have the prompt p, 1 token and, but in complete, the model m where the case says nothing; … is the beginning
-// of the body.
+// requests have the prompt p, 1 token and, except in complete, the model m, unless the case sets others. … stands for
+// this beginning of the body.
 var requests = []struct {
 	name string
 	api  API
@@ -127,7 +127,7 @@ var requests = []struct {
 	},
 }
 
-// TestEncode holds the request bytes: a gateway that signs, logs or caches bodies sees exactly these.
+// TestEncode checks the exact bytes of requests: a gateway that signs, logs or caches bodies sees exactly these.
 func TestEncode(t *testing.T) {
 	for _, test := range requests {
 		in, begin := test.in, `{"prompt":"p","max_tokens":1`
@@ -143,12 +143,12 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// FuzzEncode holds that a prompt survives its encoding in every dialect.
+// FuzzEncode checks that a prompt is unchanged after encoding in every dialect.
 func FuzzEncode(f *testing.F) {
 	f.Add("hi")
 	f.Add(" 你好 \u2028<&>\x00\"\\")
 	f.Fuzz(func(t *testing.T, prompt string) {
-		prompt = strings.ToValidUTF8(prompt, "?") // what cmd refuses otherwise
+		prompt = strings.ToValidUTF8(prompt, "?") // cmd refuses other prompts
 		for _, api := range APIs() {
 			body, err := api.Encode(Request{Model: "m", Prompt: prompt, MaxTokens: 1})
 			check(t, err)
@@ -167,7 +167,7 @@ func FuzzEncode(f *testing.F) {
 	})
 }
 
-// TestBase reads addresses as people have them. What the dialect appends is taken away, and nothing else.
+// TestBase checks addresses as users write them: only the part that the dialect appends is removed.
 func TestBase(t *testing.T) {
 	for _, tt := range []struct {
 		api        API
@@ -202,7 +202,7 @@ func TestBase(t *testing.T) {
 	}
 }
 
-// TestUnsupported holds that what a dialect cannot carry is refused with the reason, and never left out.
+// TestUnsupported checks that what a dialect does not support is refused with a reason, and never left out.
 func TestUnsupported(t *testing.T) {
 	param := func(key, value string) Request { return Request{Params: params(key, value)} }
 	tests := []struct {
@@ -243,7 +243,7 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-// TestJSONSize counts as the encoder writes.
+// TestJSONSize checks that jsonSize is equal to the encoder's output size.
 func TestJSONSize(t *testing.T) {
 	texts := []string{"", "plain", "\u2028\u2029", "\u2027\u202a", "€ß語😀", "a\xe2", "<&>", "\x7f"}
 	for c := range rune(0x80) {
@@ -258,7 +258,7 @@ func TestJSONSize(t *testing.T) {
 	}
 }
 
-// TestEncodeRefusesSize bounds a request by what it would be as JSON, wherever its texts stand.
+// TestEncodeRefusesSize checks the limit on the size of a request as JSON, for texts in each field.
 func TestEncodeRefusesSize(t *testing.T) {
 	fits := strings.Repeat("\x01", mostEncoded/6)
 	most := Request{Model: "m", MaxTokens: 1, Prompt: fits}
@@ -281,7 +281,7 @@ func TestEncodeRefusesSize(t *testing.T) {
 	}
 }
 
-// TestParamHint has the words of servers that refuse a member.
+// TestParamHint tests the error messages of servers that reject a member.
 func TestParamHint(t *testing.T) {
 	const sent = `{"model":"m","max_tokens":4096,"messages":[],"stream":true,"stream_options":{"include_usage":true},` +
 		`"temperature":0.5,"stop":["x"],"system":"s","user":"someone"}`
@@ -320,7 +320,7 @@ func TestParamHint(t *testing.T) {
 	}
 }
 
-// TestEncodeLongTexts expects of a text that is encoded in pieces what the encoder makes of it as a whole.
+// TestEncodeLongTexts checks that a text encoded in pieces is equal to the same text encoded at once.
 func TestEncodeLongTexts(t *testing.T) {
 	for _, unit := range []string{"a", `"`, "\x01", "é", "中", "🚢", "a中🚢\n"} {
 		for _, before := range []string{"", "x", "xx", "xxx"} {

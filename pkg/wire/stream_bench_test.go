@@ -10,7 +10,7 @@ import (
 
 const benchEvents = 200_000
 
-// longStream is a messages stream of n text events, as Claude frames it.
+// longStream returns a messages stream of n text events, in Claude's framing.
 func longStream(n int) []byte {
 	var b bytes.Buffer
 	b.WriteString("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[],\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n")
@@ -24,10 +24,10 @@ func longStream(n int) []byte {
 	return b.Bytes()
 }
 
-// someWords are the texts of the long streams, as JSON has them.
+// someWords are the texts of the long streams, as JSON strings.
 var someWords = []string{" the", " quick", "，你好", " brown fox", "\\n\\n", " \\\"quoted\\\"", " jumps over", " 😀"}
 
-// longChat is a chat stream of n text events, with a usage in each as some servers send it.
+// longChat returns a chat stream of n text events, each with a usage, as some servers send.
 func longChat(n int) []byte {
 	var b bytes.Buffer
 	for i := range n {

@@ -11,7 +11,7 @@ import (
 	"testing/iotest"
 )
 
-// said is everything that a stream gave.
+// said is everything that a stream returned.
 type said struct {
 	text, reasoning string
 	answer          Answer
@@ -40,7 +40,7 @@ func recorded(t testing.TB, api API) []byte {
 	return stream
 }
 
-// recordings are what the recorded streams say.
+// recordings are the expected results of the recorded streams.
 var recordings = map[API]struct {
 	text, reasoning string
 	answer          Answer
@@ -67,7 +67,7 @@ var recordings = map[API]struct {
 func TestRecordedStreams(t *testing.T) {
 	for api, want := range recordings {
 		stream := recorded(t, api)
-		// What comes behind the terminal event is not read: the reader fails there.
+		// Data after the terminal event are not read: the reader would fail there.
 		behind := io.MultiReader(bytes.NewReader(stream), iotest.ErrReader(errors.New("read on")))
 		s := api.NewStream(iotest.OneByteReader(behind))
 		got := readStream(s)
@@ -82,14 +82,14 @@ func TestRecordedStreams(t *testing.T) {
 	}
 }
 
-// TestCutAtEveryByte is the promise of the whole package: a stream that was cut anywhere is never taken for an answer,
+// TestCutAtEveryByte checks the main guarantee of this package: a cut stream is never taken for a complete answer,
 // and the text before the cut is a beginning of the answer.
 func TestCutAtEveryByte(t *testing.T) {
 	framings := map[string]string{"LF": "\n", "CRLF": "\r\n", "CR": "\r"}
 	for api, want := range recordings {
 		for name, end := range framings {
 			stream := strings.ReplaceAll(string(recorded(t, api)), "\n", end)
-			// The data with the stop reason are the end, once they are there.
+			// The stream is complete once the data with the stop reason have arrived.
 			reason := `_reason":"` + want.answer.StopReason
 			last := strings.LastIndex(stream, reason)
 			last += strings.Index(stream[last:], end)
@@ -117,7 +117,7 @@ const (
 	chatEnd = `data: {"choices":[{"delta":{},"finish_reason":"stop"}]}` + "\n\n"
 )
 
-// TestStreamEnds tells what is whole from what is not.
+// TestStreamEnds checks which streams are complete.
 func TestStreamEnds(t *testing.T) {
 	tests := []struct {
 		name string
@@ -164,7 +164,7 @@ func TestStreamEnds(t *testing.T) {
 	}
 }
 
-// TestStreamErrors holds that an error that came inside an HTTP 200 is the error that it says it is.
+// TestStreamErrors checks that an error inside an HTTP 200 is reported with its own status, type and message.
 func TestStreamErrors(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -204,7 +204,7 @@ func TestStreamErrors(t *testing.T) {
 	}
 }
 
-// TestStreamRefusal has refusals alone, behind text, and in one event with text.
+// TestStreamRefusal tests refusals alone, after text, and in one event with text.
 func TestStreamRefusal(t *testing.T) {
 	const refusal = `data: {"choices":[{"delta":{"refusal":"I "}}]}` + "\n\n" +
 		`data: {"choices":[{"delta":{"refusal":"can't"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
@@ -218,7 +218,7 @@ func TestStreamRefusal(t *testing.T) {
 	}
 }
 
-// TestStreamUsage holds that a later count does not lose what an earlier one said.
+// TestStreamUsage checks that a later usage does not lose the numbers of an earlier one.
 func TestStreamUsage(t *testing.T) {
 	start := `data: {"type":"message_start","message":{"usage":{"input_tokens":9,"cache_read_input_tokens":4,"output_tokens":2}}}` + "\n\n"
 	for counted, want := range map[string]Usage{
@@ -245,7 +245,7 @@ func TestStreamUsage(t *testing.T) {
 	}
 }
 
-// TestReasoningTokens: of the output tokens, those of which no text was made, as far as a server says.
+// TestReasoningTokens checks the number of output tokens that are reasoning, as far as the server reports it.
 func TestReasoningTokens(t *testing.T) {
 	for counted, want := range map[string][2]int{ // output, reasoning
 		`{"prompt_tokens":9,"completion_tokens":100}`:                                                                         {100, 0},
@@ -264,7 +264,7 @@ func TestReasoningTokens(t *testing.T) {
 	}
 }
 
-// TestStreamReadError holds that the reader's own error can be told, and that it does not undo what came whole.
+// TestStreamReadError checks that the reader's error is reported, and that it does not affect a complete answer.
 func TestStreamReadError(t *testing.T) {
 	reset := errors.New("connection reset")
 	broken := func(s string) io.Reader {
@@ -278,7 +278,7 @@ func TestStreamReadError(t *testing.T) {
 	}
 }
 
-// TestBuffered holds that a writer can put out together what arrived together, and waits for nothing else.
+// TestBuffered checks that Buffered lets a caller write together what arrived together, and never waits.
 func TestBuffered(t *testing.T) {
 	in, out := io.Pipe()
 	s := Messages.NewStream(in)
