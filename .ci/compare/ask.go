@@ -16,8 +16,8 @@ const (
 // oneRequest measures a complete process that sends one request. It measures --hold where a kept connection saves next
 // to nothing (loopback) and where it saves a handshake (https).
 func oneRequest(c *comparison, t *table) error {
-	t.about = "From the start of the process to its end, by hyperfine: a round is the median of 5 runs (SDK: 1). Peak memory by GNU\n" +
-		"time, in runs of their own. Of --hold the ratio is that to the same without; on loopback it saves no round trip."
+	t.about = "From process start to exit, by hyperfine: a round is the median of 5 runs (SDK: 1). Peak memory by GNU time, in separate\n" +
+		"runs. The ratios of --hold are to the same command without it; on loopback it saves no round trip."
 	sides := []*side{
 		{name: "ferry ask -o raw", line: "ferry ask -o raw -n gateway hi", runs: 5},
 		{name: "curl", line: curl + "-d" + prompt + " " + gate, runs: 5},

@@ -11,8 +11,8 @@ func manyPrompts(c *comparison, t *table) error {
 	if c.quick {
 		items = 500
 	}
-	t.about = fmt.Sprintf("%d prompts, 64 at a time, against the demo node, which fails every twentieth; one attempt each, whole process. xargs\n"+
-		"starts a process for each prompt and gets a fiftieth of them. A ratio above 1 is in ferry's favour.", items)
+	t.about = fmt.Sprintf("%d prompts, 64 at a time, to the demo node, which fails one request in twenty; one attempt each, whole process. xargs\n"+
+		"starts a process for each prompt and gets one fiftieth of the prompts. A ratio above 1 is in ferry's favour.", items)
 	const to = ` "$NODE/api/v1/messages?success=95" `
 	batch := "ferry ask -q --batch prompts-%d --out answers.jsonl -c 64 --attempts 1 --max-tokens 100 -n \"$NODE/api?success=95\""
 	sides := []*side{

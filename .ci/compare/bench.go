@@ -92,8 +92,8 @@ func closed(connections, requests int) []*side {
 // accuracy compares the figures of ferry bench with those of a loop over sockets, in the same rounds.
 func accuracy(connections, requests int) func(c *comparison, t *table) error {
 	return func(c *comparison, t *table) error {
-		t.about = fmt.Sprintf("%d requests a round, %d at a time, each answered after 20 ms. The loop over raw sockets is the truth; the rows with a\n"+
-			"goal are differences within a round. The node has a core of its own where there are two.", requests, connections)
+		t.about = fmt.Sprintf("%d requests a round, %d at a time, each answered after 20 ms. The loop over raw sockets is the reference; the rows\n"+
+			"with a goal are differences within a round. The node has its own core if there are two.", requests, connections)
 		sides := closed(connections, requests)
 		if err := c.interleave(5, sides, func(s *side) error { return c.load(s, connections) }); err != nil {
 			return err
@@ -117,7 +117,7 @@ func accuracy(connections, requests int) func(c *comparison, t *table) error {
 
 // benchCost measures the processor time and the memory of load generators.
 func benchCost(c *comparison, t *table) error {
-	t.about = "5000 requests a round, 50 at a time, each answered after 20 ms; whole process (vegeta: with its report)."
+	t.about = "5000 requests a round, 50 at a time, each answered after 20 ms; whole process (vegeta: including its report)."
 	sides := closed(50, 5000)
 	err := c.interleave(3, sides, func(s *side) error { return c.load(s, 50) })
 	t.compare(perThousand, sides, map[string]*goal{"hey": atMost(0.8)})
@@ -127,8 +127,8 @@ func benchCost(c *comparison, t *table) error {
 
 // stall runs load generators at a fixed rate against a node that answers nothing for one second.
 func stall(c *comparison, t *table) error {
-	t.about = "100 requests a second for 10 s; from the middle on the node answers nothing for 1 s, else at once. The p99 of ferry\n" +
-		"and vegeta counts from when a request should have been sent, that of hey from when it was."
+	t.about = "100 requests a second for 10 s. Halfway through, the node answers nothing for 1 s; otherwise it answers at once. The p99\n" +
+		"of ferry and vegeta counts from when a request should have been sent, the p99 of hey from when it was sent."
 	sides := generators("stall", "--rate 100 -d 10s -c 200", "-n 1000 -c 1 -q 100", "-rate=100 -duration=10s")
 	one := generators("stall", "--rate 100 -d 10s -c 1", "", "")[0]
 	one.name += ", one connection"

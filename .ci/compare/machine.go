@@ -19,7 +19,7 @@ func machine(ferry string) string {
 	var busy float64
 	fmt.Sscan(load, &busy)
 	if busy >= float64(runtime.NumCPU())/2 {
-		load += ": **the machine was busy**, so that times are longer and spread more"
+		load += ": **the machine was busy**, so times are longer and vary more"
 	}
 	return fmt.Sprintf("One run of `make compare` on **%s** (UTC): **%d cores, %s, %s, %s**;\n%s; load average before the first run %s.\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), shell("sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1"),
@@ -37,9 +37,9 @@ wrk --version | head -n 1`
 // howToRepeat describes what a reader needs to run a command.
 func howToRepeat() string {
 	text := "`go run ./.ci/compare/server` prints the addresses of `$NODE` and `$SECURE_NODE` and writes `ca.pem`; `go build\n" +
-		"./.ci/compare/plain` builds plain. `GATEWAY_KEY=" + apiKey + "` is for all, `FERRY_KEY` (the same) and `FERRY_CONFIG` for\n" +
-		"ferry, `GATEWAY_URL=$NODE/api` for the SDK. `prompts-N` has N lines: `prompt number 1` and so on. ferry's file, with the\n" +
-		"addresses put in, and the other programs:\n\n```yaml\n" + config + "```\n\n```text\n"
+		"./.ci/compare/plain` builds plain. Set `GATEWAY_KEY=" + apiKey + "` for all programs, `FERRY_KEY` (the same value) and\n" +
+		"`FERRY_CONFIG` for ferry, and `GATEWAY_URL=$NODE/api` for the SDK. `prompts-N` has N lines: `prompt number 1` and so on.\n" +
+		"ferry's configuration file, in which you replace the addresses, and the versions of the other programs:\n\n```yaml\n" + config + "```\n\n```text\n"
 	for line := range strings.Lines(versions) {
 		text += "$ " + strings.TrimSpace(line) + "\n" + shell(line) + "\n"
 	}

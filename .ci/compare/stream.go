@@ -73,8 +73,8 @@ func (c *comparison) follow(s *side) error {
 
 // longStream measures a stream that is sent as fast as it is read.
 func longStream(c *comparison, t *table) error {
-	t.about = "200,000 events, 27 MB, as fast as they are read, into a pipe that is drained at once; whole process, by hyperfine.\n" +
-		"curl decodes nothing."
+	t.about = "200,000 events, 27 MB, sent as fast as the program reads them; its output is a pipe that is read at once. Whole process, by\n" +
+		"hyperfine. curl does not decode the events."
 	long, short := streamers("long", "burst"), streamers("short", "burst")
 	printed := map[string]string{}
 	once := func(s *side) error {

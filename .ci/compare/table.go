@@ -96,10 +96,10 @@ func report(head string, tables []*table) string {
 %s
 Of %d goals this run met %d and missed %d.
 
-Figure: the median of the rounds. Spread: their middle half. Ratio: the first program of the table over this one within
-each round, the median and the middle half. A goal is for the ratio where there is one, else for the figure.
+Figure: the median of the rounds. Spread: the 25th to the 75th percentile of the rounds. Ratio: the first program of the
+table divided by this one, in the same round; median and spread. A goal is for the ratio if there is one, else for the figure.
 %s
-## To type a command by yourself
+## To run a command yourself
 
 %s`, head, verdicts[met]+verdicts[missed], verdicts[met], verdicts[missed], all, howToRepeat())
 }
