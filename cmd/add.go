@@ -78,8 +78,8 @@ func newConfigAddCmd(a *app) *cobra.Command {
 	return c
 }
 
-// introduce notes that a node comes from the list of providers and is not in the file.
-func (s *settings) introduce(node config.Node) {
+// noteProvider notes that a node comes from the list of providers and is not in the file.
+func (s *settings) noteProvider(node config.Node) {
 	key := "without a key"
 	if variable, ok := strings.CutPrefix(string(node.Key), "env:"); ok {
 		key = "with the key in " + variable
@@ -255,13 +255,13 @@ func (s *settings) findAPI(ctx context.Context, name, add string, at config.Node
 		}
 	}
 	if err == nil {
-		s.tellAPI(name, found)
+		s.noteAPI(name, found)
 	}
 	return secret, found, err
 }
 
-// tellAPI notes which API was found, and how to use another dialect of the server.
-func (s *settings) tellAPI(name string, found *client.Found) {
+// noteAPI notes which API was found, and how to use another dialect of the server.
+func (s *settings) noteAPI(name string, found *client.Found) {
 	also := ""
 	for _, other := range found.Others {
 		also += "; it speaks " + string(other) + " too: --api " + string(other)
@@ -344,9 +344,9 @@ func (s *settings) addNode(ctx context.Context, node string, fields []config.Ent
 	return nil
 }
 
-// mostChosen is the length of the longest model list from which ferry chooses; from a longer one the user has to
+// maxAutoModels is the length of the longest model list from which ferry chooses; from a longer one the user has to
 // choose.
-const mostChosen = 20
+const maxAutoModels = 20
 
 // chooseModel returns a model from the node's list, or "" if the user has to choose or the list has the node's default.
 func (s *settings) chooseModel(ctx context.Context, name string) string {
@@ -364,7 +364,7 @@ func (s *settings) chooseModel(ctx context.Context, name string) string {
 	switch {
 	case len(ids) == 0, slices.Contains(ids, node.Model):
 		return ""
-	case probe.Models > mostChosen:
+	case probe.Models > maxAutoModels:
 		s.note("it lists %d models (ferry config models %s); ferry config set nodes.%[2]s.model NAME chooses one", probe.Models, name)
 		return ""
 	}

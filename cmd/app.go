@@ -122,7 +122,7 @@ func (a *app) outStyles() term.Styles { return term.NewStyles(a.out.Facts) }
 // complain prints an error and, below it, its hint.
 func (a *app) complain(err error) {
 	styles := term.NewStyles(a.err.Facts)
-	said := styles.Bad.Render("Error:") + " " + indented(a.local(a.inWords(err)), len("Error: "))
+	said := styles.Bad.Render("Error:") + " " + indented(a.local(a.errorText(err)), len("Error: "))
 	if hint := text.Hint(err); hint != "" {
 		said += "\n" + hintText(styles, 0, a.local(a.safe(hint)))
 	}
@@ -142,20 +142,20 @@ func hintText(styles term.Styles, indent int, hint string) string {
 // looks like a key or personal data.
 func (a *app) redacted(text string) string { return a.redactor.String(a.masker.String(text)) }
 
-// mostSaid is the maximum size of one message in bytes: a server's text and what ferry says about it.
-const mostSaid = 3 * text.MostShown
+// maxMessage is the maximum size of one message in bytes: a server's text and what ferry says about it.
+const maxMessage = 3 * text.MostShown
 
 // safe returns text that can be shown on standard error: bounded, redacted, without terminal control characters.
 func (a *app) safe(s string) string {
-	if len(s) > mostSaid {
-		s = text.Shown(s, mostSaid)
+	if len(s) > maxMessage {
+		s = text.Shown(s, maxMessage)
 	}
-	return text.Shown(a.redactor.String(a.masker.String(s)), mostSaid)
+	return text.Shown(a.redactor.String(a.masker.String(s)), maxMessage)
 }
 
-// inWords returns an error's text, made safe. A key of the file, such as nodes.hk.headers.x-api-key, is redacted
+// errorText returns an error's text, made safe. A key of the file, such as nodes.hk.headers.x-api-key, is redacted
 // separately from its message: together they would look like the name of a secret and its value.
-func (a *app) inWords(err error) string {
+func (a *app) errorText(err error) string {
 	fault, ok := err.(*config.Error)
 	if !ok {
 		return a.safe(err.Error())
@@ -208,14 +208,14 @@ type timedWriter struct {
 	stuck error
 }
 
-// lastWords is how long a write may take after the time is over: the result of the call still has to be reported.
-const lastWords = 2 * time.Second
+// writeGrace is how long a write may take after the time is over: the result of the call still has to be reported.
+const writeGrace = 2 * time.Second
 
 func (w *timedWriter) Write(p []byte) (int, error) {
 	switch {
 	case w.stuck != nil:
 		return 0, w.stuck
-	case w.pipe >= 0 && takes(w.pipe, len(p)): // the usual case, and a goroutine costs more than the write
+	case w.pipe >= 0 && canWriteNow(w.pipe, len(p)): // the usual case, and a goroutine costs more than the write
 		return w.Writer.Write(p)
 	}
 	type result struct {
@@ -228,7 +228,7 @@ func (w *timedWriter) Write(p []byte) (int, error) {
 		n, err := w.Writer.Write(text)
 		done <- result{n, err}
 	}()
-	late := time.NewTimer(max(time.Until(w.until), lastWords))
+	late := time.NewTimer(max(time.Until(w.until), writeGrace))
 	defer late.Stop()
 	for ended := w.ended; ; {
 		select {
@@ -236,7 +236,7 @@ func (w *timedWriter) Write(p []byte) (int, error) {
 			return got.n, got.err
 		case <-ended:
 			ended = nil
-			late.Reset(lastWords)
+			late.Reset(writeGrace)
 		case <-late.C:
 			w.stuck = errors.New("its reader took nothing more until the call was over")
 			return 0, w.stuck

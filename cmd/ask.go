@@ -21,7 +21,7 @@ func newAskCmd(a *app) *cobra.Command {
 			if c.Flags().Changed("batch") {
 				return runBatch(c, a, o, b, args)
 			}
-			for _, flag := range ofBatch {
+			for _, flag := range batchFlags {
 				if c.Flags().Changed(flag) {
 					return usagef("ferry ask --batch IN.jsonl --out OUT.jsonl", "--%s is a flag of --batch", flag)
 				}

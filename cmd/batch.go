@@ -37,8 +37,8 @@ func (o *batchOptions) setShard(text string) (err error) {
 	return err
 }
 
-// ofBatch are the flags that need --batch.
-var ofBatch = []string{"out", "concurrency", "again", "max-failures", "max-tokens-total", "shard", "merge"}
+// batchFlags are the flags that need --batch.
+var batchFlags = []string{"out", "concurrency", "again", "max-failures", "max-tokens-total", "shard", "merge"}
 
 // check validates the flags that need no settings and no files.
 func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
@@ -64,7 +64,7 @@ func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 	case o.tokenCap < 0 || f.Changed("max-tokens-total") && o.tokenCap == 0:
 		return invalid("max-tokens-total", o.tokenCap, "a whole number of tokens above 0")
 	}
-	return enoughFiles(o.concurrency)
+	return checkFileLimit(o.concurrency)
 }
 
 // batchCall is a batch that is ready to run.
@@ -167,7 +167,7 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 			return err
 		}
 	}
-	b.sayFaults()
+	b.reportFaults()
 	b.note("%s", b.estimate())
 	if stages.Filter != nil && stages.Filter.Prompts && b.plan.Files > 0 {
 		b.note("the filter looks at texts: not at what is in pictures and PDFs")
@@ -246,8 +246,8 @@ func (b *batchCall) describe() string {
 	return b.safe(out) + b.estimate() + "\n"
 }
 
-// sayFaults reports what cannot be sent, and what an earlier run left open. Errors are printed with -q too.
-func (b *batchCall) sayFaults() {
+// reportFaults reports what cannot be sent, and what an earlier run left open. Errors are printed with -q too.
+func (b *batchCall) reportFaults() {
 	p := b.plan
 	for _, fault := range p.Faults[:min(len(p.Faults), shownFaults)] {
 		b.complain(fmt.Errorf("%s: %w", b.inName, fault))
@@ -322,7 +322,7 @@ func (b *batchCall) conclude(t client.Tally, why error, caught bool) error {
 		hints = append(hints, "the same command asks what is not answered")
 	}
 	b.complain(text.Errorf(strings.Join(hints, "; "), "%s", sum))
-	return silent(exitFailed)
+	return exitSilently(exitFailed)
 }
 
 // showProgress shows the progress of a batch until stop is called.

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// mergePiece is how many bytes are collected for one write.
-const mergePiece = 64 << 10
+// mergeChunk is how many bytes are collected for one write.
+const mergeChunk = 64 << 10
 
 // runMerge prints the answers of all shards of a batch. It sends nothing.
 func runMerge(f *pflag.FlagSet, a *app, o callOptions, b batchOptions, outs []string) error {
@@ -42,7 +42,7 @@ func runMerge(f *pflag.FlagSet, a *app, o callOptions, b batchOptions, outs []st
 	}
 	var held []byte
 	err = merged.Write(func(line []byte) error {
-		if held = append(held, line...); len(held) < mergePiece {
+		if held = append(held, line...); len(held) < mergeChunk {
 			return nil
 		}
 		err := a.write(held)
@@ -52,11 +52,11 @@ func runMerge(f *pflag.FlagSet, a *app, o callOptions, b batchOptions, outs []st
 	if err := cmp.Or(err, a.write(held)); err != nil {
 		return err
 	}
-	return a.sayMerged(merged, len(outs))
+	return a.reportMerged(merged, len(outs))
 }
 
-// sayMerged reports missing and duplicate answers. Both mean exit code 1.
-func (a *app) sayMerged(m *client.Merged, outs int) error {
+// reportMerged reports missing and duplicate answers. Both mean exit code 1.
+func (a *app) reportMerged(m *client.Merged, outs int) error {
 	answered, lines := m.Items-m.Missing.Count, m.Items+m.Malformed
 	sum := fmt.Sprintf("%d of %d answered, in %s", answered, lines, text.Count(outs, "shard"))
 	if len(m.Absent) > 0 {
@@ -80,5 +80,5 @@ func (a *app) sayMerged(m *client.Merged, outs int) error {
 		hint = "name one OUT of each shard"
 	}
 	a.complain(text.Errorf(hint, "%s", sum))
-	return silent(exitFailed)
+	return exitSilently(exitFailed)
 }

@@ -153,7 +153,7 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 		return failed
 	}
 	if err != nil {
-		return silent(exitFailed)
+		return exitSilently(exitFailed)
 	}
 	return nil
 }

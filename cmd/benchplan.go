@@ -49,17 +49,17 @@ func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOpt
 	if names, err = benchNodes(s, names); err != nil {
 		return nil, err
 	}
-	if err := o.report.names(names); err != nil {
+	if err := o.report.checkNames(names); err != nil {
 		return nil, err
 	}
-	if err := o.report.enough((&bench.Plan{Header: o.Header}).Rounds()); err != nil {
+	if err := o.report.checkRounds((&bench.Plan{Header: o.Header}).Rounds()); err != nil {
 		return nil, err
 	}
 	kinds := []bench.Connection{bench.Connection(o.Connections)}
 	if o.Connections == "both" {
 		kinds = []bench.Connection{bench.Cold, bench.Reused}
 	}
-	if err := enoughFiles(o.Concurrency * len(names) * len(kinds)); err != nil {
+	if err := checkFileLimit(o.Concurrency * len(names) * len(kinds)); err != nil {
 		return nil, err
 	}
 	p := &benchRun{

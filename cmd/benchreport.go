@@ -91,7 +91,7 @@ func runBenchReport(a *app, files, vantages []string, o reportOptions) error {
 			nodes = append(nodes, n.Name)
 		}
 	}
-	if err := o.names(nodes); err != nil {
+	if err := o.checkNames(nodes); err != nil {
 		return err
 	}
 	if err := writable(o.out); err != nil {
@@ -100,8 +100,8 @@ func runBenchReport(a *app, files, vantages []string, o reportOptions) error {
 	return a.conclude(bench.Summarise(runs), o)
 }
 
-// names rejects a threshold or a reference for a node that the run does not have.
-func (o *reportOptions) names(nodes []string) error {
+// checkNames rejects a threshold or a reference for a node that the run does not have.
+func (o *reportOptions) checkNames(nodes []string) error {
 	known := func(flag, name string) error {
 		if name == "" || slices.Contains(nodes, name) {
 			return nil
@@ -119,8 +119,8 @@ func (o *reportOptions) names(nodes []string) error {
 	return known("--reference", o.reference)
 }
 
-// enough rejects a percentile that needs more requests than each node gets, before anything is paid for.
-func (o *reportOptions) enough(rounds int) error {
+// checkRounds rejects a percentile that needs more requests than each node gets, before anything is paid for.
+func (o *reportOptions) checkRounds(rounds int) error {
 	for _, t := range o.thresholds {
 		if rounds > 0 && rounds < t.Needs() {
 			return usagef(fmt.Sprintf("-r %d, or a lower percentile", t.Needs()),
@@ -150,7 +150,7 @@ func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 	})
 	switch {
 	case len(s.Best) == 0 && o.output == report.Best && a.withoutSuccess(s):
-		return silent(exitFailed)
+		return exitSilently(exitFailed)
 	case err != nil:
 		return err
 	}
@@ -203,9 +203,9 @@ func (a *app) verdict(s *bench.Summary, checks []bench.Check, all bool) error {
 	}
 	switch {
 	case a.withoutSuccess(s) && all:
-		return silent(exitFailed)
+		return exitSilently(exitFailed)
 	case missed:
-		return silent(exitMissed)
+		return exitSilently(exitMissed)
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOpt
 		}
 	}
 	if failed {
-		return silent(exitFailed)
+		return exitSilently(exitFailed)
 	}
 	return nil
 }

@@ -108,7 +108,7 @@ func newConfigGetCmd(a *app) *cobra.Command {
 			}
 			value, ok := config.Get(s.list(), args[0])
 			if !ok {
-				return silent(exitFailed)
+				return exitSilently(exitFailed)
 			}
 			return a.write([]byte(value + "\n"))
 		}),

@@ -88,7 +88,7 @@ func (order *nodeOrder) ready(ctx context.Context, i int) (*client.Endpoint, err
 			return
 		}
 		if n.Provider && !order.options.unread {
-			order.settings.introduce(n.Node)
+			order.settings.noteProvider(n.Node)
 		}
 		n.endpoint.System = n.System
 		if order.onEndpoint != nil {

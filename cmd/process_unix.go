@@ -41,9 +41,9 @@ func prepareProcess() error {
 	return nil
 }
 
-// enoughFiles rejects more connections than the limit of open files allows. Go has already raised the soft limit to the
-// hard limit.
-func enoughFiles(connections int) error {
+// checkFileLimit rejects more connections than the limit of open files allows. Go has already raised the soft limit to
+// the hard limit.
+func checkFileLimit(connections int) error {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || uint64(connections+spareFiles) <= uint64(limit.Cur) {
 		return nil
@@ -61,9 +61,9 @@ func (systemClock) Now() time.Time { return time.Now() }
 // endOfInput names the keys that end the input on a terminal.
 const endOfInput = "Ctrl-D on a line of its own"
 
-// dieOf kills the process with the signal itself, so that its parent sees the signal. If the signal is blocked, as for
-// the first process of a container, the exit code reports it.
-func dieOf(caught os.Signal) int {
+// reraiseSignal kills the process with the signal itself, so that its parent sees the signal. If the signal is blocked,
+// as for the first process of a container, it returns an exit code that reports the signal.
+func reraiseSignal(caught os.Signal) int {
 	signal.Reset(caught)
 	number, ok := caught.(syscall.Signal)
 	if !ok {

@@ -13,14 +13,14 @@ import (
 
 func prepareProcess() error { return nil }
 
-// enoughFiles accepts any number: Windows has no separate limit on the connections of a process.
-func enoughFiles(int) error { return nil }
+// checkFileLimit accepts any number: Windows has no separate limit on the connections of a process.
+func checkFileLimit(int) error { return nil }
 
 // endOfInput names the keys that end the input on a terminal.
 const endOfInput = "Ctrl-Z on a line of its own, and Enter,"
 
-// dieOf returns the exit code that a shell would show. Windows has no signals to raise.
-func dieOf(caught os.Signal) int {
+// reraiseSignal returns the exit code that a shell would show. Windows has no signals to raise.
+func reraiseSignal(caught os.Signal) int {
 	if number, ok := caught.(syscall.Signal); ok {
 		return 128 + int(number)
 	}

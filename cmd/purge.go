@@ -62,7 +62,7 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 	a.removeEmpty()
 	if err := errors.Join(failed...); err != nil {
 		a.complain(fmt.Errorf("not removed:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  ")))
-		return silent(exitFailed)
+		return exitSilently(exitFailed)
 	}
 	a.note("removed")
 	return nil

@@ -135,12 +135,12 @@ func Main() int {
 		select {
 		case code := <-done:
 			if caught := signals.end(); caught != nil {
-				return dieOf(*caught)
+				return reraiseSignal(*caught)
 			}
 			return code
 		case caught := <-deadly:
 			if waited || signals.cleaning.Load() == 0 && signals.caught.Load() == nil {
-				return dieOf(caught)
+				return reraiseSignal(caught)
 			}
 		case <-quit:
 			what := "nothing was sent"
@@ -270,17 +270,17 @@ func invalidValue(name, value, use string) error {
 	return usagef("", "invalid %s %q: use %s", name, value, use)
 }
 
-// exitError is an error with its own exit code. told reports that no message is to be printed.
+// exitError is an error with its own exit code. reported is true if no message is to be printed.
 type exitError struct {
 	error
-	code int
-	told bool
+	code     int
+	reported bool
 }
 
 func (e *exitError) Unwrap() error { return e.error }
 
-// silent returns an exit code for an error that has already been reported.
-func silent(code int) error { return &exitError{fmt.Errorf("exit code %d", code), code, true} }
+// exitSilently returns an exit code for an error that has already been reported.
+func exitSilently(code int) error { return &exitError{fmt.Errorf("exit code %d", code), code, true} }
 
 // crashed prints the stack of a panic and returns an error for it.
 func (a *app) crashed(value any) error {
@@ -294,15 +294,15 @@ func (a *app) crashed(value any) error {
 
 // exit prints an error and returns its exit code. Nothing else does so.
 func (a *app) exit(err error) int {
-	code, told := exitCode(err)
-	if !told {
+	code, reported := exitCode(err)
+	if !reported {
 		a.complain(err)
 	}
 	return code
 }
 
-// exitCode returns the exit code of an error. told reports that no message is to be printed.
-func exitCode(err error) (code int, told bool) {
+// exitCode returns the exit code of an error. reported is true if no message is to be printed.
+func exitCode(err error) (code int, reported bool) {
 	var coded *exitError
 	var output *outputError
 	var failed *client.Error
@@ -312,7 +312,7 @@ func exitCode(err error) (code int, told bool) {
 	case err == nil:
 		return exitDone, true
 	case errors.As(err, &coded):
-		return coded.code, coded.told
+		return coded.code, coded.reported
 	case errors.As(err, &output) && isClosedPipe(err):
 		return exitPipe, true // the reader has closed the pipe: no message
 	case errors.As(err, &blocked):

@@ -21,8 +21,8 @@ func sharesStdin(stdin io.Reader) bool {
 // pipeBuffer is how many bytes a ready pipe accepts without blocking (PIPE_BUF).
 const pipeBuffer = 4096
 
-// takes reports whether a pipe accepts this many bytes without waiting for its reader.
-func takes(pipe, bytes int) bool {
+// canWriteNow reports whether a pipe accepts this many bytes without waiting for its reader.
+func canWriteNow(pipe, bytes int) bool {
 	if bytes > pipeBuffer {
 		return false
 	}
