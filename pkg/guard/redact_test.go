@@ -45,7 +45,7 @@ func bankCard(most string) string {
 
 // redactions are texts and their expected results, with R for [REDACTED].
 var redactions = []struct{ text, want string }{
-	// The two patterns of the original script, with their spaces and colons.
+	// The two patterns of the original sample, with their spaces and colons.
 	{`api_key="abc123"`, `api_key="R"`},
 	{`api_key = "abc 123" and more`, `api_key = "R" and more`},
 	{`姓名:张三`, `姓名:R`}, {`姓名：张三`, `姓名：R`}, {`姓名 ： 张三，女`, `姓名 ： R，女`},

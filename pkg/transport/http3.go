@@ -81,7 +81,7 @@ func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response
 	if r.Body != nil {
 		r.Body = sent
 	}
-	var begun atomic.Bool // false if the connection takes no request after a GOAWAY (RFC 9114 section 5.2)
+	var begun atomic.Bool // stays false if the connection accepts no requests after a GOAWAY (RFC 9114 section 5.2)
 	resp, err := c.client.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { begun.Store(true) },
 	})))

@@ -118,7 +118,7 @@ type Transport struct {
 	mu   sync.Mutex
 	idle []idleConn // the most recently used one is last
 	// noUDP is set when TCP was ready before HTTP/3, or when no more packets arrived over HTTP/3: the network may
-	// block UDP. HTTP/3 is not tried again.
+	// block UDP. With TryHTTP3, new connections then use TCP.
 	noUDP bool
 }
 
@@ -160,7 +160,7 @@ func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 		}
 		var trust *guard.TrustError
 		if errors.As(err, &trust) {
-			return nil, trust // the proxy's
+			return nil, trust // from the proxy
 		}
 		return nil, t.options.peer().distrust(err, false)
 	}
@@ -190,7 +190,7 @@ func (t *Transport) take(ctx context.Context, length int64, fresh bool) (ready, 
 	return t.connect(ctx, length)
 }
 
-// blockUDP makes all later connections use TCP.
+// blockUDP sets noUDP.
 func (t *Transport) blockUDP() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -132,8 +132,8 @@ type chatReader struct {
 
 	inNext, inDelta []field
 
-	started bool // a chunk with a choice came
-	counted bool // a usage came
+	started bool // a chunk with a choice arrived
+	counted bool // a usage arrived
 	// closing reports that the last chunk had a usage and no choices. Some servers end a stream like this.
 	closing bool
 

@@ -97,7 +97,7 @@ func (s *Stream) Next() (Delta, error) {
 	} else if delta, err = s.read(e); err != nil {
 		s.err = err
 	}
-	if s.err == io.EOF { //nolint:errorlint // of a stream that was cut, half a character is not shown
+	if s.err == io.EOF { //nolint:errorlint // in a stream that was cut, half a character is not shown
 		delta.Text = append(delta.Text[:len(delta.Text):len(delta.Text)], s.text.end()...)
 	}
 	s.encoding.add(delta.Text)
