@@ -84,7 +84,7 @@ func (s *settings) noteProvider(node config.Node) {
 	if variable, ok := strings.CutPrefix(string(node.Key), "env:"); ok {
 		key = "with the key in " + variable
 	}
-	s.note("%s is not in the file: asking %s %s; ferry config add %[1]s keeps it there", node.Name, node.URL, key)
+	s.note("%s is not in the file: using %s %s; ferry config add %[1]s adds it", node.Name, node.URL, key)
 }
 
 // shownProvider is a provider as config add lists it.
@@ -172,7 +172,7 @@ func runConfigAdd(ctx context.Context, s *settings, name string, o addOptions) e
 // runConfigAddURL adds a node for a URL. It detects the API if it is not given.
 func runConfigAddURL(ctx context.Context, s *settings, address string, o addOptions) error {
 	if other := o.Region + o.Resource + o.Deployment; other != "" {
-		return usagef("they are for ferry config add PROVIDER", "--region, --resource and --deployment say nothing of a URL")
+		return usagef("use them only with ferry config add PROVIDER", "--region, --resource and --deployment do not apply to a URL")
 	}
 	at, err := s.values.Select(config.Selection{Selector: address, API: cmp.Or(o.API, string(wire.APIOf(address))), Presets: presets})
 	if err != nil {
@@ -180,7 +180,7 @@ func runConfigAddURL(ctx context.Context, s *settings, address string, o addOpti
 	}
 	name := cmp.Or(o.as, hostLabel(at))
 	if name == "" {
-		return usagef(o.named("NAME").command(address), "the address has no name that its node could have")
+		return usagef(o.named("NAME").command(address), "no name for the node can be made from the address")
 	}
 	if err := s.isNew(name, address, o); err != nil {
 		return err
@@ -272,7 +272,7 @@ func (s *settings) noteAPI(name string, found *client.Found) {
 // isNew returns an error if a node already has this name, or if it is not a valid name.
 func (s *settings) isNew(node, what string, o addOptions) error {
 	if slices.Contains(s.file.Nodes, node) {
-		return usagef(o.named("NAME").command(what)+" adds another one; ferry config unset nodes."+node+" takes the old one out",
+		return usagef(o.named("NAME").command(what)+" adds another one; ferry config unset nodes."+node+" removes the old one",
 			"there is a node %s in %s already", node, s.file.Path)
 	}
 	if strings.Contains(node, ".") || config.CheckKey("nodes."+node+".url") != nil { // a dot would name another node
@@ -340,7 +340,7 @@ func (s *settings) addNode(ctx context.Context, node string, fields []config.Ent
 	if asked, err := added.selectNode(node); err == nil && asked.CheckModel() != nil {
 		model = " -m MODEL"
 	}
-	s.note("ferry ask -n %s%s hi asks it; ferry config set node %[1]s asks it always", node, model)
+	s.note("ferry ask -n %s%s hi sends it a prompt; ferry config set node %[1]s makes it the default", node, model)
 	return nil
 }
 

@@ -238,7 +238,7 @@ func (w *timedWriter) Write(p []byte) (int, error) {
 			ended = nil
 			late.Reset(writeGrace)
 		case <-late.C:
-			w.stuck = errors.New("its reader took nothing more until the call was over")
+			w.stuck = errors.New("its reader stopped reading until the call was over")
 			return 0, w.stuck
 		}
 	}

@@ -20,7 +20,7 @@ import (
 // TestSilentPipe leaves standard input open and empty: ferry says so after 2 s and stops at --timeout, with nothing sent.
 // Under -q, which silences notes, it is said once after 30 s. The time is the bubble's: it passes when everything waits.
 func TestSilentPipe(t *testing.T) {
-	const waits = "ferry: waiting for standard input; --no-stdin leaves it alone\n"
+	const waits = "ferry: waiting for standard input; --no-stdin does not read it\n"
 	for _, tt := range []struct{ timeout, flags, want string }{
 		{"5s", "", waits + "Error: standard input did not end within the timeout of 5s\nhint: nothing was sent\n"},
 		{"29s", "-q", "Error: standard input did not end within the timeout of 29s\nhint: nothing was sent\n"},

@@ -50,17 +50,17 @@ func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 	}
 	switch {
 	case len(args) > 0:
-		return usagef("leave the prompt away, or --batch", "--batch takes its prompts from a file, and there is one as an argument")
+		return usagef("leave out the prompt or --batch", "--batch reads prompts from a file, but a prompt was also given as an argument")
 	case o.inFile == "":
 		return usagef("- is standard input", "--batch needs a file")
 	case o.outFile == "":
-		return usagef("such as --out answers.jsonl", "--batch needs --out, so that the same command can go on where it was")
+		return usagef("such as --out answers.jsonl", "--batch needs --out, so that the same command can resume")
 	case o.outFile == "-":
-		return usagef("such as --out answers.jsonl", "--out needs a file: what went to standard output could not be gone on with")
+		return usagef("such as --out answers.jsonl", "--out needs a file: a batch on standard output cannot be resumed")
 	case o.concurrency < 1 || o.concurrency > 10_000:
 		return invalid("concurrency", o.concurrency, "a whole number from 1 to 10000")
 	case o.maxFailures < 0:
-		return invalid("max-failures", o.maxFailures, "a whole number, 0 for no bound")
+		return invalid("max-failures", o.maxFailures, "a whole number, 0 for no limit")
 	case o.tokenCap < 0 || f.Changed("max-tokens-total") && o.tokenCap == 0:
 		return invalid("max-tokens-total", o.tokenCap, "a whole number of tokens above 0")
 	}
@@ -155,7 +155,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 // openBatchInput opens the input of a batch. Input that can be read only once is stored beside out.
 func (a *app) openBatchInput(path, out string, noStdin bool) (*client.BatchInput, error) {
 	if path == "-" && (a.Stdin == nil || noStdin) {
-		return nil, usagef("name a file", "--batch -: standard input is closed or not to be read")
+		return nil, usagef("name a file", "--batch -: standard input is closed, or reading it is turned off")
 	}
 	return client.OpenBatchInput(path, out, a.Stdin)
 }
@@ -170,7 +170,7 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 	b.reportFaults()
 	b.note("%s", b.estimate())
 	if stages.Filter != nil && stages.Filter.Prompts && b.plan.Files > 0 {
-		b.note("the filter looks at texts: not at what is in pictures and PDFs")
+		b.note("the filter checks text, but not the content of pictures and PDFs")
 	}
 	debug.SetGCPercent(400) // see sizeMemory
 	caught, release := b.Catch(ctx)
@@ -258,7 +258,7 @@ func (b *batchCall) reportFaults() {
 	switch {
 	case p.Ambiguous.Count == 0:
 	case b.again:
-		b.note("asking again: %s", inFlight(p.Ambiguous))
+		b.note("sending again: %s", inFlight(p.Ambiguous))
 	default:
 		b.complain(inFlight(p.Ambiguous))
 	}
@@ -275,7 +275,7 @@ func unanswered(what string, items client.Names) error {
 	if items.Count > len(items.First) {
 		out += ", in OUT.failed"
 	}
-	return text.Errorf("they may have been answered and billed; --again asks them again", "%s", out)
+	return text.Errorf("they may have been answered and billed; --again sends them again", "%s", out)
 }
 
 // conclude reports the result of a run. The exit code is 0 if OUT has an answer to every line.
@@ -313,13 +313,13 @@ func (b *batchCall) conclude(t client.Tally, why error, caught bool) error {
 	}
 	var hints []string
 	if t.Failed-t.Untaken+left+p.Malformed > 0 {
-		hints = append(hints, b.outFile+".failed says which and why")
+		hints = append(hints, b.outFile+".failed lists them with the reasons")
 	}
 	if t.Untaken > 0 {
 		hints = append(hints, "answers that could not be written are above")
 	}
 	if unsent+t.Failed-t.Ambiguous.Count > 0 {
-		hints = append(hints, "the same command asks what is not answered")
+		hints = append(hints, "the same command sends the items without an answer")
 	}
 	b.complain(text.Errorf(strings.Join(hints, "; "), "%s", sum))
 	return exitSilently(exitFailed)

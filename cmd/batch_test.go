@@ -90,7 +90,7 @@ func TestBatchInterrupted(t *testing.T) {
 	contains(t, "what is drawn", readUntil(t, terminal, shows("left")), "/10000", "/s", "0 failed")
 	_, err := terminal.Write([]byte{3})
 	check(t, err)
-	rest := readUntil(t, terminal, shows("is not answered"))
+	rest := readUntil(t, terminal, shows("without an answer"))
 	p.wait().killedBy(syscall.SIGINT)
 	answered := len(linesOf(t, out))
 	contains(t, "what is said", strings.Join(strings.Fields(rest), " "),

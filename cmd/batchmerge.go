@@ -27,7 +27,7 @@ func runMerge(f *pflag.FlagSet, a *app, o callOptions, b batchOptions, outs []st
 	case a.closed != nil:
 		return a.closed
 	case other != "":
-		return usagef("it prints on standard output, and asks nothing", "--%s has no meaning with --merge", other)
+		return usagef("it prints on standard output, and sends nothing", "--%s has no meaning with --merge", other)
 	case len(outs) == 0:
 		return usagef("ferry ask --batch IN --merge out-*.jsonl", "--merge needs the OUT of each shard")
 	}
@@ -75,7 +75,7 @@ func (a *app) reportMerged(m *client.Merged, outs int) error {
 		a.note("%s", sum)
 		return nil
 	}
-	hint := "the command of a shard asks what it has not answered; its OUT.failed says why"
+	hint := "run the command of a shard again to send its items without an answer; its OUT.failed has the reasons"
 	if answered == lines {
 		hint = "name one OUT of each shard"
 	}

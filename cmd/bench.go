@@ -230,9 +230,9 @@ func (o *benchOptions) complete() error {
 	}
 	switch {
 	case o.node.noStore && o.save != "":
-		return usagef("leave one of the two away", "--no-store keeps nothing, and --save does")
+		return usagef("leave out one of the two", "--no-store writes no files, and --save writes one")
 	case o.given("prompt") && len(o.files) > 0:
-		return usagef("", "give the prompt by --prompt or by -f, not both")
+		return usagef("", "give the prompt with --prompt or with -f, not both")
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ func (s *settings) benchPrompt(ctx context.Context, o *benchOptions) (string, er
 	}
 	prompt, files, err := s.readPrompt(ctx, from)
 	if err == nil && len(files) > 0 {
-		err = usagef("ferry ask sends it", "%s is no text, and bench asks a text", files[0].Name)
+		err = usagef("ferry ask sends it", "%s is not text, and bench sends only text", files[0].Name)
 	}
 	if err != nil {
 		return "", err
@@ -141,7 +141,7 @@ func (s *settings) readySeries(
 		}
 	}
 	if demo {
-		s.note("the demo nodes' answers are made up here, and so are their times")
+		s.note("the demo nodes are simulated: their answers and their times are not real")
 	}
 	for _, e := range p.series[:len(names)*(len(kinds)-1)] {
 		again, err := e.reused()
@@ -165,7 +165,7 @@ func (s *settings) benchNode(name string, names []string, best bool) (config.Nod
 	node, err := s.selectNode(plain)
 	switch {
 	case only && best:
-		return node, usagef("-o text tells which way is faster", "-o best prints a name to ask by, and %s is not one", name)
+		return node, usagef("-o text shows which one is faster", "-o best prints a name to ask by, and %s is not one", name)
 	case only:
 		node.HTTP3 = "only"
 	case slices.Contains(names, name+overHTTP3):
@@ -205,7 +205,7 @@ func (p *benchRun) check(names []string, kinds []bench.Connection, o *benchOptio
 	}
 	differs := slices.ContainsFunc(h.Nodes, func(n bench.Node) bool { return n.Model != h.Nodes[0].Model })
 	if differs && o.report.output == "best" {
-		return usagef("-m MODEL asks all nodes for one", "nodes on different models cannot be ranked")
+		return usagef("-m MODEL uses one model for all nodes", "nodes on different models cannot be ranked")
 	}
 	if least := int64(len(h.Nodes)) * p.plan.PerRequest; o.tokenCap > 0 && o.tokenCap < least {
 		return usagef("", "--max-tokens-total %d is less than one round may cost (%d)", o.tokenCap, least)

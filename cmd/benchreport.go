@@ -110,7 +110,7 @@ func (o *reportOptions) checkNames(nodes []string) error {
 	}
 	for _, threshold := range o.thresholds {
 		if threshold.Compares() {
-			return usagef("ferry bench compare OLD NEW holds it against two saved runs", "--threshold %s is about two runs", threshold)
+			return usagef("ferry bench compare OLD NEW checks it on two saved runs", "--threshold %s needs two runs", threshold)
 		}
 		if err := known("--threshold "+threshold.String(), threshold.Node()); err != nil {
 			return err
@@ -124,7 +124,7 @@ func (o *reportOptions) checkRounds(rounds int) error {
 	for _, t := range o.thresholds {
 		if rounds > 0 && rounds < t.Needs() {
 			return usagef(fmt.Sprintf("-r %d, or a lower percentile", t.Needs()),
-				"--threshold %s: %s takes at least %d requests, and each node gets %d", t, t.Percentile(), t.Needs(), rounds)
+				"--threshold %s: %s needs at least %d requests, and each node gets %d", t, t.Percentile(), t.Needs(), rounds)
 		}
 	}
 	return nil
@@ -139,7 +139,7 @@ func writable(path string) error {
 	if err == nil {
 		return nil
 	}
-	return usagef(cmp.Or(text.Hint(err), "its folder has to be there and be yours"), "--out %s", err)
+	return usagef(cmp.Or(text.Hint(err), "its folder must exist and belong to you"), "--out %s", err)
 }
 
 // conclude prints the report, and what was missed.
@@ -218,7 +218,7 @@ func (a *app) withoutSuccess(s *bench.Summary) bool {
 			continue
 		}
 		found = true
-		why := cmp.Or(row.Ended, "the run ended before any request that counts; warm-ups and what was broken off do not")
+		why := cmp.Or(row.Ended, "the run ended before the first request that counts; warm-up and interrupted requests do not count")
 		if len(row.Failures) > 0 {
 			why = row.Failures[0].Detail
 		}

@@ -128,7 +128,7 @@ func mayBeBilled(attempts []*client.Attempt) string {
 	case sent == 0:
 		return "nothing was sent"
 	case ambiguous == 0:
-		return "what was sent was refused, which costs no tokens"
+		return "the requests sent were refused, which costs no tokens"
 	case ambiguous == 1:
 		return "a request was sent, which may have been carried out and billed"
 	}
@@ -144,7 +144,7 @@ func (a *app) request(ctx context.Context, conversation *client.Conversation, o 
 	case !o.conversation.resend:
 		request.Prompt, request.Files, err = a.readPrompt(ctx, o.prompt)
 	case len(o.prompt.args)+len(o.prompt.files) > 0:
-		err = usagef("", "--resend sends the prompt that is kept; leave out the new one")
+		err = usagef("", "--resend sends the saved prompt; leave out the new one")
 	default:
 		request.Prompt, request.Files, err = pendingPrompt(conversation)
 	}
@@ -172,7 +172,7 @@ func readSchema(ctx context.Context, name string) (json.RawMessage, error) {
 	}
 	var object map[string]json.RawMessage
 	if json.Unmarshal(schema, &object) != nil || object == nil {
-		return nil, usagef("a schema is a JSON object", "%s is no JSON schema", name)
+		return nil, usagef("a schema is a JSON object", "%s is not a JSON schema", name)
 	}
 	return schema, nil
 }
@@ -193,7 +193,7 @@ func (order *nodeOrder) dryRun(ctx context.Context, filter *client.Filter, call 
 	about := order.comment()
 	if e.demo != nil {
 		e.URL.Host = demoAddress // where curl reaches it when ferry demo runs
-		about += "# this node lives inside ferry; `ferry demo` starts one that curl can reach\n"
+		about += "# this node runs inside ferry; `ferry demo` starts one that curl can reach\n"
 	}
 	p, err := e.Prepare(call.To(&e.Endpoint))
 	if err != nil {
@@ -227,7 +227,7 @@ func (order *nodeOrder) comment() string {
 	if len(behind)+1 < len(order.nodes) {
 		stop = fmt.Sprintf("; not %s, which is in another zone (--across)", order.nodes[len(behind)+1].Name)
 	}
-	return fmt.Sprintf("# where %s gives up: %s%s\n", order.nodes[0].Name, strings.Join(names, ", then "), stop)
+	return fmt.Sprintf("# if %s fails: %s%s\n", order.nodes[0].Name, strings.Join(names, ", then "), stop)
 }
 
 // stages returns the stages that the settings enable.

@@ -50,7 +50,7 @@ func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return usagef(c.CommandPath()+" --help says what it takes", "%s takes no argument, and there is %q", c.CommandPath(), args[0])
+	return usagef(c.CommandPath()+" --help shows its arguments", "%s takes no arguments, but %q was given", c.CommandPath(), args[0])
 }
 
 // wantArgs is cobra.ExactArgs with a message that names what is missing.

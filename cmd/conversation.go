@@ -19,7 +19,7 @@ import (
 // caller closes its handle.
 func (s *settings) openConversation(ctx context.Context, o conversationOptions) (*client.Conversation, error) {
 	if s.noStore {
-		return nil, usagef("leave one of the two away", "--no-store keeps nothing, so there is no conversation to go on with")
+		return nil, usagef("leave out one of the two", "--no-store saves nothing, so there is no conversation to continue")
 	}
 	store, homeless := s.sessions() // without a home directory the store keeps nothing
 	name, err := o.choose(store, s.Clock.Now())
@@ -51,7 +51,7 @@ func (s *settings) openConversation(ctx context.Context, o conversationOptions) 
 func (o conversationOptions) choose(store session.Store, now time.Time) (string, error) {
 	switch {
 	case o.last && (o.name != "" || o.fresh):
-		return "", usagef("", "--continue goes on with the last conversation; --session and --new name another")
+		return "", usagef("", "--continue continues the last conversation; --session and --new name another")
 	case o.name != "":
 		return o.name, nil
 	case o.fresh:
@@ -59,7 +59,7 @@ func (o conversationOptions) choose(store session.Store, now time.Time) (string,
 	}
 	name, err := store.Last()
 	if errors.Is(err, session.ErrNotFound) {
-		return "", usagef("--session NAME begins one", "there is no conversation to go on with")
+		return "", usagef("--session NAME begins one", "there is no conversation to continue")
 	}
 	return name, err
 }
@@ -73,7 +73,7 @@ func (s *settings) resume(c *client.Conversation) (names []string, err error) {
 	case kept.Nodes == "", !same && s.given["node"] != "" && len(kept.Turns) == 0:
 		names = s.values.Nodes
 	case !same && s.values.Given("node"):
-		return nil, usagef("leave -n away, or begin another with --new", "the conversation %s is with node %s",
+		return nil, usagef("leave out -n, or start another one with --new", "the conversation %s is with node %s",
 			kept.Name, strings.Join(names, ", "))
 	default:
 		s.api = cmp.Or(s.api, kept.API)
@@ -90,7 +90,7 @@ func (s *settings) resume(c *client.Conversation) (names []string, err error) {
 func pendingPrompt(c *client.Conversation) (string, []*wire.File, error) {
 	kept := c.Handle.Session()
 	if kept.Pending == "" {
-		return "", nil, usagef("", "every prompt of the conversation %s has its answer", kept.Name)
+		return "", nil, usagef("", "every prompt of the conversation %s has an answer", kept.Name)
 	}
 	files, err := c.Files(kept.PendingFiles)
 	return kept.Pending, files, err

@@ -149,8 +149,8 @@ func (c corpusCase) usage() string {
 
 // corpusNotes are the words of a note about a whole answer, by its ending.
 var corpusNotes = map[string]string{
-	"limited": "ends at a limit", "refused": "declined to answer", "paused": "wanted to go on",
-	"unknown": "a reason that ferry does not know", "empty": "whole and empty",
+	"limited": "ends at a limit", "refused": "declined to answer", "paused": "wanted to continue",
+	"unknown": "a reason that ferry does not know", "empty": "complete but empty",
 }
 
 // TestCorpus expects that every answer of testdata/wire is taken for what it is by ask, stream, batch and bench alike.

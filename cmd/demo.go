@@ -71,7 +71,7 @@ func runDemo(ctx context.Context, a *app, listen string) error {
 	if err := a.write([]byte(address + "\n")); err != nil {
 		return err
 	}
-	a.note("the demo node takes any key; Ctrl-C ends it. From another terminal:")
+	a.note("the demo node accepts any key; Ctrl-C ends it. From another terminal:")
 	a.note("  FERRY_KEY=any ferry ask -n %s hello", address)
 	server := &http.Server{
 		Handler:           node,

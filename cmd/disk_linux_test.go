@@ -131,7 +131,7 @@ func TestBrokenDisk(t *testing.T) {
 				if begun {
 					ask("", "first")
 				}
-				warned := strings.Count(ask(call, "second words").stderr, "is not kept: ")
+				warned := strings.Count(ask(call, "second words").stderr, "is not saved: ")
 				harmless := call == "chown" || call == "unlink" || call == "mkdir" && begun
 				equal(t, "warnings", warned, map[bool]int{false: 1}[harmless])
 				turns := turnsOf(t, home)

@@ -46,9 +46,9 @@ func (s *settings) order(ctx context.Context, names []string, o endpointOptions)
 		if next.Zone != "" && order.Across {
 			where += " (zone " + next.Zone + ")"
 		}
-		s.note("%s %s; asking %s", failed.Node, failed.Ending(), where)
+		s.note("%s %s; trying %s", failed.Node, failed.Ending(), where)
 	}
-	order.OnSkip = func(skipped client.Candidate, err error) { s.note("%s cannot be asked: %s", skipped.Name, err) }
+	order.OnSkip = func(skipped client.Candidate, err error) { s.note("%s cannot be used: %s", skipped.Name, err) }
 	for i, name := range names {
 		node, err := s.selectNode(name)
 		if err == nil && strings.HasPrefix(node.System, "@") {
@@ -59,7 +59,7 @@ func (s *settings) order(ctx context.Context, names []string, o endpointOptions)
 		}
 		order.nodes = append(order.nodes, &orderedNode{Node: node})
 		if first := order.nodes[0]; node.API != first.API && s.values.Given("model") {
-			return nil, usagef("leave it out, and each node is asked for its own model", "%s names one model, and %s speaks %s but %s %s",
+			return nil, usagef("leave it out to use each node's own model", "%s names one model, and %s speaks %s but %s %s",
 				strings.TrimPrefix(s.values.Origin("model"), "flag "), first.Name, first.API, node.Name, node.API)
 		}
 		order.guarded = order.guarded || node.Budget > 0
@@ -165,9 +165,9 @@ func (order *nodeOrder) prepareFilter(filter *client.Filter, files []*wire.File)
 		filter.Nodes = append(filter.Nodes, wire.Request{System: node.System, Params: node.Params})
 	}
 	if n := len(files); n > 1 {
-		order.settings.note("the filter looks at texts: not at what is in %s and %s", files[0].Name, text.Count(n-1, "other file"))
+		order.settings.note("the filter checks text, but not the content of %s and %s", files[0].Name, text.Count(n-1, "other file"))
 	} else if n == 1 {
-		order.settings.note("the filter looks at texts: not at what is in %s", files[0].Name)
+		order.settings.note("the filter checks text, but not the content of %s", files[0].Name)
 	}
 }
 
@@ -180,7 +180,7 @@ func (s *settings) systemPrompt(ctx context.Context, given string) (string, erro
 	if read, known := s.systems[name]; known { // do not read a pipe twice
 		return read, nil
 	}
-	read, err := readFile(ctx, name, maxSystem, "that is the most of a system prompt; a text that begins with @ has another @ in front")
+	read, err := readFile(ctx, name, maxSystem, "that is the limit of a system prompt; write @@ if its text begins with @")
 	if err == nil {
 		err = text.Check(read, name)
 	}
@@ -306,7 +306,7 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 		return nil, err
 	}
 	if e.options.Proxy != nil && e.options.HTTP3 == transport.OnlyHTTP3 {
-		return nil, usagef("--proxy none does without the proxy", "HTTP/3 does not go through a proxy, and %s is to be asked over nothing else", e.Name)
+		return nil, usagef("--proxy none uses no proxy", "HTTP/3 does not go through a proxy, and %s uses only HTTP/3", e.Name)
 	}
 	if via := e.options.Proxy; via != nil && e.URL.Scheme == "http" && !strings.HasPrefix(via.Scheme, "socks") {
 		e.Proxy = transport.ShowProxy(via)

@@ -28,7 +28,7 @@ func (s *settings) heldTransport(e *endpoint, idle time.Duration) (http.RoundTri
 	}
 	if !hold.Supported {
 		if s.values.Given("hold") {
-			return nil, usagef("leave it out: each call makes a connection of its own there", "--hold: %s", noHolders)
+			return nil, usagef("leave it out: each call makes its own connection there", "--hold: %s", noHolders)
 		}
 		s.note("hold is off: %s", noHolders)
 		return transport.New(e.options)
@@ -115,7 +115,7 @@ func (a *app) listHolders(dir, form string) error {
 	}
 	if len(all) == 0 {
 		if mute == 0 {
-			a.note("no connection is held; ferry ask --hold 5m leaves one behind")
+			a.note("no connection is held; ferry ask --hold 5m keeps one open")
 		}
 		return nil
 	}

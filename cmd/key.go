@@ -111,7 +111,7 @@ func (a *app) storeKey(ctx context.Context, path, node string, secret guard.Secr
 		if err == nil {
 			return "keyring:" + node, nil
 		}
-		a.note("the keyring did not take the key (%s); it goes into a private file", strings.TrimSpace(err.Error()))
+		a.note("the keyring did not accept the key (%s); it is stored in a private file", strings.TrimSpace(err.Error()))
 	}
 	relative := filepath.Join("keys", node+".key")
 	file := filepath.Join(filepath.Dir(path), relative)

@@ -43,7 +43,7 @@ func (s *settings) limit(e *endpoint, rate limit.Rate) error {
 			bucket.Alone()
 		}
 		limiter = &rateLimiter{Bucket: bucket, degraded: func(why error) {
-			s.limitWarning.Do(func() { s.note("the limit of %v holds for this ferry alone: %s", rate, why) })
+			s.limitWarning.Do(func() { s.note("the limit of %v applies only to this ferry process: %s", rate, why) })
 		}}
 		s.limiters[key] = limiter
 	}
@@ -64,10 +64,10 @@ func (s *settings) budget(e *endpoint, tokens int64) {
 	e.Budget = &client.Budget{
 		Ledger: limit.NewLedger(folder, e.address(), name, tokens, limitClock(s.Clock)),
 		Degraded: func(why error) {
-			s.budgetWarning.Do(func() { s.note("other processes do not see what this one uses of the budget: %s", why) })
+			s.budgetWarning.Do(func() { s.note("other processes do not see the tokens that this one uses: %s", why) })
 		},
 		Unchecked: s.budgetUnchecked,
-		OnError:   func(err error) { s.note("what this used is not counted: %s", err) },
+		OnError:   func(err error) { s.note("the tokens used are not counted: %s", err) },
 	}
 	if s.noStore || homeless != nil {
 		e.Budget.Ledger.Alone()

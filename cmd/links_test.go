@@ -117,7 +117,7 @@ func TestSecondAnswerInABench(t *testing.T) {
 
 // TestKeptConnectionClosed has a server close a kept connection when a further request comes.
 func TestKeptConnectionClosed(t *testing.T) {
-	const once = "* a kept connection was closed before an answer came; asked once more on a new one\n"
+	const once = "* a kept connection was closed before an answer arrived; the request was sent again on a new one\n"
 	for _, tt := range []struct {
 		name  string
 		kept  func(c *rawConn) // what becomes of a further request on the first connection
@@ -173,7 +173,7 @@ func TestKeptConnectionClosed(t *testing.T) {
 				}
 				equal(t, way+": requests", s.requests.Load()-before, tt.sent)
 				if way != "batch" {
-					equal(t, way+": -v says that it was asked once more", strings.Contains(got.stderr, once), tt.sent == 2)
+					equal(t, way+": -v says that it was sent again", strings.Contains(got.stderr, once), tt.sent == 2)
 				}
 				equal(t, way+": the audit log", r.lastAudit(), want)
 			}
@@ -239,7 +239,7 @@ func TestAnswerBeforeThePrompt(t *testing.T) {
 		r := newLinkRig(t, s.url)
 		got := r.send(way, longPrompt())
 		got.is(way, 1, "")
-		got.want(1, "", "an answer came before the server had the request")
+		got.want(1, "", "an answer arrived before the server had the request")
 		if line := r.lastAudit(); !line.Ambiguous || line.Status != 0 {
 			t.Errorf("%s: the audit log says %+v, want an ambiguous attempt without a status", way, line)
 		}

@@ -66,15 +66,15 @@ func runConfigModels(ctx context.Context, s *settings, name string, o modelsOpti
 		return err
 	}
 	if node.API == wire.Complete {
-		return usagef("-m MODEL names one all the same", "%s: api complete has no list of models", node.Name)
+		return usagef("-m MODEL still selects one", "%s: api complete has no list of models", node.Name)
 	}
 	probe, err := s.probeModels(ctx, node, o.timeout)
 	switch {
 	case err != nil:
 		return err
 	case probe.Models < 0:
-		return &exitError{text.Errorf("ferry config check "+node.Name+" goes the way step by step",
-			"%s: answers with something else than a list of models", node.Name), exitFailed, false}
+		return &exitError{text.Errorf("ferry config check "+node.Name+" runs each step and reports which one fails",
+			"%s: the answer is not a list of models", node.Name), exitFailed, false}
 	}
 	ids := probe.ModelIDs
 	complete := !probe.More && len(ids) == probe.Models
@@ -91,10 +91,10 @@ func runConfigModels(ctx context.Context, s *settings, name string, o modelsOpti
 		return err
 	}
 	if !complete {
-		s.note("the list of %s goes on: %d models are shown", node.Name, len(ids))
+		s.note("the list of %s is longer: %d models are shown", node.Name, len(ids))
 	}
 	if err := s.keepModels(node, ids); err != nil {
-		s.note("the list is not kept for -m: %s", err)
+		s.note("the list is not saved for -m: %s", err)
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func runConfigNginx(ctx context.Context, g *gatewayFile, out string) error {
 		return err
 	}
 	if out == "" {
-		g.note("this is the public part; --out DIR writes it with the keys, which stand in %s", gateway.KeysFile)
+		g.note("this is the part without keys; --out DIR also writes the keys, to %s", gateway.KeysFile)
 		return g.write(files.Main)
 	}
 	if out, err = filepath.Abs(out); err != nil {
@@ -62,7 +62,7 @@ func runConfigNginx(ctx context.Context, g *gatewayFile, out string) error {
 	}
 	written := filepath.ToSlash(filepath.Join(out, gateway.MainFile)) // nginx wants slashes on Windows too
 	g.note("wrote %s and %s", written, gateway.KeysFile)
-	g.note("nginx takes it in when it is reloaded: nginx -t -c %[1]s && nginx -s reload -c %[1]s", text.ShellWord(written))
+	g.note("nginx uses it after a reload: nginx -t -c %[1]s && nginx -s reload -c %[1]s", text.ShellWord(written))
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (g *gatewayFile) checkNginx(ctx context.Context) error {
 	_, version, _ := strings.Cut(string(said), "nginx/")
 	var major, minor int
 	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil || n < 2 {
-		g.note("%s -v names no version; HTTP/3 needs nginx 1.25 or later", path)
+		g.note("%s -v prints no version; HTTP/3 needs nginx 1.25 or later", path)
 		return nil
 	}
 	if major > 1 || minor >= 25 {
@@ -128,7 +128,7 @@ func (g *gatewayFile) node(ctx context.Context, name string, unread bool) (gatew
 	}
 	known, err := g.identify(ctx, node, unread)
 	if err != nil {
-		return gateway.Node{}, fault("names a node that lacks something", err)
+		return gateway.Node{}, fault("names a node that is not complete", err)
 	}
 	n, err := gateway.NewNode(g.section, node)
 	if err != nil {

@@ -448,7 +448,7 @@ func TestNginxHTTP3(t *testing.T) {
 		equal(t, "status of "+path, r.status, status)
 		equal(t, "the offer at "+path, r.header.Get("Alt-Svc"), `h3="`+port+`"; ma=86400`)
 	}
-	ferry(t, g.env, "config", "check", "gate").want(0, "– HTTP/3   the node offers it; ferry config set nodes.gate.http3 true has it asked so", "")
+	ferry(t, g.env, "config", "check", "gate").want(0, "– HTTP/3   the node offers it; ferry config set nodes.gate.http3 true enables it", "")
 	ferry(t, g.env, "config", "set", "nodes.gate.http3", "only").must()
 	ferry(t, g.env, "config", "check", "gate").want(0, "✓ HTTP/3   the node answers over it", "")
 	before := api.count()
@@ -470,9 +470,9 @@ nodes: {hk: {url: "https://hk.example.com", key: "env:K"}}
 		"nginx version: nginx/1.22.1":           "gateway.http3: needs nginx 1.25 or later, and ",
 		"nginx version: nginx/1.24.0 (Ubuntu)":  " is 1.24",
 		"nginx version: nginx/1.25.0":           "",
-		"nginx version: openresty/1.27.1":       "names no version",
+		"nginx version: openresty/1.27.1":       "prints no version",
 		"nginx version: nginx/2.0":              "",
-		"nothing that looks like nginx/another": "names no version",
+		"nothing that looks like nginx/another": "prints no version",
 	} {
 		env["PATH"] = filepath.Dir(script(t, "echo '"+said+"' >&2"))
 		code := 0

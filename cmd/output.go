@@ -42,7 +42,7 @@ func newCallOutput(s *settings, o callOptions, call *client.Call) (*callOutput, 
 		return nil, invalidValue(name, o.output, "one of "+strings.Join(forms, ", "))
 	}
 	if o.extract && o.output == "raw" {
-		return nil, usagef("leave one of the two away", "--extract takes a block out of the answer, and -o raw prints the body as it came")
+		return nil, usagef("leave out one of the two", "--extract prints a block of the answer, and -o raw prints the complete body")
 	}
 	switch {
 	case o.streams:
@@ -189,18 +189,18 @@ func (s *callOutput) noteEnding(answer wire.Answer, ending wire.Ending) {
 	case ending == wire.Refused:
 		s.note("the model declined to answer (%s)", reason)
 	case ending == wire.Paused:
-		s.note("the model wanted to go on (%s), which ferry does not do", reason)
+		s.note("the model wanted to continue (%s), which ferry does not support", reason)
 	case ending == wire.Unknown:
 		s.note("the answer ended for a reason that ferry does not know (%s)", reason)
 	case answer.Empty:
-		s.note("the answer is whole and empty")
+		s.note("the answer is complete but empty")
 	}
 	switch {
 	case s.output == "raw" || !answer.NotUTF8:
 	case s.output == "json":
 		s.note("the answer has bytes that are not UTF-8; JSON has U+FFFD in their place, and -o text keeps them")
 	default:
-		s.note("the answer has bytes that are not UTF-8; they are kept as they came")
+		s.note("the answer has bytes that are not UTF-8; they are printed unchanged")
 	}
 }
 
@@ -279,7 +279,7 @@ func (s *callOutput) keepPartial(result *client.Result, failed error) {
 		partial = string(result.Body)
 	}
 	if partial != "" {
-		s.sayKept("what came of the answer", partial)
+		s.sayKept("the received part of the answer", partial)
 	}
 }
 

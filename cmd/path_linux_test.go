@@ -148,7 +148,7 @@ func TestPathBlocked(t *testing.T) {
 		links[2].watch.Store(&watch)
 		took, err := user.timed([]string{user.ferry, "ask", "-q", "-n", "far", "--http3", "hi"})
 		t.Logf("after %.1f s: %v", took.Seconds(), err)
-		errorIf(t, err == nil || !strings.Contains(err.Error(), "no packet came over HTTP/3 for 30s") || took > testTimeout,
+		errorIf(t, err == nil || !strings.Contains(err.Error(), "no packet arrived over HTTP/3 for 30s") || took > testTimeout,
 			"after %s: %v, want no packet for 30s, within %s", took, err, testTimeout)
 	})
 }

@@ -211,7 +211,7 @@ func TestTimeoutOfStalledReader(t *testing.T) {
 			defer writer.Close()
 			p := realFerry(t, verb, "--no-stdin", "--timeout", "10s", "-n", "demo:?big=300000", "hi")
 			p.Stdout = writer
-			p.run().want(1, "", "cannot write to standard output: its reader took nothing more")
+			p.run().want(1, "", "cannot write to standard output: its reader stopped reading")
 		})
 	}
 }
@@ -489,7 +489,7 @@ func TestBenchSignals(t *testing.T) {
 		}
 		began := time.Now()
 		p.send(sent)
-		contains(t, "standard error", readAll(said), "had no success in 0 requests: the run ended before any request that counts;")
+		contains(t, "standard error", readAll(said), "had no success in 0 requests: the run ended before the first request that counts;")
 		r := p.wait().killedBy(sent)
 		contains(t, "the report", r.stdout, `"stopped": "interrupted"`, `"requests": 0`)
 		errorIf(t, time.Since(began) > 2*time.Second, "%s after the second signal, want at once", time.Since(began))

@@ -215,8 +215,8 @@ func TestSquid(t *testing.T) {
 	right, wrong := *locked, *locked
 	right.User, wrong.User = url.UserPassword("user", squidPassword), url.UserPassword("user", "wrong-word-0007")
 
-	from := "; the proxy comes from flag --proxy, and --proxy none does without one"
-	asks := "it wants a user and a password, which stand before an @ in its address" + from
+	from := "; the proxy comes from flag --proxy, and --proxy none uses no proxy"
+	asks := "it needs a user and a password: write them before an @ in its address" + from
 	refuses := "it does not accept the user and the password in its address" + from
 	unknown := "the answer may come from the proxy, " + open.String()
 	answered := func(proxy *url.URL, status, port string) string {
@@ -237,7 +237,7 @@ func TestSquid(t *testing.T) {
 		{"CONNECT with a wrong one", secure.URL, &wrong, 1, "answered 407 Proxy Authentication Required", refuses},
 		{"whole URL with a wrong one", plain.URL, &wrong, 1, "answered 407 Proxy Authentication Required", refuses},
 		{"CONNECT denied", "https://" + other.host, open, 1, answered(open, "403 Forbidden", other.port()), "its rules do not allow this host or port" + from},
-		{"whole URL denied", other.URL, open, 1, "403", unknown + "; --proxy none does without one"},
+		{"whole URL denied", other.URL, open, 1, "403", unknown + "; --proxy none uses no proxy"},
 		{"CONNECT to nothing", "https://127.0.0.1:" + dead, open, 1, answered(open, "503 Service Unavailable", dead), "it did not reach the node" + from},
 		{"whole URL to nothing", "http://127.0.0.1:" + dead, open, 3, "503", unknown},
 	} {

@@ -54,7 +54,7 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 		parts = append(parts, given)
 	}
 	if explicit && o.noStdin {
-		return "", nil, usagef("give the prompt as arguments or with -f", "no prompt, and standard input is not to be read")
+		return "", nil, usagef("give the prompt as arguments or with -f", "no prompt, and reading standard input is turned off")
 	}
 	brings, isPipe := stdinKind(a.Stdin)
 	if explicit || !o.noStdin && brings {
@@ -66,8 +66,8 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 			return "", nil, err
 		}
 		if !explicit && len(given) > 0 && sharesStdin(a.Stdin) {
-			a.note("all of standard input went into this prompt, and it is a pipe of the shell's own: a loop over it ends here; " +
-				"--no-stdin leaves it alone")
+			a.note("this prompt used all of standard input, which is a pipe of the shell: a loop that reads it ends here; " +
+				"--no-stdin does not read it")
 		}
 		parts = append(parts, string(given))
 	}
@@ -100,7 +100,7 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 	if strings.TrimSpace(prompt) == "" && len(attached.Files) > 0 {
 		name := attached.Files[0].Name
 		return "", nil, usagef(`say what to do with it, as in ferry ask -f `+text.ShellWord(name)+` "what is in it?"`,
-			"there is no prompt beside %s", name)
+			"there is no prompt for %s", name)
 	}
 	if strings.TrimSpace(prompt) == "" {
 		return "", nil, usagef(`give it as arguments, as in ferry ask "why is the sky blue?", in a pipe or with -f`,
@@ -149,7 +149,7 @@ func (a *app) readStdin(ctx context.Context, isPipe bool) ([]byte, error) {
 		}
 		notice := time.AfterFunc(wait, func() {
 			if !input.heard.Load() {
-				tell("waiting for standard input; --no-stdin leaves it alone")
+				tell("waiting for standard input; --no-stdin does not read it")
 			}
 		})
 		defer notice.Stop()

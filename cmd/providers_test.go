@@ -134,7 +134,7 @@ func askProvider(t *testing.T, name, api, url, auth, model, variable string, fla
 		ferry(t, vars, "ask", "-n", name, "hi").fails(2, "hint: ferry config add "+name)
 		return
 	}
-	ferry(t, vars, "ask", "-n", name, "--api", api, "-m", model, "hi").want(0, "You wrote", "ferry: "+name+" is not in the file: asking ")
+	ferry(t, vars, "ask", "-n", name, "--api", api, "-m", model, "hi").want(0, "You wrote", "ferry: "+name+" is not in the file: using ")
 	equal(t, name+" without a configuration", node.last().text(), asked)
 }
 

@@ -187,7 +187,7 @@ func TestRawRefusesKeyInPieces(t *testing.T) {
 				}))
 				name := fmt.Sprintf("%s in pieces of %d bytes %s", place, size, first)
 				for _, command := range []string{"stream", "ask"} {
-					r := ferry(t, vars, command, "-o", "raw", "-n", server.URL, "hi").want(1, "", "holds a key in pieces")
+					r := ferry(t, vars, command, "-o", "raw", "-n", server.URL, "hi").want(1, "", "contains a key that is split into parts")
 					r.want(1, "", "-o text and -o json mask it")
 					lacks(t, command+", "+name+": the last piece", r.stdout, pieces[len(pieces)-1])
 					if size > 3 {
@@ -215,7 +215,7 @@ func TestRawBodyRefusesKeyInPieces(t *testing.T) {
 		for _, command := range []string{"ask", "stream"} {
 			r := ferry(t, map[string]string{"FERRY_KEY": key}, command, "-o", "raw", "-n", url, "hi")
 			if refused {
-				r.fails(1, "holds a key in pieces, which raw cannot mask")
+				r.fails(1, "contains a key that is split into parts, which raw cannot mask")
 			} else if want := strings.ReplaceAll(body, key, "***"); r.code != 0 || r.stdout != want {
 				r.errorf("want exit code 0 and %q", want)
 			}

@@ -163,7 +163,7 @@ func newSessionPruneCmd(a *app) *cobra.Command {
 		Args:  noArgs,
 		RunE: loaded(a.sessions, func(ctx context.Context, store session.Store, _ []string) error {
 			if age == 0 {
-				return usagef("ferry config session prune --older-than 7d", "--older-than has to say how old")
+				return usagef("ferry config session prune --older-than 7d", "--older-than needs a duration")
 			}
 			removed, err := store.Prune(ctx, age, a.Clock.Now())
 			if len(removed) == 0 && err == nil {

@@ -67,7 +67,7 @@ func (p *basePrinter) remember(masked []byte) {
 		return
 	}
 	if p.kept.Len()+len(masked) > mostKept {
-		p.full = &client.Error{Class: client.TooLarge, Err: &text.LimitError{What: "the text of the stream, which is to be kept,", Limit: mostKept}}
+		p.full = &client.Error{Class: client.TooLarge, Err: &text.LimitError{What: "the text of the stream, which must be saved,", Limit: mostKept}}
 		return
 	}
 	p.kept.Write(masked)
@@ -184,7 +184,7 @@ type rawPrinter struct {
 
 // splitKey returns the error for a secret that the answer contains in pieces.
 func splitKey() error {
-	return text.Errorf("-o text and -o json mask it", "the answer holds a key in pieces, which raw cannot mask")
+	return text.Errorf("-o text and -o json mask it", "the answer contains a key that is split into parts, which raw cannot mask")
 }
 
 func (p *rawPrinter) Raw(b []byte) error {
@@ -233,7 +233,7 @@ const mostHeldBack = 16 << 20
 func (p *rawPrinter) Flush() error {
 	if p.pieces.Holding() {
 		if len(p.out) > mostHeldBack {
-			return &text.LimitError{What: "the part of the stream that may hold a key in pieces", Limit: mostHeldBack}
+			return &text.LimitError{What: "the part of the stream that may contain a split key", Limit: mostHeldBack}
 		}
 		return nil
 	}

@@ -32,14 +32,14 @@ func foreign() map[string]string {
 // foreignFlags maps flags of other programs to hints, also as a function.
 func foreignFlags() map[string]string {
 	return map[string]string{
-		"api-key": keyHint, "json": "-o json prints an object", "key": keyHint, "prompt": "the prompt is the arguments",
-		"stream":        "ferry stream prints the answer as it comes",
+		"api-key": keyHint, "json": "-o json prints an object", "key": keyHint, "prompt": "the arguments are the prompt",
+		"stream":        "ferry stream prints the answer as it arrives",
 		"retry":         "--attempts says how often and --retry-policy when; --retry-delay is the wait after a 429",
 		"system-prompt": "--system TEXT is the system prompt", "token": keyHint, "version": "ferry --version prints it",
 	}
 }
 
-const keyHint = "no flag takes a key, which others could see; ferry config key NODE sets one up"
+const keyHint = "ferry has no flag for a key, because others could see it; ferry config key NODE stores one"
 
 // places maps the name of each command and topic to its path. If a name occurs twice, the one in the group c wins, and
 // its own commands win over those below them.
@@ -149,7 +149,7 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 		case near != "":
 			said += "; did you mean --" + near + "?"
 		case hasPrompt:
-			hint += "; a prompt that begins with a dash goes behind --: ferry ask -- -5 in words"
+			hint += "; a prompt that begins with a dash goes after --: ferry ask -- -5 in words"
 		}
 	}
 	return usagef(hint, "%s", said)
@@ -164,7 +164,7 @@ func flagAdvice(c *cobra.Command, name string) string {
 	if c.CommandPath() == "ferry demo" {
 		for _, fault := range demo.Faults() {
 			if example, _, _ := strings.Cut(fault.Usage, ":"); fault.Name == name {
-				return "faults go on the address, as in -n " + text.ShellWord("http://"+demoAddress+"?"+example) + "; ferry demo --help lists them"
+				return "faults are part of the address, as in -n " + text.ShellWord("http://"+demoAddress+"?"+example) + "; ferry demo --help lists them"
 			}
 		}
 	}
@@ -198,7 +198,7 @@ func (a *app) flagElsewhere(group *cobra.Command, dashed string) string {
 	case len(have) == 0:
 		return ""
 	case isGroup(group) && i >= 0:
-		return "a flag goes behind its command: " + have[i] + " " + dashed + " …"
+		return "a flag goes after its command: " + have[i] + " " + dashed + " …"
 	}
 	return dashed + " is a flag of " + strings.Join(have[:min(3, len(have))], ", ")
 }

@@ -29,7 +29,7 @@ func newTokenNewCmd(a *app) *cobra.Command {
 }
 
 // reloadHint is printed after each change of the tokens.
-const reloadHint = "nginx takes it in when it is reloaded: nginx -s reload"
+const reloadHint = "nginx uses it after a reload: nginx -s reload"
 
 func runTokenNew(ctx context.Context, g *gatewayFile, args []string) error {
 	names, role := g.roles(), args[0]
@@ -78,7 +78,7 @@ func newTokenListCmd(a *app) *cobra.Command {
 				return err
 			}
 			return listing[tokenJSON]{
-				name: "tokens", none: "there are no tokens; ferry config token new ROLE makes one",
+				name: "tokens", none: "there are no tokens; ferry config token new ROLE creates one",
 				heading: []string{"token", "role", "created", ""}, keep: 2,
 				row: func(t tokenJSON) []string {
 					remark := ""

@@ -56,10 +56,10 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 		a.say("* " + strings.Join(about, ", "))
 	}
 	if at.Reconnected {
-		a.say("* a kept connection was closed before an answer came; asked once more on a new one")
+		a.say("* a kept connection was closed before an answer arrived; the request was sent again on a new one")
 	}
 	if at.StreamOnly {
-		a.say("* the model answers only as a stream, which is asked for now; stream: only of the node does so at once")
+		a.say("* the model answers only as a stream, so ferry requests one now; stream: only of the node does this at once")
 	}
 	if at.HTTPStatus != 0 {
 		a.say(fmt.Sprintf("< HTTP %d", at.HTTPStatus))

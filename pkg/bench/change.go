@@ -71,7 +71,7 @@ func Compare(old, new *Run) (*Changes, error) {
 	const hint = "only runs of the same request can be compared"
 	switch {
 	case a.ID == b.ID:
-		return nil, text.Errorf("name the old run first and then the new one", "both are of the same run")
+		return nil, text.Errorf("name the old run first and then the new one", "both files are from the same run")
 	case a.PromptSHA256 != b.PromptSHA256:
 		return nil, text.Errorf(hint, "their prompts differ")
 	case a.MaxTokens != b.MaxTokens:
@@ -79,7 +79,7 @@ func Compare(old, new *Run) (*Changes, error) {
 	case a.Stream != b.Stream:
 		return nil, text.Errorf(hint, "only one of them streamed")
 	case (a.Rate > 0) != (b.Rate > 0):
-		return nil, text.Errorf(hint, "only one of them sent at a fixed rate, where latency counts from when a request was due")
+		return nil, text.Errorf(hint, "only one of them used a fixed rate, which measures latency from the scheduled start")
 	}
 	c := &Changes{Old: Summarise([]*Run{old}), New: Summarise([]*Run{new}), Settings: differences(a, b)}
 	c.Settings.add("vantage", a.Vantage, b.Vantage)
@@ -93,7 +93,7 @@ func Compare(old, new *Run) (*Changes, error) {
 		c.Nodes = append(c.Nodes, &Change{Title: c.New.Title(r), Old: c.Old.Rows[at], New: r})
 	}
 	if len(c.Nodes) == 0 {
-		return nil, text.Errorf("a node is known by its name", "they have no node in common")
+		return nil, text.Errorf("nodes are compared by name", "they have no node in common")
 	}
 	for _, r := range c.Old.Rows {
 		if !slices.ContainsFunc(c.Nodes, func(n *Change) bool { return n.Old == r }) {
@@ -285,7 +285,7 @@ func (c *Changes) warn() {
 		add(RunsSwapped, "", "the new run began before the old one")
 	}
 	if len(c.Settings) > 0 {
-		add(SettingsDiffer, "", "the runs differ in more than time: %s", c.Settings)
+		add(SettingsDiffer, "", "the runs also differ in: %s", c.Settings)
 	}
 	for _, title := range c.OnlyOld {
 		add(OnlyOld, "", "only the old run has %s", title)
@@ -334,7 +334,7 @@ func (t Threshold) checkChange(n *Change, successesOnly bool) (seen Message, ok 
 	case n.New.OK == 0 || n.Old.OK == 0:
 		return Message{Format: "no success"}, false
 	case c == nil:
-		return Message{Format: "no stream to measure it on"}, false
+		return Message{Format: "not measured without a stream"}, false
 	}
 	// Computed with logarithms, 120 ms / 100 ms is slightly less than 1.2.
 	figure := significant(map[string]float64{"ratio": c.Ratio, "ratio_low": c.Low, "ratio_high": c.High}[t.stat], 9)

@@ -188,20 +188,20 @@ func TestCompare(t *testing.T) {
 	}
 	equal(t, "ratio<1.2", checks(false, "ratio<1.2"), "b: ratio<1.2 missed: 0.599992, but it fails more often: success 50 % of 40 requests, was 100 % of 40 requests\n"+
 		"a: ratio<1.2 missed: 1.3")
-	equal(t, "of successes alone", checks(true, "ratio<1.2", "a:ratio_low<=1.4", "b:p50<70ms"), "b: ratio<1.2 kept: 0.599992\na: ratio<1.2 missed: 1.3\n"+
-		"a: a:ratio_low<=1.4 kept: 1.28687\nb: b:p50<70ms kept: 60ms")
-	equal(t, "of a stream", checks(false, "a:ttft.ratio<2"), "a: a:ttft.ratio<2 missed: no stream to measure it on")
+	equal(t, "of successes alone", checks(true, "ratio<1.2", "a:ratio_low<=1.4", "b:p50<70ms"), "b: ratio<1.2 met: 0.599992\na: ratio<1.2 missed: 1.3\n"+
+		"a: a:ratio_low<=1.4 met: 1.28687\nb: b:p50<70ms met: 60ms")
+	equal(t, "of a stream", checks(false, "a:ttft.ratio<2"), "a: a:ttft.ratio<2 missed: not measured without a stream")
 
 	for _, c := range []struct {
 		name   string
 		change func(*Run)
 		want   string // an error, or the settings that differ
 	}{
-		{"the same run", func(r *Run) { r.Header.ID = "o" }, "both are of the same run"},
+		{"the same run", func(r *Run) { r.Header.ID = "o" }, "both files are from the same run"},
 		{"prompts", func(r *Run) { r.Header.PromptSHA256 = "q" }, "their prompts differ"},
 		{"tokens", func(r *Run) { r.Header.MaxTokens = 9 }, "max_tokens is 0 and 9"},
 		{"streams", func(r *Run) { r.Header.Stream = true }, "only one of them streamed"},
-		{"loops", func(r *Run) { r.Header.Rate = 2 }, "only one of them sent at a fixed rate, where latency counts from when a request was due"},
+		{"loops", func(r *Run) { r.Header.Rate = 2 }, "only one of them used a fixed rate, which measures latency from the scheduled start"},
 		{"nodes", func(r *Run) { r.Series[0].Node.Name, r.Series[1].Node.Name = "x", "y" }, "they have no node in common"},
 		{"settings", func(r *Run) {
 			r.Header.Concurrency, r.Header.Vantage, r.Header.Nodes[1].Model, r.Series[1].Node.Model = 3, "moon", "other", "other"
@@ -232,9 +232,9 @@ func TestRatioAtItsEdge(t *testing.T) {
 		threshold, want string
 	}{
 		{120, "ratio<1.2", "a: ratio<1.2 missed: 1.2"},
-		{120, "ratio<=1.2", "a: ratio<=1.2 kept: 1.2"},
-		{120, "ratio>=1.2", "a: ratio>=1.2 kept: 1.2"},
-		{119.99999, "ratio<1.2", "a: ratio<1.2 kept: 1.1999999"},
+		{120, "ratio<=1.2", "a: ratio<=1.2 met: 1.2"},
+		{120, "ratio>=1.2", "a: ratio>=1.2 met: 1.2"},
+		{119.99999, "ratio<1.2", "a: ratio<1.2 met: 1.1999999"},
 	} {
 		changes, err := Compare(run("old", 100), run("new", c.new))
 		if err != nil {

@@ -89,9 +89,9 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 func Create(path string, h Header) (*Writer, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		hint := "its folder has to be there and be yours"
+		hint := "its folder must exist and belong to you"
 		if errors.Is(err, fs.ErrExist) {
-			hint = "a saved run is never written over: take another name"
+			hint = "ferry never overwrites a saved run: use another name"
 		}
 		return nil, text.WithHint(err, hint)
 	}
@@ -157,7 +157,7 @@ func (s *Writer) put(line any) {
 		return
 	}
 	if s.line.Len() > maxLine {
-		s.err = fmt.Errorf("a line of the saved run has %d bytes, and no reader takes more than %d", s.line.Len(), maxLine)
+		s.err = fmt.Errorf("a line of the saved run has %d bytes, and the limit is %d", s.line.Len(), maxLine)
 		return
 	}
 	n, err := s.w.Write(s.line.Bytes())
@@ -197,7 +197,7 @@ func (h Header) fault() string {
 	case len(h.Nodes) == 0:
 		return "it has no nodes"
 	case len(h.Nodes) > maxNodes:
-		return fmt.Sprintf("it has %d nodes, and %d are the most", len(h.Nodes), maxNodes)
+		return fmt.Sprintf("it has %d nodes, and the maximum is %d", len(h.Nodes), maxNodes)
 	case min(h.MaxTokens, h.Requests, h.Concurrency, h.Warmup, h.Attempts) < 0, h.Duration < 0, !(h.Rate >= 0):
 		return "one of the plan's numbers is below 0"
 	}

@@ -19,7 +19,7 @@ func mixable(runs []*Run, names []string) error {
 	first := map[string]firstSeen{}
 	for i, run := range runs {
 		differ := func(from int, s Settings) error {
-			return text.Errorf("only runs of the same request, asked in the same way, can be merged",
+			return text.Errorf("only runs of the same request, sent in the same way, can be merged",
 				"%s and %s cannot be merged: they differ in %s", names[from], names[i], s)
 		}
 		if s := differences(&runs[0].Header, &run.Header); len(s) > 0 {
@@ -109,7 +109,7 @@ func overlap(runs []*Run, names []string) error {
 	for i, run := range runs {
 		for j, other := range runs[:i] {
 			if run.Header.ID == other.Header.ID && run.Header.Vantage != other.Header.Vantage {
-				return text.Errorf("name each run once", "%s and %s cannot be merged: they are one run, from two places", names[j], names[i])
+				return text.Errorf("name each run once", "%s and %s cannot be merged: they are the same run with two vantages", names[j], names[i])
 			}
 		}
 	}
@@ -129,7 +129,7 @@ func overlap(runs []*Run, names []string) error {
 			slices.Sort(held)
 			for j, b := range held[min(1, len(held)):] {
 				if a := held[j]; a>>32 == b>>32 && a != b {
-					return text.Errorf("name each run once", "%s and %s cannot be merged: both hold round %d of %s (%s) of the same run",
+					return text.Errorf("name each run once", "%s and %s cannot be merged: both contain round %d of %s (%s) of the same run",
 						names[uint32(a)], names[uint32(b)], b>>32, c.node.Name, c.node.Connection)
 				}
 			}

@@ -116,21 +116,21 @@ func (f *reading) header() error {
 	}
 	if err != nil || json.Unmarshal(line, &first) != nil || first.Kind != savedKind {
 		return text.WithHint(f.bad("it does not begin with the header of a saved run"),
-			"a saved run is the lines that ferry bench keeps of every attempt, not its report")
+			"use the file that ferry bench --save wrote, not a report")
 	}
 	if first.Schema < 1 || first.Schema > Schema {
 		err := f.bad("it is a saved run of version %d, and this ferry reads versions 1 to %d", first.Schema, Schema)
 		if first.Schema > Schema {
-			return text.WithHint(err, "a newer ferry wrote it, and reads it")
+			return text.WithHint(err, "a newer ferry wrote it: use that version to read it")
 		}
 		return err
 	}
 	var h headerLine
 	if err := json.Unmarshal(line, &h); err != nil {
-		return f.bad("the header cannot be understood: %w", err)
+		return f.bad("the header cannot be parsed: %w", err)
 	}
 	if fault := h.fault(); fault != "" {
-		return f.bad("the header cannot be right: %s", fault)
+		return f.bad("the header is invalid: %s", fault)
 	}
 	f.used++
 	h.Schema = Schema
@@ -150,17 +150,17 @@ func (f *reading) take(line []byte) error {
 		if _, more := f.in.Peek(1); errors.As(err, &syntax) && more == io.EOF {
 			return errCut
 		}
-		return f.bad("it cannot be understood: %w", err)
+		return f.bad("it cannot be parsed: %w", err)
 	}
 	f.used++
 	switch {
 	case l.Kind != "":
-		return text.WithHint(f.bad("a second header: files have been joined here"),
-			"name the files one after the other instead")
+		return text.WithHint(f.bad("a second header: several files were joined"),
+			"give the files as separate arguments instead")
 	case f.over:
-		return f.bad("it stands behind the end of the run")
+		return f.bad("it comes after the end of the run")
 	case f.earlier > 0 && (l.End || l.Node != f.node || l.Round != f.round):
-		return f.bad("the request of the line before has no last attempt")
+		return f.bad("the request before this line has no last attempt")
 	case l.End:
 		return f.footer(&l.footerLine)
 	}
@@ -180,13 +180,13 @@ func (f *reading) attempt(l *anyLine) error {
 		return wrong
 	case l.More:
 		if l.Attempt != f.earlier+1 {
-			return f.bad("attempt %d comes where attempt %d is due", l.Attempt, f.earlier+1)
+			return f.bad("attempt %d is here, but attempt %d is expected", l.Attempt, f.earlier+1)
 		}
 		f.node, f.round = r.Node, r.Round
 		f.earlier++
 		return nil
 	case r.Attempts < 1 || min(r.OutputTokens, r.TextTokens, r.Chunks) < 0:
-		return f.bad("a request has at least 1 attempt, and no fewer tokens than 0")
+		return f.bad("a request needs at least 1 attempt, and its tokens cannot be below 0")
 	}
 	f.run.Series[r.Node].add(*r)
 	f.last = max(f.last, r.Start+r.Latency)
@@ -214,7 +214,7 @@ func (f *reading) footer(l *footerLine) error {
 	}
 	for i, n := range l.Unsent {
 		if i < 0 || i >= len(f.run.Series) || n < 0 {
-			return f.bad("%d requests unsent to node %d cannot be right", n, i)
+			return f.bad("%d unsent requests for node %d are invalid", n, i)
 		}
 		f.run.Series[i].Unsent = n
 	}
@@ -230,7 +230,7 @@ func (f *reading) finish() {
 	}
 	if !f.over {
 		f.run.Elapsed = f.last
-		f.note("the run did not come to its end by itself; what it had measured is used")
+		f.note("the run was ended before it was complete; the measured part is used")
 	}
 }
 

@@ -58,7 +58,7 @@ func TestReadCut(t *testing.T) {
 			got += s.samples.len()
 		}
 		waiting := map[int]int{3: 1, 4: 2}[lines] // earlier attempts whose request is missing
-		notes := []string{"a: the run did not come to its end by itself; what it had measured is used"}
+		notes := []string{"a: the run was ended before it was complete; the measured part is used"}
 		switch {
 		case size > end:
 			notes = append([]string{fmt.Sprintf("a: line %d is cut; the other %d are used", lines+1, lines-waiting)}, notes...)
@@ -105,16 +105,16 @@ func TestReadRefuses(t *testing.T) {
 		{strings.Replace(savedHead, `"schema":2`, `"schema":3`, 1), "a: line 1: it is a saved run of version 3, and this ferry reads versions 1 to 2"},
 		{`{"kind":"ferry bench","schema":3,"nodes":"elsewhere"}` + "\n", "a: line 1: it is a saved run of version 3, and this ferry reads versions 1 to 2"},
 		{`{"kind":"ferry bench"}` + "\n", "a: line 1: it is a saved run of version 0, and this ferry reads versions 1 to 2"},
-		{`{"kind":"ferry bench","schema":1,"id":"x"}` + "\n", "a: line 1: the header cannot be right: it has no nodes"},
-		{`{"kind":"ferry bench","schema":1,"nodes":[{}]}` + "\n", "a: line 1: the header cannot be right: it has no ID"},
-		{strings.Replace(savedHead, `"warmup":1`, `"warmup":-1`, 1), "a: line 1: the header cannot be right: one of the plan's numbers is below 0"},
-		{`{"kind":"ferry bench","schema":1,"id":"x","nodes":[` + strings.Repeat(`{},`, maxNodes) + `{}]}` + "\n", "a: line 1: the header cannot be right: it has 1001 nodes, and 1000 are the most"},
-		{`{"kind":"ferry bench","schema":1,"id":"x","nodes":[{"node":3}]}` + "\n", "a: line 1: the header cannot be understood: json: "},
-		{line(`{"node":0,`), "a: line 2: it cannot be understood: unexpected end of JSON input"},
-		{line(`{"node":"hk"}`), "a: line 2: it cannot be understood: json: "},
-		{savedHead + `{"node":"hk"}` + "\n", "a: line 2: it cannot be understood: json: "},
-		{line(`[]`), "a: line 2: it cannot be understood: json: "},
-		{line(`{}`), "a: line 2: a request has at least 1 attempt, and no fewer tokens than 0"},
+		{`{"kind":"ferry bench","schema":1,"id":"x"}` + "\n", "a: line 1: the header is invalid: it has no nodes"},
+		{`{"kind":"ferry bench","schema":1,"nodes":[{}]}` + "\n", "a: line 1: the header is invalid: it has no ID"},
+		{strings.Replace(savedHead, `"warmup":1`, `"warmup":-1`, 1), "a: line 1: the header is invalid: one of the plan's numbers is below 0"},
+		{`{"kind":"ferry bench","schema":1,"id":"x","nodes":[` + strings.Repeat(`{},`, maxNodes) + `{}]}` + "\n", "a: line 1: the header is invalid: it has 1001 nodes, and the maximum is 1000"},
+		{`{"kind":"ferry bench","schema":1,"id":"x","nodes":[{"node":3}]}` + "\n", "a: line 1: the header cannot be parsed: json: "},
+		{line(`{"node":0,`), "a: line 2: it cannot be parsed: unexpected end of JSON input"},
+		{line(`{"node":"hk"}`), "a: line 2: it cannot be parsed: json: "},
+		{savedHead + `{"node":"hk"}` + "\n", "a: line 2: it cannot be parsed: json: "},
+		{line(`[]`), "a: line 2: it cannot be parsed: json: "},
+		{line(`{}`), "a: line 2: a request needs at least 1 attempt, and its tokens cannot be below 0"},
 		{line(`{"node":3,"round":0,"attempts":1}`), "a: line 2: there is no node 3 in the header"},
 		{line(`{"node":-1,"round":0,"attempts":1}`), "a: line 2: there is no node -1 in the header"},
 		{line(`{"node":0,"round":20,"attempts":1}`), "a: line 2: there is no round 20 in the plan"},
@@ -126,20 +126,20 @@ func TestReadRefuses(t *testing.T) {
 		{line(request + `,"ttft_ns":-1}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
 		{line(request + `,"lag_ns":-1}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
 		{line(request + `,"phases_ns":{"tls":-1}}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
-		{line(request + `,"tokens":-1}`), "a: line 2: a request has at least 1 attempt, and no fewer tokens than 0"},
-		{line(`{"more":true,"node":0,"round":0,"attempt":2,"latency_ns":1}`), "a: line 2: attempt 2 comes where attempt 1 is due"},
+		{line(request + `,"tokens":-1}`), "a: line 2: a request needs at least 1 attempt, and its tokens cannot be below 0"},
+		{line(`{"more":true,"node":0,"round":0,"attempt":2,"latency_ns":1}`), "a: line 2: attempt 2 is here, but attempt 1 is expected"},
 		{line(`{"more":true,"node":0,"round":0,"attempt":1,"latency_ns":-1}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
-		{line(`{"more":true,"node":1,"round":0,"attempt":1}`), "a: line 3: the request of the line before has no last attempt"},
-		{line(`{"more":true,"node":0,"round":1,"attempt":1}`), "a: line 3: the request of the line before has no last attempt"},
-		{savedHead + `{"more":true,"node":0,"round":0,"attempt":1}` + "\n" + savedFoot, "a: line 3: the request of the line before has no last attempt"},
-		{savedHead + ok + savedFoot + savedHead, "a: line 4: a second header: files have been joined here"},
-		{savedHead + ok + savedFoot + ok, "a: line 4: it stands behind the end of the run"},
-		{savedHead + savedFoot + savedFoot, "a: line 3: it stands behind the end of the run"},
+		{line(`{"more":true,"node":1,"round":0,"attempt":1}`), "a: line 3: the request before this line has no last attempt"},
+		{line(`{"more":true,"node":0,"round":1,"attempt":1}`), "a: line 3: the request before this line has no last attempt"},
+		{savedHead + `{"more":true,"node":0,"round":0,"attempt":1}` + "\n" + savedFoot, "a: line 3: the request before this line has no last attempt"},
+		{savedHead + ok + savedFoot + savedHead, "a: line 4: a second header: several files were joined"},
+		{savedHead + ok + savedFoot + ok, "a: line 4: it comes after the end of the run"},
+		{savedHead + savedFoot + savedFoot, "a: line 3: it comes after the end of the run"},
 		{line(`{"end":true,"elapsed_ns":-1}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
 		{line(`{"end":true,"scheduling_delay_ns":-1}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
 		{line(`{"end":true,"ended":{"3":"x"}}`), "a: line 2: there is no node 3 in the header"},
-		{line(`{"end":true,"unsent":{"-1":2}}`), "a: line 2: 2 requests unsent to node -1 cannot be right"},
-		{line(`{"end":true,"unsent":{"0":-2}}`), "a: line 2: -2 requests unsent to node 0 cannot be right"},
+		{line(`{"end":true,"unsent":{"-1":2}}`), "a: line 2: 2 unsent requests for node -1 are invalid"},
+		{line(`{"end":true,"unsent":{"0":-2}}`), "a: line 2: -2 unsent requests for node 0 are invalid"},
 		{line(strings.Repeat(" ", maxLine)), "a: line 2: it is longer than 1048576 bytes"},
 		{savedHead + strings.Repeat("x", maxLine), "a: line 2: it is longer than 1048576 bytes"},
 		{strings.Repeat("x", maxLine+1), "a: line 1: it is longer than 1048576 bytes"},
@@ -151,9 +151,9 @@ func TestReadRefuses(t *testing.T) {
 		}
 		hint := ""
 		for what, advice := range map[string]string{
-			"does not begin": "a saved run is the lines that ferry bench keeps of every attempt, not its report",
-			"of version 3":   "a newer ferry wrote it, and reads it",
-			"second header":  "name the files one after the other instead",
+			"does not begin": "use the file that ferry bench --save wrote, not a report",
+			"of version 3":   "a newer ferry wrote it: use that version to read it",
+			"second header":  "give the files as separate arguments instead",
 		} {
 			if strings.Contains(test.want, what) {
 				hint = advice

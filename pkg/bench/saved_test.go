@@ -155,7 +155,7 @@ func TestMixable(t *testing.T) {
 		}
 		return run
 	}
-	const hint = "only runs of the same request, asked in the same way, can be merged"
+	const hint = "only runs of the same request, sent in the same way, can be merged"
 	for name, test := range map[string]struct {
 		change     func(*Header)
 		rounds     []int
@@ -191,7 +191,7 @@ func TestMixable(t *testing.T) {
 		"request":     {func(h *Header) { h.Nodes[0].RequestSHA256 = "0123456789abcdef" }, nil, "they differ in request_sha256 of direct (none and 0123456789ab)", hint},
 		"all of them": {func(h *Header) { h.MaxTokens, h.Timeout, h.Nodes[0].API = 4, time.Second, "chat" }, nil, "they differ in max_tokens (100 and 4), timeout (none and 1s), api of direct (messages and chat)", hint},
 
-		"the same attempts": {func(h *Header) { h.ID = "6f1d20" }, []int{9, 0, 2}, "both hold round 2 of direct (cold) of the same run", "name each run once"},
+		"the same attempts": {func(h *Header) { h.ID = "6f1d20" }, []int{9, 0, 2}, "both contain round 2 of direct (cold) of the same run", "name each run once"},
 	} {
 		first := file(func(h *Header) { h.ID = "6f1d20" }, 3, 2, 1)
 		middle := file(func(h *Header) { h.ID = "third"; h.Nodes = h.Nodes[:1] }, 1, 2, 3)

@@ -172,7 +172,7 @@ func (c Check) String() string {
 	if c.Missed {
 		return fmt.Sprintf("%s: %s missed: %s", c.Node, c.Threshold, c.Seen)
 	}
-	return fmt.Sprintf("%s: %s kept: %s", c.Node, c.Threshold, c.Seen)
+	return fmt.Sprintf("%s: %s met: %s", c.Node, c.Threshold, c.Seen)
 }
 
 // Check checks each threshold against each row that it applies to. Unless successesOnly is set, a failure counts as
@@ -256,12 +256,12 @@ func (t Threshold) figure(r *Row, successesOnly bool) (figure float64, without M
 	case s == nil && t.family == "tps":
 		return math.NaN(), none("the node does not count tokens")
 	case s == nil:
-		return math.NaN(), none("no stream to measure it on")
+		return math.NaN(), none("not measured without a stream")
 	}
 	if s.N < t.Needs() {
-		return math.NaN(), Message{"%s takes at least %d requests, and there are %d", []any{t.stat, t.Needs(), s.N}}
+		return math.NaN(), Message{"%s needs at least %d requests, and there are %d", []any{t.stat, t.Needs(), s.N}}
 	}
-	return s.Named(t.stat), Message{"too few for it: %d measured", []any{s.N}}
+	return s.Named(t.stat), Message{"too few values: %d measured", []any{s.N}}
 }
 
 // share returns the share of requests, or of successes, whose latency is within the bound, NaN if there are none.

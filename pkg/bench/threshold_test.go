@@ -147,8 +147,8 @@ func TestCheck(t *testing.T) {
 		{"a:tps.mean>=50", nil},
 		{"a:tps.mean>50", []string{"a: a:tps.mean>50 missed: 50"}},
 		{"b:max<1200ms", []string{"b: b:max<1200ms missed: 1.2004s"}},
-		{"b:p95<2s", []string{"b: b:p95<2s missed: p95 takes at least 20 requests, and there are 2"}},
-		{"b:ttft.p95<2s", []string{"b: b:ttft.p95<2s missed: no stream to measure it on"}},
+		{"b:p95<2s", []string{"b: b:p95<2s missed: p95 needs at least 20 requests, and there are 2"}},
+		{"b:ttft.p95<2s", []string{"b: b:ttft.p95<2s missed: not measured without a stream"}},
 		{"b:tps.p95>1", []string{"b: b:tps.p95>1 missed: the node does not count tokens"}},
 		{"c:p95<2s", []string{"c: c:p95<2s missed: no success"}},
 		{"c:success>0", []string{"c: c:success>0 missed: 0%"}},
@@ -184,10 +184,10 @@ func TestCheckFailures(t *testing.T) {
 	}
 	s := Summarise([]*Run{made(Header{ID: "x", Nodes: nodesOf("a")}, records...)})
 	for text, want := range map[string][2]string{
-		"p90<1s":              {"a: p90<1s kept: 100ms", "a: p90<1s kept: 100ms"},
-		"p95<1s":              {"a: p95<1s missed: a failure: 6 of 100 requests failed", "a: p95<1s kept: 100ms"},
-		"p99<1s":              {"a: p99<1s missed: a failure: 6 of 100 requests failed", "a: p99<1s missed: p99 takes at least 100 requests, and there are 94"},
-		"slo:latency<2s>=99%": {"a: slo:latency<2s>=99% missed: 94%", "a: slo:latency<2s>=99% kept: 100%"},
+		"p90<1s":              {"a: p90<1s met: 100ms", "a: p90<1s met: 100ms"},
+		"p95<1s":              {"a: p95<1s missed: a failure: 6 of 100 requests failed", "a: p95<1s met: 100ms"},
+		"p99<1s":              {"a: p99<1s missed: a failure: 6 of 100 requests failed", "a: p99<1s missed: p99 needs at least 100 requests, and there are 94"},
+		"slo:latency<2s>=99%": {"a: slo:latency<2s>=99% missed: 94%", "a: slo:latency<2s>=99% met: 100%"},
 	} {
 		threshold, err := ParseThreshold(text)
 		if err != nil {

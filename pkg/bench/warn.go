@@ -53,7 +53,7 @@ func warnings(s *Summary, runs []*Run, space *workspace, sameModel bool) []Warni
 	w := &warner{s, space, nil}
 	w.runs(runs)
 	if !sameModel {
-		w.add(DifferentModels, "", "the nodes were asked for different models: their latencies are shown and not compared")
+		w.add(DifferentModels, "", "the nodes used different models: their latencies are shown but not compared")
 	}
 	short := 0
 	for _, r := range s.Rows {
@@ -95,7 +95,7 @@ func (w *warner) runs(runs []*Run) {
 		}
 	}
 	if fastest := w.fastest(); delay > busyAtLeast && !(milliseconds(delay) <= busyShare*fastest) {
-		w.add(BusyClient, "", "this machine was busy: it ran what was due up to %s late, which is in the latencies",
+		w.add(BusyClient, "", "this machine was busy: it started requests up to %s late, and the latencies include that",
 			text.Millis(milliseconds(delay)))
 	}
 	if jump.Abs() > jumpAtLeast {
@@ -123,29 +123,29 @@ func (w *warner) fastest() float64 {
 func (w *warner) row(r *Row, allShort bool) {
 	name, v := w.Title(r), r.VsReference
 	if r.OK == 0 {
-		w.add(NoSuccess, name, "%s and not one success", Count{r.Requests, "request"})
+		w.add(NoSuccess, name, "%s, no success", Count{r.Requests, "request"})
 		if other := w.replacement(r); other != "" {
 			w.add(OtherReference, name, "the reference had no success: the others are compared with %s instead", other)
 		}
 	}
 	switch {
 	case r.Ended != "":
-		w.add(EndedEarly, name, "its part ended after %s: %s", Count{r.Requests, "request"}, r.Ended)
+		w.add(EndedEarly, name, "it was stopped after %s: %s", Count{r.Requests, "request"}, r.Ended)
 	case allShort:
 	case r.Requests < fewRounds:
 		w.add(FewRounds, name, "only %s: not reliable with fewer than 10", Count{r.Requests, "request"})
 	case v != nil && v.Pairs < leastPairs:
-		w.add(FewRounds, name, "it and %s both had an answer in only %d rounds: fewer than %d can show no difference",
+		w.add(FewRounds, name, "it and %s both had an answer in only %d rounds: with fewer than %d no difference can be shown",
 			v.Reference, v.Pairs, leastPairs)
 	case v != nil && v.Pairs < fewRounds:
-		w.add(FewRounds, name, "it and %s both had an answer in only %d rounds: that shows large differences only",
+		w.add(FewRounds, name, "it and %s both had an answer in only %d rounds: only large differences can be shown",
 			v.Reference, v.Pairs)
 	}
 	if r.Unsent > 0 {
-		w.add(NotSent, name, "%s could not begin in time and were not sent: -c %d is too few for that rate",
+		w.add(NotSent, name, "%s could not begin in time and were not sent: -c %d is too low for that rate",
 			Count{r.Unsent, "request"}, w.Header.Concurrency)
 	} else if r.Lag != nil && w.Header.Rate > 0 && r.Lag.middle() > 1000/w.Header.Rate {
-		w.add(Overrun, name, "requests began late, typically by %s: -c %d is too few for that rate",
+		w.add(Overrun, name, "requests began late, typically by %s: -c %d is too low for that rate",
 			text.Millis(r.Lag.middle()), w.Header.Concurrency)
 	}
 	if r.Fresh > 0 {
@@ -188,13 +188,13 @@ func (w *warner) stream(r *Row) {
 	name := w.Title(r)
 	switch {
 	case 2*bursts > long:
-		w.add(Buffered, name, "the first text came with the last in %d of %s: a proxy on the way may hold streams back",
+		w.add(Buffered, name, "the first text arrived together with the last in %d of %s: a proxy may buffer streams",
 			bursts, Count{long, "answer"})
 	case r.ITL != nil:
 	case reasoning > 0:
-		w.add(ITLUnknown, name, "its answers have reasoning that it does not count apart: the time between tokens is not known")
+		w.add(ITLUnknown, name, "it does not count reasoning tokens separately: the time between tokens is not known")
 	case short > 0:
-		w.add(ITLUnknown, name, "answers of fewer than %d tokens do not tell the time between tokens", leastTokens)
+		w.add(ITLUnknown, name, "answers of fewer than %d tokens are too short to measure the time between tokens", leastTokens)
 	}
 }
 

@@ -61,7 +61,7 @@ func TestWarnings(t *testing.T) {
 		{"not precise", around(800, 40), around(900, 40), func(r *Run) { r.Header.Precision = 0.01 },
 			[]string{"not_precise: the run ended before every interval was within ±1 %"}},
 		{"ended", around(800, 40), around(900, 1), func(r *Run) { r.Series[1].Ended = "status 401" },
-			[]string{"ended_early b: b: its part ended after 1 request: status 401"}},
+			[]string{"ended_early b: b: it was stopped after 1 request: status 401"}},
 		{"slow first", slow(0, 3100), around(900, 40), none,
 			[]string{"slow_first a: a: the first request took 3.10 s, far from the median of 800 ms: a larger --warmup leaves it out"}},
 		{"slow later", slow(20, 3100), around(900, 40), none,
@@ -73,7 +73,7 @@ func TestWarnings(t *testing.T) {
 				"level, and neither mean nor p50 describes them"}},
 		{"a ripple among equals", slices.Concat(slices.Repeat([]float64{10}, 20), []float64{10.01}), around(900, 21), none, nil},
 		{"busy", around(800, 40), around(900, 40), func(r *Run) { r.SchedulingDelay = 60 * time.Millisecond },
-			[]string{"busy_client: this machine was busy: it ran what was due up to 60 ms late, which is in the latencies"}},
+			[]string{"busy_client: this machine was busy: it started requests up to 60 ms late, and the latencies include that"}},
 		{"busy, but the nodes are slow", around(800, 40), around(900, 40), func(r *Run) { r.SchedulingDelay = 30 * time.Millisecond }, nil},
 		{"fast nodes, a machine not busy", around(1, 40), around(1, 40), func(r *Run) { r.SchedulingDelay = time.Millisecond }, nil},
 		{"clock", around(800, 40), around(900, 40), func(r *Run) { r.ClockJump = -90 * time.Second },
@@ -84,16 +84,16 @@ func TestWarnings(t *testing.T) {
 				f.Class = "reset"
 				r.Series[1].add(f)
 			}
-		}, []string{"no_success b: b: 40 requests and not one success"}},
+		}, []string{"no_success b: b: 40 requests, no success"}},
 		{"failures of a node that is not told apart", around(800, 10), around(800, 8), func(r *Run) {
 			r.Series[1] = made(r.Header, series(1, 2, "5xx", around(800, 8)...)...).Series[1]
-		}, []string{"few_rounds b: b: it and a both had an answer in only 8 rounds: that shows large differences only",
+		}, []string{"few_rounds b: b: it and a both had an answer in only 8 rounds: only large differences can be shown",
 			"some_failed b: b: 2 of 10 requests failed: more requests (-r) tell whether it fails more often than the others"}},
 		{"failures of a node that is proven slower", around(800, 20), around(900, 19), func(r *Run) {
 			r.Series[1] = made(r.Header, series(1, 1, "5xx", around(900, 19)...)...).Series[1]
 		}, nil},
 		{"unsent", around(800, 40), around(900, 40), func(r *Run) { r.Series[0].Unsent = 2 },
-			[]string{"unsent a: a: 2 requests could not begin in time and were not sent: -c 1 is too few for that rate"}},
+			[]string{"unsent a: a: 2 requests could not begin in time and were not sent: -c 1 is too low for that rate"}},
 		{"fresh", around(800, 40), around(900, 39), func(r *Run) {
 			r.Series[1].add(Outcome{Node: 1, Round: 39, Latency: 900 * time.Millisecond, Attempts: 1, Fresh: true})
 		}, []string{"fresh_connections b: b: 1 request meant for a kept connection had to open a new one"}},
@@ -101,11 +101,11 @@ func TestWarnings(t *testing.T) {
 			[]string{"cut_file: x: cut"}},
 		{"begun late by half of a round", around(800, 40), around(900, 40), late(10), nil},
 		{"begun late by more than a round", around(800, 40), around(900, 40), late(30),
-			[]string{"overrun a: a: requests began late, typically by 30 ms: -c 1 is too few for that rate"}},
+			[]string{"overrun a: a: requests began late, typically by 30 ms: -c 1 is too low for that rate"}},
 		{"5 pairs", around(800, 20), around(900, 20), paired(5),
-			[]string{"few_rounds b: b: it and a both had an answer in only 5 rounds: fewer than 6 can show no difference"}},
+			[]string{"few_rounds b: b: it and a both had an answer in only 5 rounds: with fewer than 6 no difference can be shown"}},
 		{"9 pairs", around(800, 20), around(900, 20), paired(9),
-			[]string{"few_rounds b: b: it and a both had an answer in only 9 rounds: that shows large differences only"}},
+			[]string{"few_rounds b: b: it and a both had an answer in only 9 rounds: only large differences can be shown"}},
 		{"10 pairs", around(800, 20), around(900, 20), paired(10), nil},
 	} {
 		h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b"), Concurrency: 1}

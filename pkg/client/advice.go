@@ -41,13 +41,13 @@ func (c *Call) advice(e *Error) string {
 	}
 	switch {
 	case isAPIError && apiErr.SpendCap():
-		return "the account of this key is used up or at its limit: no retry lifts that; -n a,b asks another node then"
+		return "the account of this key is used up or at its limit: a retry does not help; -n a,b tries another node then"
 	case param != "":
 		return param
 	case at.Proxy != "" && (e.Status == 403 || e.Status >= 502 && e.Status <= 504):
-		return "the answer may come from the proxy, " + at.Proxy + "; --proxy none does without one"
+		return "the answer may come from the proxy, " + at.Proxy + "; --proxy none uses no proxy"
 	case (e.Status == 401 || e.Status == 403 || e.Status == 404) && at.Key.Source() == "the demo node":
-		return "the demo node was asked for that"
+		return "the query of the demo node asks for this error"
 	case e.Status == 401 || e.Status == 403:
 		return at.keyAdvice()
 	case isAPIError && apiErr.UnknownModel():
@@ -87,7 +87,7 @@ func (c *Call) pathAdvice() string {
 
 // keyAdvice returns advice for a refused key.
 func (e *Endpoint) keyAdvice() string {
-	advice, another := "this node was asked without a key", "one"
+	advice, another := "the request had no key", "one"
 	if source := e.Key.Source(); source != "" {
 		advice, another = "the key came from "+source, "another"
 	}
@@ -102,7 +102,7 @@ func (e *Endpoint) keyAdvice() string {
 
 // modelAdvice returns advice for a model that the server does not have.
 func (e *Endpoint) modelAdvice(model string) string {
-	advice := "-m MODEL asks for another model"
+	advice := "-m MODEL selects another model"
 	if e.NearModel != nil {
 		if near := e.NearModel(model); near != "" {
 			advice = "did you mean -m " + near + "?"
@@ -111,7 +111,7 @@ func (e *Endpoint) modelAdvice(model string) string {
 	if e.API == wire.Complete {
 		return advice
 	}
-	return advice + "; ferry config models " + e.Name + " lists what there is"
+	return advice + "; ferry config models " + e.Name + " lists the models"
 }
 
 // wayAdvice returns advice for a call without any answer.
@@ -137,7 +137,7 @@ func (e *Endpoint) addressSetting() string {
 	case e.Variable != "":
 		return e.Variable
 	case e.Provider:
-		return "what ferry knows of " + e.Name
+		return "the built-in address of " + e.Name
 	}
 	return "nodes." + e.Name + ".url"
 }

@@ -140,7 +140,7 @@ func (s *attemptStage) decode(
 	switch target := resp.Header.Get("Location"); {
 	case resp.StatusCode/100 == 3 && target != "": // not followed: it would send the key and the prompt to another host
 		target = text.Shown(s.Masker.String(target), text.MostShown)
-		attempt.end(Redirect, text.Errorf("if that is the right address, make it the node's url",
+		attempt.end(Redirect, text.Errorf("if that is the right address, set it as the node's url",
 			"status %d: a redirect to %s, not followed", resp.StatusCode, target), retry.Final)
 	case err != nil:
 		if attempt.cut(ctx, resp, body, err); attempt.Ambiguous {

@@ -118,7 +118,7 @@ func (b *Batch) open() error {
 	if !b.files.Look {
 		journal.Close() // Close on nil does nothing
 		if journal, err = state.OpenLocked(path); errors.As(err, new(*state.HeldError)) {
-			err = fmt.Errorf("%s: another ferry is working on this batch", path)
+			err = fmt.Errorf("%s: another ferry process is working on this batch", path)
 		}
 		if err != nil {
 			return err
@@ -173,12 +173,12 @@ func (b *Batch) same() error {
 	}
 	switch what := b.header.differs(was); {
 	case what == inputDiffers:
-		return text.Errorf("take another --out for this one", "%s: belongs to another input than %s", b.files.Out, b.files.In.Name)
+		return text.Errorf("use another --out for this input", "%s: belongs to another input than %s", b.files.Out, b.files.In.Name)
 	case what != "":
-		return text.Errorf("take another --out for these settings, or those of the first run",
-			"%s: was begun with another %s", b.files.Out, what)
+		return text.Errorf("use another --out for these settings, or the settings of the first run",
+			"%s: was started with another %s", b.files.Out, what)
 	case b.record.shard != b.files.Shard:
-		return text.Errorf("each shard needs an --out of its own", "%s: was begun with another --shard", b.files.Out)
+		return text.Errorf("each shard needs its own --out", "%s: was started with another --shard", b.files.Out)
 	}
 	return nil
 }

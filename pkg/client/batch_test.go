@@ -108,14 +108,14 @@ func TestBatchRefuses(t *testing.T) {
 		"ids":                                 {`{"id":"a","prompt":"p"}` + "\nx\n" + `{"id":"a","prompt":"q"}`, nil, `lines 1 and 3 have the same id "a"`},
 		"an id that is a later line's number": {`{"id":2,"prompt":"p"}` + "\nx\n", nil, `lines 1 and 2 have the same id "2"`},
 		"another input":                       {"one\n", func(b *batchTrial) { b.write(b.in, "two\n") }, "belongs to another input than IN"},
-		"another setting":                     {"one\n", func(b *batchTrial) { b.request.Endpoint.Model = "m" }, "was begun with another --model"},
-		"another shard":                       {"one\n", func(b *batchTrial) { b.shard = Shard{2, 3} }, "was begun with another --shard"},
-		"OUT of something else":               {"one\n", func(b *batchTrial) { os.Remove(b.out + ".journal") }, "has no journal"},
-		"no OUT":                              {"one\n", func(b *batchTrial) { os.Remove(b.out) }, "and its results in"},
-		"a journal of another":                {"one\n", func(b *batchTrial) { b.write(b.out+".journal", "notes"); os.Remove(b.out) }, "is no journal"},
+		"another setting":                     {"one\n", func(b *batchTrial) { b.request.Endpoint.Model = "m" }, "was started with another --model"},
+		"another shard":                       {"one\n", func(b *batchTrial) { b.shard = Shard{2, 3} }, "was started with another --shard"},
+		"OUT of something else":               {"one\n", func(b *batchTrial) { os.Remove(b.out + ".journal") }, "has no batch journal"},
+		"no OUT":                              {"one\n", func(b *batchTrial) { os.Remove(b.out) }, "but its results in"},
+		"a journal of another":                {"one\n", func(b *batchTrial) { b.write(b.out+".journal", "notes"); os.Remove(b.out) }, "is not a batch journal"},
 		"a journal with a change":             {"one\n", func(b *batchTrial) { b.write(b.out+".journal", b.read(b.out+".journal")+"x 1\n") }, "line 3 cannot be read"},
-		"OUT with a change":                   {"one\n", func(b *batchTrial) { b.write(b.out, b.read(b.out)+"{}\n") }, "line 2 is no result"},
-		"OUT with a line twice":               {"one\n", func(b *batchTrial) { b.write(b.out, b.read(b.out)+b.read(b.out)) }, "line 2 is the second for line 1"},
+		"OUT with a change":                   {"one\n", func(b *batchTrial) { b.write(b.out, b.read(b.out)+"{}\n") }, "line 2 is not a batch result"},
+		"OUT with a line twice":               {"one\n", func(b *batchTrial) { b.write(b.out, b.read(b.out)+b.read(b.out)) }, "line 2 is the second result for line 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBatchTrial(t, c.input)
@@ -146,7 +146,7 @@ func TestBatchLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := b.do(); err == nil || !strings.Contains(err.Error(), "another ferry is working on this batch") {
+	if _, _, _, err := b.do(); err == nil || !strings.Contains(err.Error(), "another ferry process is working on this batch") {
 		t.Errorf("%v", err)
 	}
 	first.Close()

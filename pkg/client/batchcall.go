@@ -81,7 +81,7 @@ func (b *BatchRequest) open(name string) (file *os.File, size int64, err error) 
 	}
 	info, err := os.Stat(name) // before Open, which can block
 	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is no file")
+		err = errors.New("it is not a file")
 	}
 	if err == nil {
 		file, err = os.Open(name)

@@ -125,11 +125,11 @@ func readRecord(out string, journal *os.File) (*record, error) {
 	info, err := os.Lstat(out)
 	switch {
 	case err == nil && r.header == nil && info.Mode().IsRegular() && info.Size() > 0:
-		return nil, text.Errorf("a file that is there is never written over: take another name",
-			"%s: is there, and it has no journal of a batch", out)
+		return nil, text.Errorf("ferry never overwrites an existing file: use another name",
+			"%s: exists, but it has no batch journal", out)
 	case errors.Is(err, fs.ErrNotExist) && r.header != nil:
-		return nil, text.Errorf("put them back, or remove the journal to ask all of it again",
-			"%s: is there, and its results in %s are not", journalPath, out)
+		return nil, text.Errorf("put them back, or remove the journal to send all prompts again",
+			"%s: exists, but its results in %s do not", journalPath, out)
 	}
 	failed, err := openExisting(out + ".failed")
 	if err != nil {
@@ -156,7 +156,7 @@ func openExisting(path string) (*os.File, error) {
 
 // changed returns an error for a line that no batch wrote.
 func changed(path string, line int, msg string, args ...any) error {
-	return text.Errorf("it was changed by something else", "%s: line %d %s", path, line, fmt.Sprintf(msg, args...))
+	return text.Errorf("another program changed it", "%s: line %d %s", path, line, fmt.Sprintf(msg, args...))
 }
 
 // readWhole calls each for every line that ends with a newline. It returns the end of the last of these lines, and the
@@ -187,7 +187,7 @@ func (r *record) readJournal(path string, from io.Reader) (err error) {
 			r.header = h
 			r.shard, _ = ParseShard(h.Shard)
 			if err != nil || h.Kind != journalKind || h.Schema != journalSchema || h.Shard != r.shard.String() {
-				return fmt.Errorf("%s: is no journal of a batch that this ferry can read", path)
+				return fmt.Errorf("%s: is not a batch journal that this version of ferry can read", path)
 			}
 			return nil
 		}
@@ -206,7 +206,7 @@ func (r *record) readJournal(path string, from io.Reader) (err error) {
 	})
 	const begin = `{"kind":"` + journalKind
 	if err == nil && r.header == nil && !bytes.HasPrefix(rest, []byte(begin[:min(len(rest), len(begin))])) {
-		err = fmt.Errorf("%s: is no journal of a batch", path)
+		err = fmt.Errorf("%s: is not a batch journal", path)
 	}
 	return err
 }
@@ -217,9 +217,9 @@ func (r *record) readOut(from io.Reader) (err error) {
 		item, ok := itemOf(line)
 		switch {
 		case !ok:
-			return changed(r.out, number, "is no result of a batch")
+			return changed(r.out, number, "is not a batch result")
 		case r.done.has(item):
-			return changed(r.out, number, "is the second for line %d of the input", item)
+			return changed(r.out, number, "is the second result for line %d of the input", item)
 		}
 		r.done.set(item)
 		return nil
@@ -320,7 +320,7 @@ func (l *lineFile) sync() error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.err = cmp.Or(l.err, fileError(l.path, "cannot be put on the disk", err))
+	l.err = cmp.Or(l.err, fileError(l.path, "cannot be flushed to the disk", err))
 	return l.err
 }
 

@@ -113,21 +113,21 @@ func (item *Item) read(object []byte) string {
 	d := json.NewDecoder(bytes.NewReader(object))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&in); err != nil {
-		return "no valid object: " + plainJSON(err)
+		return "invalid JSON object: " + plainJSON(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return "something stands behind the object"
+		return "there is data after the object"
 	}
 	if in.Prompt == nil {
 		return "the object has no prompt"
 	}
 	item.Prompt, item.System, item.Model, item.Files = *in.Prompt, in.System, in.Model, in.Files
 	if slices.Contains(in.Files, "") {
-		return "files wants the paths of files"
+		return "files must be a list of paths"
 	}
 	if in.MaxTokens != nil {
 		if item.MaxTokens = *in.MaxTokens; item.MaxTokens < 1 || item.MaxTokens > mostTokens {
-			return fmt.Sprintf("max_tokens wants a whole number from 1 to %d", mostTokens)
+			return fmt.Sprintf("max_tokens must be a whole number from 1 to %d", mostTokens)
 		}
 	}
 	return item.identify(in.ID)
@@ -135,7 +135,7 @@ func (item *Item) read(object []byte) string {
 
 // identify sets the ID from a JSON string or integer. The integer 1 and the string "1" are the same ID.
 func (item *Item) identify(id json.RawMessage) string {
-	const want = "the id wants a text or a whole number"
+	const want = "the id must be a string or a whole number"
 	switch {
 	case len(id) == 0 || string(id) == "null":
 		return ""
@@ -152,7 +152,7 @@ func (item *Item) identify(id json.RawMessage) string {
 	}
 	item.numbered = false
 	if item.ID == "" || len(item.ID) > maxID {
-		return fmt.Sprintf("the id wants 1 to %d bytes", maxID)
+		return fmt.Sprintf("the id must have 1 to %d bytes", maxID)
 	}
 	return ""
 }
@@ -184,7 +184,7 @@ func newLineReader(r io.Reader, limit int) *lineReader {
 }
 
 // errLong means that a line was longer than the limit. The reader is after that line.
-var errLong = errors.New("longer than a line may be")
+var errLong = errors.New("longer than the limit of a line")
 
 // next returns the next line without its line end, valid until the next call. ended says that it has a line end. The
 // error is io.EOF at the end, errLong, or the reader's.
@@ -256,7 +256,7 @@ func OpenBatchInput(path, out string, stdin io.Reader) (*BatchInput, error) {
 		}
 		for _, path := range batchPaths(out) {
 			if written, err := os.Stat(path); err == nil && os.SameFile(info, written) { // writing would destroy the input
-				return nil, text.Errorf("take another --out", "--batch and --out: the batch writes %s, which is its input", path)
+				return nil, text.Errorf("use another --out", "--batch and --out: the batch writes %s, which is its input", path)
 			}
 		}
 		if path != "-" && info.Mode().IsRegular() {
@@ -266,7 +266,7 @@ func OpenBatchInput(path, out string, stdin io.Reader) (*BatchInput, error) {
 	}
 	if err := in.spool(from, filepath.Dir(out)); err != nil {
 		in.Close()
-		return nil, fmt.Errorf("cannot keep %s beside %s: %s", in.Name, out, state.Bare(err))
+		return nil, fmt.Errorf("cannot copy %s to the folder of %s: %s", in.Name, out, state.Bare(err))
 	}
 	return in, nil
 }
@@ -372,7 +372,7 @@ func (s *seenIDs) add(item Item) error {
 	if first == 0 {
 		return nil
 	}
-	return text.Errorf("an item without an id has the number of its line",
+	return text.Errorf("the id of an item without one is its line number",
 		"lines %d and %d have the same id %q", first, item.Line, item.ID)
 }
 

@@ -197,7 +197,7 @@ func (r *running) dispatch(items chan<- Item) error {
 			return nil
 		case r.record.sent.has(item.Line) && !r.files.Again:
 			return r.report(resultLine{ID: item.ID, Line: item.Line, Error: &resultError{
-				Class: Ambiguous, Ambiguous: true, Message: "was in flight when an earlier run ended; --again asks it again",
+				Class: Ambiguous, Ambiguous: true, Message: "was in flight when an earlier run ended; --again sends it again",
 			}}, &line)
 		}
 		if r.MaxTokens > 0 {
@@ -387,7 +387,7 @@ func (r *running) missed(item Item, asked *Result, why error, line *bytes.Buffer
 	case failed.Status == 401 || failed.Status == 403 || !isCall(why): // every further request would fail too
 		r.halt(why)
 	case r.MaxFailures > 0 && r.row >= r.MaxFailures:
-		r.halt(text.Errorf("the same command goes on; --max-failures allows more, and 0 any number",
+		r.halt(text.Errorf("the same command resumes the batch; --max-failures allows more, and 0 any number",
 			"%d items in a row failed, so no more were sent; the last: %s", r.row, why))
 	}
 	return ambiguous
@@ -407,7 +407,7 @@ func (r *running) reserve(item Item) error {
 		case r.stopped():
 			return errStopped
 		case r.reserved == 0:
-			return fmt.Errorf("the next item could pass --max-tokens-total %d, so no more were sent; %d were counted", r.MaxTokens, r.spent)
+			return fmt.Errorf("the next item could exceed --max-tokens-total %d, so no more were sent; %d were counted", r.MaxTokens, r.spent)
 		}
 		r.changed.Wait()
 	}

@@ -101,7 +101,7 @@ func readShardOut(path string) (*record, error) {
 	case err != nil:
 		return nil, err
 	case journal == nil:
-		return nil, text.Errorf("the journal of a shard belongs beside its OUT: bring both", "%s: has no journal", path)
+		return nil, text.Errorf("the journal of a shard must be next to its OUT: copy both", "%s: has no journal", path)
 	}
 	defer journal.Close()
 	out, err := readRecord(path, journal)
@@ -109,9 +109,9 @@ func readShardOut(path string) (*record, error) {
 	case err != nil:
 		return nil, err
 	case out.header == nil:
-		return nil, text.Errorf("run this shard again", "%s: was never begun", path)
+		return nil, text.Errorf("run this shard again", "%s: was never started", path)
 	case out.shard == Shard{}:
-		return nil, text.Errorf("--merge joins what --shard has split", "%s: is of a whole batch, not of a shard", path)
+		return nil, text.Errorf("--merge joins what --shard has split", "%s: belongs to a complete batch, not to a shard", path)
 	}
 	return out, nil
 }
@@ -125,7 +125,7 @@ func (r *record) sameRun(first *record) error {
 	if what == "" {
 		return nil
 	}
-	return text.Errorf("merge the shards of one run", "%s and %s: are of different runs, with another %s", first.out, r.out, what)
+	return text.Errorf("merge only shards of the same run", "%s and %s: belong to different runs, with another %s", first.out, r.out, what)
 }
 
 // count adds a line of the input to the counts.
@@ -164,7 +164,7 @@ func (m *Merged) Write(put func(line []byte) error) error {
 			item, ok := itemOf(line)
 			switch {
 			case !ok || !out.done.has(item):
-				return changed(out.out, number, "is not what it was a moment ago")
+				return changed(out.out, number, "has changed while ferry was reading it")
 			case written.has(item):
 				return nil
 			}
@@ -176,7 +176,7 @@ func (m *Merged) Write(put func(line []byte) error) error {
 		case err != nil:
 			return err
 		case end != out.outEnd:
-			return changed(out.out, lines+1, "is not there any more")
+			return changed(out.out, lines+1, "no longer exists")
 		}
 	}
 	return nil

@@ -107,7 +107,7 @@ func TestShardKeepsToItsOut(t *testing.T) {
 	b, _ := shardTrial(t)
 	for _, other := range []Shard{{}, {1, 2}, {2, 3}} {
 		b.shard = other
-		if _, err := b.open(); err == nil || !strings.Contains(err.Error(), "out-2: was begun with another --shard") {
+		if _, err := b.open(); err == nil || !strings.Contains(err.Error(), "out-2: was started with another --shard") {
 			t.Errorf("shard %v: got %v, want it refused", other, err)
 		}
 	}
@@ -158,7 +158,7 @@ func TestMergeOfLess(t *testing.T) {
 	}
 	text := strings.TrimSuffix(b.read(outs[0]), "\n")
 	b.write(outs[0], text[:strings.LastIndex(text, "\n")+1])
-	want := fmt.Sprintf("line %d is not there any more", strings.Count(text, "\n")+1)
+	want := fmt.Sprintf("line %d no longer exists", strings.Count(text, "\n")+1)
 	if err := m.Write(func([]byte) error { return nil }); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -170,23 +170,23 @@ func TestMergeRefuses(t *testing.T) {
 		want   string
 	}{
 		"another input":           {func(b *batchTrial, _ []string) { b.write(b.in, "one\n") }, "out-1: belongs to another input than IN"},
-		"an OUT of another input": {func(b *batchTrial, _ []string) { b.renew("one\ntwo\n") }, "out-2: are of different runs, with another input"},
+		"an OUT of another input": {func(b *batchTrial, _ []string) { b.renew("one\ntwo\n") }, "out-2: belong to different runs, with another input"},
 		"another setting": {func(b *batchTrial, _ []string) {
 			b.request.Endpoint.Model = "m"
 			b.renew(b.read(b.in))
-		}, "are of different runs, with another --model"},
+		}, "belong to different runs, with another --model"},
 		"another number of shards": {func(b *batchTrial, _ []string) {
 			b.shard = Shard{2, 3}
 			b.renew(b.read(b.in))
-		}, "are of different runs, with another number of shards"},
+		}, "belong to different runs, with another number of shards"},
 		"a whole batch": {func(b *batchTrial, _ []string) {
 			b.shard = Shard{}
 			b.renew(b.read(b.in))
-		}, "out-2: is of a whole batch, not of a shard"},
+		}, "out-2: belongs to a complete batch, not to a shard"},
 		"no journal":     {func(b *batchTrial, outs []string) { os.Remove(outs[0] + ".journal") }, "out-1: has no journal"},
-		"no OUT":         {func(b *batchTrial, outs []string) { os.Remove(outs[0]) }, "and its results in"},
-		"an empty one":   {func(b *batchTrial, outs []string) { os.Remove(outs[0]); b.write(outs[0]+".journal", "") }, "out-1: was never begun"},
-		"a changed OUT":  {func(b *batchTrial, outs []string) { b.write(outs[0], "{}\n") }, "line 1 is no result"},
+		"no OUT":         {func(b *batchTrial, outs []string) { os.Remove(outs[0]) }, "but its results in"},
+		"an empty one":   {func(b *batchTrial, outs []string) { os.Remove(outs[0]); b.write(outs[0]+".journal", "") }, "out-1: was never started"},
+		"a changed OUT":  {func(b *batchTrial, outs []string) { b.write(outs[0], "{}\n") }, "line 1 is not a batch result"},
 		"an open OUT":    {func(b *batchTrial, outs []string) { os.Chmod(outs[0], 0o644) }, "can be read or written by others"},
 		"ids that clash": {func(b *batchTrial, _ []string) { b.write(b.in, strings.Repeat(`{"id":"a","prompt":"p"}`+"\n", 2)) }, "have the same id"},
 	} {

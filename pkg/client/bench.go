@@ -141,7 +141,7 @@ func noSuccess(answer wire.Answer, streamed bool) (class, detail string) {
 	case answer.Thought:
 		return bench.Thinking, "the answer has reasoning and no text; --max-tokens allows more"
 	}
-	return bench.Empty, "the answer is whole and empty"
+	return bench.Empty, "the answer is complete but empty"
 }
 
 // withoutNode returns the error message without the details that its row of the report shows already.
@@ -200,7 +200,7 @@ func (b *Bench) checkLimit(h bench.Header, rate limit.Rate, node string, series 
 	if h.Rate > 0 {
 		perSecond := float64(rate.Events) / rate.Per.Seconds()
 		if asked := h.Rate * float64(series); asked > perSecond*(1+1e-9) {
-			return text.Errorf(fmt.Sprintf("--rate %.4g/min is the most", 60*perSecond/float64(series)),
+			return text.Errorf(fmt.Sprintf("the maximum is --rate %.4g/min", 60*perSecond/float64(series)),
 				"--rate asks %s for %.4g requests a minute, more than the limit of %v%s", node, 60*asked, rate, shared)
 		}
 		return nil

@@ -63,7 +63,7 @@ func TestBenchOutcome(t *testing.T) {
 		{"a refusal", []reply{used("no", "refusal")}, nil, bench.Outcome{Class: bench.Refused, Attempts: 1, Billed: 10, OutputTokens: 3,
 			Detail: "THE MODEL DECLINED TO ANSWER (REFUSAL)"}},
 		{"no text", []reply{used("", "end_turn")}, nil, bench.Outcome{Class: bench.Empty, Attempts: 1, Billed: 10, OutputTokens: 3,
-			Detail: "THE ANSWER IS WHOLE AND EMPTY"}},
+			Detail: "THE ANSWER IS COMPLETE BUT EMPTY"}},
 		{"a line end alone", []reply{used(`\n`, "end_turn")}, nil, bench.Outcome{Class: bench.Empty, Attempts: 1, Billed: 10, OutputTokens: 3}},
 		{"reasoning alone", []reply{body(`{"content":[{"type":"thinking","thinking":"hm"}],"stop_reason":"max_tokens"}`)}, nil,
 			bench.Outcome{Class: bench.Thinking, Attempts: 1, Billed: 1000,

@@ -30,8 +30,8 @@ func (b *Budget) Reserve(ctx context.Context, call *Call) (*limit.Hold, error) {
 	}
 	if !b.Unchecked {
 		_ = reserved.Release() // it is only in memory
-		return nil, text.Errorf("make the folder writable, or send without a count by --budget-unchecked",
-			"the budget of %s cannot be written down, and nothing was sent: %w", call.Endpoint.Name, why)
+		return nil, text.Errorf("make the folder writable, or send without counting with --budget-unchecked",
+			"the budget of %s cannot be recorded, and nothing was sent: %w", call.Endpoint.Name, why)
 	}
 	b.Degraded(why)
 	return reserved, nil

@@ -97,9 +97,9 @@ func (c *Check) Run(ctx context.Context) {
 	}
 	switch {
 	case !c.Live:
-		c.skip("live", "not asked; --live sends one tiny request that is paid for")
+		c.skip("live", "not checked; --live sends one small paid request")
 	case c.Keyless || c.NoModel != nil || !stands:
-		c.skip("live", "not asked after the fault above")
+		c.skip("live", "not checked after the error above")
 	default:
 		c.live(ctx, call)
 	}
@@ -152,13 +152,13 @@ func (c *Check) way(probe *Probe, err error) bool {
 	case c.Reach.HTTP3 != transport.NoHTTP3 && c.Reach.Proxy != nil:
 		c.skip("HTTP/3", "it does not go through a proxy")
 	case c.Reach.HTTP3 != transport.NoHTTP3:
-		c.skip("HTTP/3", "TCP was ready first: UDP is slower here, or does not get through")
+		c.skip("HTTP/3", "TCP connected first: UDP is slower or blocked here")
 	case probe.has("alt-svc", "h3="): // RFC 7838, RFC 9114 section 3.1.1
 		how := "--http3"
 		if c.Node.InFile {
 			how = "ferry config set nodes." + c.Endpoint.Name + ".http3 true"
 		}
-		c.skip("HTTP/3", "the node offers it; %s has it asked so", how)
+		c.skip("HTTP/3", "the node offers it; %s enables it", how)
 	}
 	// The handshake has verified that a pinned key is in the chain.
 	for _, cert := range guard.Distinct(probe.State.VerifiedChains) {
@@ -177,24 +177,24 @@ func (c *Check) models(probe *Probe, err error, bare func() int) {
 	status := probe.Attempt.Status
 	switch {
 	case err == nil && probe.Models < 0:
-		c.skip("models", "the node answers with something else than a list; only --live can tell about the key")
+		c.skip("models", "the answer is not a list of models; only --live can check the key")
 	case err == nil && c.Keyless:
 		c.good("models", "%s, without a key", listed)
 	case err == nil:
 		switch bare() {
 		case http.StatusUnauthorized, http.StatusForbidden:
-			c.good("models", "%s; the node takes the key", listed)
+			c.good("models", "%s; the node accepts the key", listed)
 		case http.StatusOK:
-			c.good("models", "%s, without a key too: only --live can tell about the key", listed)
+			c.good("models", "%s, without a key too: only --live can check the key", listed)
 		default:
-			c.good("models", "%s; only --live can tell about the key", listed)
+			c.good("models", "%s; only --live can check the key", listed)
 		}
 	case probe.fromGateway() && status == http.StatusForbidden:
-		c.skip("models", "the gateway knows the token, whose role may not list models")
+		c.skip("models", "the gateway accepts the token, but its role may not list models")
 	case c.Keyless:
-		c.skip("models", "not asked with a key; the node answers with status %d", status)
+		c.skip("models", "the request had no key; the node answers with status %d", status)
 	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed: // gateways often do not have a list
-		c.Report(Finding{Skipped, "models", fmt.Sprintf("no list: %s; only --live can tell about the key", err), text.Hint(err)})
+		c.Report(Finding{Skipped, "models", fmt.Sprintf("no list: %s; only --live can check the key", err), text.Hint(err)})
 	case c.Live && status >= 400 && status < 500:
 		c.skip("models", "the list is refused: %s", err)
 	default:
@@ -219,7 +219,7 @@ func (c *Check) model(probe *Probe) {
 		if near != "" {
 			found += "; the nearest is " + near
 		}
-		c.Report(Finding{Skipped, "model", found, c.Node.OtherModel() + "; --live shows whether the node takes this one"})
+		c.Report(Finding{Skipped, "model", found, c.Node.OtherModel() + "; --live shows whether the node accepts this one"})
 	}
 }
 
@@ -272,15 +272,15 @@ func (c *Check) health(ctx context.Context) {
 	case err != nil:
 		c.bad("gateway", err)
 	case status != http.StatusOK || json.Unmarshal(body, &said) != nil || said.Status != "ok":
-		c.bad("gateway", fmt.Errorf("/healthz answers with status %d and not that all is well", status))
+		c.bad("gateway", fmt.Errorf("/healthz answers with status %d and does not report ok", status))
 	default:
-		c.good("gateway", "one of ferry's; /healthz says that all is well")
+		c.good("gateway", "a gateway of ferry; /healthz reports ok")
 	}
 }
 
 func (c *Check) oldTLS(ctx context.Context) {
 	if c.Reach.Proxy != nil {
-		c.skip("floor", "not looked at through a proxy")
+		c.skip("floor", "not checked through a proxy")
 		return
 	}
 	if c.Reach.Target.Scheme != "https" {
@@ -290,11 +290,11 @@ func (c *Check) oldTLS(ctx context.Context) {
 	refuses, err := transport.RefusesOld(ctx, c.Reach)
 	switch {
 	case err != nil:
-		c.bad("floor", fmt.Errorf("whether TLS 1.2 is refused could not be seen: %s", transport.Innermost(err)))
+		c.bad("floor", fmt.Errorf("cannot check whether TLS 1.2 is refused: %s", transport.Innermost(err)))
 	case refuses:
 		c.good("floor", "TLS 1.2 is refused")
 	default:
-		c.bad("floor", text.Errorf("ferry config nginx writes ssl_protocols TLSv1.3", "TLS 1.2 is taken"))
+		c.bad("floor", text.Errorf("ferry config nginx writes ssl_protocols TLSv1.3", "TLS 1.2 is accepted"))
 	}
 }
 
@@ -306,7 +306,7 @@ func (c *Check) stranger(ctx context.Context) {
 	case status == http.StatusUnauthorized:
 		c.good("guard", "a made-up token is refused")
 	case status == http.StatusTooManyRequests:
-		c.skip("guard", "not seen: the limit on requests came first")
+		c.skip("guard", "not checked: the rate limit was reached first")
 	default:
 		c.bad("guard", fmt.Errorf("a made-up token gets status %d, not 401", status))
 	}

@@ -49,16 +49,16 @@ func TestCheck(t *testing.T) {
 		steps   string
 		want    string
 	}{
-		{"all in place", []reply{listed, status(401)}, "a", nil, "✓ address, – TLS, ✓ models, ✓ model, – live", "the node takes the key"},
+		{"all in place", []reply{listed, status(401)}, "a", nil, "✓ address, – TLS, ✓ models, ✓ model, – live", "the node accepts the key"},
 		{"an open list", []reply{listed}, "c", nil, "✓ address, – TLS, ✓ models, – model, – live", "without a key too"},
-		{"an odd second reply", []reply{listed, status(500)}, "", nil, "✓ address, – TLS, ✓ models, – live", "only --live can tell about the key"},
+		{"an odd second reply", []reply{listed, status(500)}, "", nil, "✓ address, – TLS, ✓ models, – live", "only --live can check the key"},
 		{"no key", []reply{listed}, "", func(c *Check) { c.Keyless, c.Live = true, true }, "✓ address, – TLS, ✓ models, – live", "listed in"},
 		{"no key, no list", []reply{status(401)}, "", func(c *Check) { c.Keyless = true }, "✓ address, – TLS, – models, – live", "status 401"},
 		{"no model", []reply{listed}, "", func(c *Check) { c.NoModel, c.Live = errors.New("no model is set"), true }, "✓ address, – TLS, ✓ models, ✗ model, – live", "no model is set"},
 		{"no list", []reply{status(404)}, "", nil, "✓ address, – TLS, – models, – live", "no list: n: status 404"},
 		{"no list by its method", []reply{status(405)}, "", nil, "✓ address, – TLS, – models, – live", "no list: n: status 405"},
 		{"no list, in a 200", []reply{body(`{"error":{"code":404,"message":"m"}}`)}, "", nil, "✓ address, – TLS, – models, – live", "no list: n: status 404"},
-		{"something else", []reply{body(`{}`)}, "", nil, "✓ address, – TLS, – models, – live", "something else than a list"},
+		{"something else", []reply{body(`{}`)}, "", nil, "✓ address, – TLS, – models, – live", "the answer is not a list of models"},
 		{"the wrong key", []reply{status(401)}, "", nil, "✓ address, – TLS, ✗ models, – live", "m401"},
 		{"inside", []reply{status(401)}, "", func(c *Check) { c.Inside = true }, "✓ address, ✗ models, – live", "inside ferry"},
 		{"live", []reply{status(403), answer}, "", live, "✓ address, – TLS, – models, ✓ live", "reports no usage"},
@@ -106,7 +106,7 @@ func TestCheckHTTP3(t *testing.T) {
 	}{
 		{"offered", false, transport.NoHTTP3, nil, "– HTTP/3 the node offers it; ferry config set nodes.n.http3 true"},
 		{"asked so", true, transport.OnlyHTTP3, nil, "✓ HTTP/3 the node answers over it"},
-		{"not to be had", false, transport.TryHTTP3, nil, "– HTTP/3 TCP was ready first"},
+		{"not to be had", false, transport.TryHTTP3, nil, "– HTTP/3 TCP connected first"},
 		{"behind a proxy", false, transport.TryHTTP3, &url.URL{Scheme: "http", Host: "p:1"}, "– HTTP/3 it does not go through a proxy"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -142,10 +142,10 @@ func TestCheckGateway(t *testing.T) {
 		steps, want   string
 	}{
 		{"unwell", tls.VersionTLS13, 503, 401, "✗ gateway, ✓ floor, ✓ guard", "✗ gateway /healthz answers with status 503"},
-		{"old TLS", tls.VersionTLS12, 200, 401, "✓ gateway, ✗ floor, ✓ guard", "✗ floor TLS 1.2 is taken"},
+		{"old TLS", tls.VersionTLS12, 200, 401, "✓ gateway, ✗ floor, ✓ guard", "✗ floor TLS 1.2 is accepted"},
 		{"open to all", tls.VersionTLS13, 200, 200, "✓ gateway, ✓ floor, ✗ guard", "✗ guard a made-up token gets status 200, not 401"},
-		{"limited", tls.VersionTLS13, 200, 429, "✓ gateway, ✓ floor, – guard", "– guard not seen"},
-		{"fine", tls.VersionTLS13, 200, 401, "✓ gateway, ✓ floor, ✓ guard", "the gateway knows the token, whose role may not list models"},
+		{"limited", tls.VersionTLS13, 200, 429, "✓ gateway, ✓ floor, – guard", "– guard not checked"},
+		{"fine", tls.VersionTLS13, 200, 401, "✓ gateway, ✓ floor, ✓ guard", "the gateway accepts the token, but its role may not list models"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -63,7 +63,7 @@ func (c *Conversation) Tolerate(err error) error {
 func (c *Conversation) Warn(why error) {
 	if !c.warned {
 		c.warned = true
-		c.Note("this conversation is not kept: %s", why)
+		c.Note("this conversation is not saved: %s", why)
 	}
 }
 
@@ -101,11 +101,11 @@ func (s *conversationStage) Do(ctx context.Context, call *Call) (*Result, error)
 	switch {
 	case !result.Complete:
 	case len(result.Answer.Text) > mostKept:
-		s.Note("the answer is not kept: it is over %d MiB, which no node takes back", mostKept>>20)
+		s.Note("the answer is not saved: it is over %d MiB, too large to send to a node again", mostKept>>20)
 	default:
 		model := cmp.Or(result.Answer.Model, result.Model)
 		if failed := s.Tolerate(s.Handle.Answer(result.Answer.Text, result.Node, model, s.Clock.Now())); failed != nil {
-			s.Note("the answer is not kept: %s", failed) // not an error: the answer has been shown
+			s.Note("the answer is not saved: %s", failed) // not an error: the answer has been shown
 		}
 	}
 	return result, err

@@ -23,7 +23,7 @@ const mostArgument = 100 << 10
 func (p *Prepared) Curl(way transport.Options, timeout time.Duration, dir string) string {
 	var b strings.Builder
 	if way.Target.Scheme == "http" && !guard.IsLoopback(way.Target.Hostname()) && !way.Insecure {
-		b.WriteString("# plain http: ferry sends this to a private address only, and curl to any\n")
+		b.WriteString("# plain http: ferry sends this only to a private address, curl to any address\n")
 	}
 	body := "--data-binary @-"
 	if len(p.Body) == 1 && len(p.Body[0].JSON) <= mostArgument {

@@ -27,7 +27,7 @@ type Found struct {
 }
 
 // ErrUndecided means that the server does not show which APIs it has without a key.
-var ErrUndecided = errors.New("the server says nothing of its API without a key")
+var ErrUndecided = errors.New("without a key the server does not show its API")
 
 // FindAPI finds out which dialects a server speaks. It sends a body that is not valid JSON to each path and reads the
 // replies. Such a request cannot be carried out, so it costs nothing. FindAPI uses the address and transport of at, and
@@ -54,15 +54,15 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 		case status == http.StatusUnauthorized || status == http.StatusForbidden:
 			closed = append(closed, c)
 		case isUnwell(status) || failures == len(all):
-			return nil, text.Errorf("try again when it is well, or say --api messages, chat or complete",
-				"%s answers with status %d, which says nothing of its API", at.URL.Host, status)
+			return nil, text.Errorf("try again later, or use --api messages, chat or complete",
+				"%s answers with status %d, which does not show its API", at.URL.Host, status)
 		default:
 			open = append(open, c)
 		}
 	}
 	switch {
 	case len(open) == 0 && len(closed) == 0:
-		return nil, text.Errorf("is the path right? --api messages, chat or complete takes the address as it is",
+		return nil, text.Errorf("is the path right? --api messages, chat or complete uses the address unchecked",
 			"no API that ferry speaks at %s%s", WithoutQuery(at.URL), moved)
 	case len(open) == 0 && !key.IsZero():
 		return nil, text.Errorf("nothing was written", "%s refuses the key", at.URL.Host)

@@ -162,7 +162,7 @@ func excerpt(err error, body []byte) string {
 
 func spoken(d time.Duration) string {
 	if d > 100*365*24*time.Hour {
-		return "for centuries"
+		return "more than 100 years"
 	}
 	if rounded := d.Round(time.Second); rounded > retry.MaxRetryAfter {
 		return rounded.String()
@@ -187,7 +187,7 @@ type DeadlineError struct {
 
 func (e *DeadlineError) Error() string {
 	if e.Wait > 0 {
-		return fmt.Sprintf("a wait of %s would pass the timeout of %s, after %s", e.Wait, e.Timeout, e.Last)
+		return fmt.Sprintf("a wait of %s would exceed the timeout of %s, after %s", e.Wait, e.Timeout, e.Last)
 	}
 	if e.Share > 0 {
 		return fmt.Sprintf("no whole answer within %s, its share of the timeout of %s", e.Share.Round(100*time.Millisecond), e.Timeout)

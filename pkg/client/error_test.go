@@ -50,7 +50,7 @@ func TestMessages(t *testing.T) {
 		},
 		{
 			"a wait without end", wire.Complete, retry.RetryAfter, status(429, "Retry-After", "99999999999999999999"),
-			"n: gave up: the server asks to wait for centuries, longer than 1m0s: status 429: m429", "",
+			"n: gave up: the server asks to wait more than 100 years, longer than 1m0s: status 429: m429", "",
 		},
 		{
 			"500 under script", wire.Complete, retry.Script, status(500), "n: status 500: m500",
@@ -59,7 +59,7 @@ func TestMessages(t *testing.T) {
 		{"404 names what was asked", wire.Complete, retry.Script, status(404), "n: status 404: m404 (URL/v1/complete)", wrongPath},
 		{
 			"404 for a model", wire.Messages, retry.Script, reply{status: 404, body: `{"error":{"type":"not_found_error","message":"model: m"}}`},
-			"n: status 404: not_found_error: model: m (URL/v1/messages)", "-m MODEL asks for another model; ferry config models n lists what there is",
+			"n: status 404: not_found_error: model: m (URL/v1/messages)", "-m MODEL selects another model; ferry config models n lists the models",
 		},
 		{
 			"a page without a title is its words", wire.Complete, retry.Script, reply{status: 413, body: "<html>\n<b>too\x1b[2J big</b>"},
@@ -72,16 +72,16 @@ func TestMessages(t *testing.T) {
 		{"an envelope is quoted", wire.Complete, retry.Script, body(`{"status":404}`), `n: status 404: {"status":404} (URL/v1/complete)`, wrongPath},
 		{
 			"no completion", wire.Complete, retry.Script, body(`{"text":"x"}`),
-			`n: status 200 with no completion in the answer: {"text":"x"}`, "-o raw prints the body as it came",
+			`n: status 200 with no completion in the answer: {"text":"x"}`, "-o raw prints the body unchanged",
 		},
 		{
 			"HTML", wire.Complete, retry.Script, body(`<html>`), `n: status 200 with an HTML page`,
-			"is the node's url that of the API? a web page, a login or a gateway's own error came instead",
+			"is the node's url the API's? the reply is a web page, a login page or a gateway's error page",
 		},
 		{"empty", wire.Complete, retry.Script, body(``), `n: status 200 with an empty body`, ""},
 		{
 			"a redirect", wire.Complete, retry.Script, status(308, "Location", "https://elsewhere.test/v1"),
-			"n: status 308: a redirect to https://elsewhere.test/v1, not followed", "if that is the right address, make it the node's url",
+			"n: status 308: a redirect to https://elsewhere.test/v1, not followed", "if that is the right address, set it as the node's url",
 		},
 		{
 			"reset", wire.Complete, retry.Script, reply{raw: "HTTP/1.1 200"}, "n: the connection was closed before an answer came: unexpected EOF",
@@ -112,7 +112,7 @@ func TestMessagesOfErrors(t *testing.T) {
 		{
 			"a used-up account", wire.Chat, retry.RetryAfter, reply{status: 403, body: `{"error":{"message":"user quota is not enough"}}`},
 			"n: status 403: user quota is not enough",
-			"the account of this key is used up or at its limit: no retry lifts that; -n a,b asks another node then",
+			"the account of this key is used up or at its limit: a retry does not help; -n a,b tries another node then",
 		},
 	})
 }
@@ -136,10 +136,10 @@ func TestMessagesWithoutACall(t *testing.T) {
 		err           *Error
 		message, hint string
 	}{
-		{Endpoint{}, &Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")}, "status 401", "this node was asked without a key"},
+		{Endpoint{}, &Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")}, "status 401", "the request had no key"},
 		{
 			Endpoint{Name: "http://h/api"}, &Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")}, "http://h/api: status 401",
-			"this node was asked without a key; " + text.SetVariable("FERRY_KEY", "…") + " gives one to a node that is a URL",
+			"the request had no key; " + text.SetVariable("FERRY_KEY", "…") + " gives one to a node that is a URL",
 		},
 		{
 			Endpoint{Name: "https://h/api", Key: guard.Unread("env:FERRY_KEY")}, &Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")},
@@ -147,7 +147,7 @@ func TestMessagesWithoutACall(t *testing.T) {
 		},
 		{
 			Endpoint{Name: "llama"}, &Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")}, "llama: status 401",
-			"this node was asked without a key; ferry config key llama stores one",
+			"the request had no key; ferry config key llama stores one",
 		},
 		{
 			Endpoint{Name: "hk"}, &Error{Class: DNS, Err: &net.DNSError{Err: "no such host", Name: "hk.test", IsNotFound: true}},

@@ -79,7 +79,7 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		call.Memory.Release()
 		more, errNext := s.ask(ctx, call, next, len(order.left))
 		if !isCall(errNext) {
-			over.notAsked = append(over.notAsked, fmt.Sprintf("%s could not be asked: %s", next.Name, errNext))
+			over.notAsked = append(over.notAsked, fmt.Sprintf("%s could not be used: %s", next.Name, errNext))
 			if s.OnSkip != nil && len(order.left) > 0 { // the returned error reports the last one
 				s.OnSkip(next, errNext)
 			}
@@ -156,7 +156,7 @@ func (e *Error) Ending() string {
 	}
 	switch {
 	case e.GaveUp && e.Asked > 0:
-		return fmt.Sprintf("gave up (%s, and to wait %s)", reason, spoken(e.Asked))
+		return fmt.Sprintf("gave up (%s, asked to wait %s)", reason, spoken(e.Asked))
 	case e.GaveUp:
 		return fmt.Sprintf("gave up after %s (%s)", text.Count(e.Attempts, "attempt"), reason)
 	}
@@ -199,7 +199,7 @@ func (e *FailoverError) Unwrap() error { return e.Last }
 // Hint returns advice for the user, "" for none.
 func (e *FailoverError) Hint() string {
 	if e.across {
-		return "--across, or failover: {across: true} in the file, lets a prompt go on in another zone"
+		return "--across, or failover: {across: true} in the file, allows failover to another zone"
 	}
 	return e.Last.Hint()
 }
@@ -213,7 +213,7 @@ func (e *FailoverError) stop(asked, next Candidate) {
 		return "zone " + c.Zone
 	}
 	e.across = true
-	e.notAsked = append(e.notAsked, fmt.Sprintf("%s was not asked: it has %s, %s has %s", next.Name, zone(next), asked.Name, zone(asked)))
+	e.notAsked = append(e.notAsked, fmt.Sprintf("%s was not tried: it has %s, %s has %s", next.Name, zone(next), asked.Name, zone(asked)))
 }
 
 // endedBy sets err, the error of the last call, as the last failure.

@@ -80,7 +80,7 @@ func TestHandsOver(t *testing.T) {
 		{"an empty balance", retry.Script, reply{status: 400, body: `{"error":{"message":"Insufficient Balance"}}`}, true, "failed (400)"},
 		{"budgets in flight", retry.Script, reply{status: 402, body: `{"error":{"code":"in_flight_budget_exhausted"}}`}, false, "failed (402)"},
 		{"budgets in flight, waited for", retry.Backoff, reply{status: 402, body: `{"error":{"code":"in_flight_budget_exhausted"}}`}, true, "gave up after 3 attempts (402)"},
-		{"too long a wait", retry.RetryAfter, status(429, "Retry-After", "3600"), true, "gave up (429, and to wait 1h0m0s)"},
+		{"too long a wait", retry.RetryAfter, status(429, "Retry-After", "3600"), true, "gave up (429, asked to wait 1h0m0s)"},
 		{"reset", retry.Script, reply{reset: true}, true, "failed (reset)"},
 		{"a page", retry.Script, body("<html>"), true, "failed (not_an_answer)"},
 		{"a page, again and again", retry.RetryAfter, body("<html>"), true, "gave up after 3 attempts (not_an_answer)"},
@@ -250,10 +250,10 @@ func TestZones(t *testing.T) {
 		{"cn cn cn", false, 3, ""},
 		{"cn sg", true, 2, ""},
 		{"cn -", true, 2, ""},
-		{"cn sg cn", false, 1, "; 2 was not asked: it has zone sg, 1 has zone cn"},
-		{"cn -", false, 1, "; 2 was not asked: it has no zone, 1 has zone cn"},
-		{"- sg", false, 1, "; 2 was not asked: it has zone sg, 1 has no zone"},
-		{"cn cn sg", false, 2, "; before it 1 failed (500); 3 was not asked: it has zone sg, 2 has zone cn"},
+		{"cn sg cn", false, 1, "; 2 was not tried: it has zone sg, 1 has zone cn"},
+		{"cn -", false, 1, "; 2 was not tried: it has no zone, 1 has zone cn"},
+		{"- sg", false, 1, "; 2 was not tried: it has zone sg, 1 has no zone"},
+		{"cn cn sg", false, 2, "; before it 1 failed (500); 3 was not tried: it has zone sg, 2 has zone cn"},
 	}
 	for _, test := range tests {
 		o := newOrder(t)
@@ -291,7 +291,7 @@ func TestSkips(t *testing.T) {
 	o.Candidates = []Candidate{first, keyless}
 	_, err = o.do(t.Context(), nil)
 	var over *FailoverError
-	if !errors.As(err, &over) || !over.GaveUp() || !strings.HasSuffix(err.Error(), "; keyless could not be asked: has no key") {
+	if !errors.As(err, &over) || !over.GaveUp() || !strings.HasSuffix(err.Error(), "; keyless could not be used: has no key") {
 		t.Errorf("%v", err)
 	}
 	o.Candidates = []Candidate{keyless, last}

@@ -220,7 +220,7 @@ func TestTimeoutForbidsAWait(t *testing.T) {
 		if failed == nil || failed.Class != Timeout || failed.Status != 429 || failed.GaveUp || !errors.As(failed, &over) || over.Wait != time.Hour {
 			t.Fatalf("%s: %v", timeout, failed)
 		}
-		want := fmt.Sprintf("n: a wait of 1h0m0s would pass the timeout of %s, after status 429: m429", timeout)
+		want := fmt.Sprintf("n: a wait of 1h0m0s would exceed the timeout of %s, after status 429: m429", timeout)
 		if failed.Error() != want || failed.Hint() != "--timeout allows more time" {
 			t.Errorf("%v, hint %s; want %s", failed, failed.Hint(), want)
 		}

@@ -86,7 +86,7 @@ func TestNoAnswer(t *testing.T) {
 		{"HTML", body("<html>hi</html>"), NotAnAnswer, 200, "status 200 with an HTML page", "<html>hi</html>", false, true},
 		{
 			"bad gzip", reply{status: 200, header: http.Header{"Content-Encoding": {"gzip"}}, body: "this is no gzip"},
-			NotAnAnswer, 200, "the reply says gzip and is not: gzip: invalid header", "", true, false,
+			NotAnAnswer, 200, "the reply has Content-Encoding gzip but is not gzip: gzip: invalid header", "", true, false,
 		},
 		{
 			"brotli", reply{status: 200, header: http.Header{"Content-Encoding": {"br"}}, body: "\x0b\x02\x80hello\x03"},

@@ -61,7 +61,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 			err = s.readRejected(ctx, limited, &body, end)
 		}
 		if len(body.bytes) > maxWhole {
-			body.bytes, err = nil, &text.LimitError{What: "a reply that is no stream", Limit: maxWhole}
+			body.bytes, err = nil, &text.LimitError{What: "a reply that is not a stream", Limit: maxWhole}
 		}
 		s.received(resp, attempt)
 		return s.showWhole(ctx, call, attempt, resp, body.bytes, err)
@@ -188,7 +188,7 @@ func (s *attemptStage) showWhole(
 // IdleError says that nothing arrived for Timeout.
 type IdleError struct{ Timeout time.Duration }
 
-func (e *IdleError) Error() string { return fmt.Sprintf("nothing came for %s", e.Timeout) }
+func (e *IdleError) Error() string { return fmt.Sprintf("no data arrived for %s", e.Timeout) }
 
 // Hint returns advice.
 func (e *IdleError) Hint() string { return "--idle-timeout allows more time" }

@@ -271,4 +271,4 @@ func checkSystem(s string) *Error {
 }
 
 // checkJSON is the rule for a value of any type. Its valid names depend on the node's api: see checkNode.
-func checkJSON(s string) *Error { return want(json.Valid([]byte(s)), "is no JSON") }
+func checkJSON(s string) *Error { return want(json.Valid([]byte(s)), "is not JSON") }

@@ -79,7 +79,7 @@ func (k Keys) fromCommand(ctx context.Context, ref Ref, line string) (string, er
 	}
 	path, err := FindProgram(argv[0], k.Lookup)
 	if err != nil {
-		return "", ref.fault("", "cannot be read: the command is not there, or is no program: %w", err)
+		return "", ref.fault("", "cannot be read: the command does not exist or is not a program: %w", err)
 	}
 	if strings.ContainsRune(filepath.ToSlash(argv[0]), '/') { // not from PATH, which the user controls
 		var refused *state.Error

@@ -135,9 +135,9 @@ func StateDir(goos string, lookup Lookup) (string, error) {
 	case "":
 		return dir, nil
 	case "HOME":
-		return "", bad("no place to keep anything: HOME is not set", "set HOME or XDG_STATE_HOME to a folder of yours")
+		return "", bad("no folder to store files: HOME is not set", "set HOME or XDG_STATE_HOME to a folder of yours")
 	}
-	return "", bad("no place to keep anything: "+missing+" is not set", "set it to a folder of yours")
+	return "", bad("no folder to store files: "+missing+" is not set", "set it to a folder of yours")
 }
 
 // folder returns one of ferry's folders: on Windows from the Windows variable, else from the XDG variable, or below
@@ -171,7 +171,7 @@ func Load(path string) (*File, error) {
 	src, err := read(path)
 	switch {
 	case missing(err):
-		return nil, &Error{File: path, Msg: "is a symbolic link to a file that is not there", Advice: "make the link anew, or remove it"}
+		return nil, &Error{File: path, Msg: "is a symbolic link to a missing file", Advice: "create the link again, or remove it"}
 	case err != nil:
 		return nil, err
 	}

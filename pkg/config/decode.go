@@ -67,7 +67,7 @@ func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
 	case found.kind == kindList && !isList:
 		return at(v, shown(path), bad("use a list, such as [a, b]", ""))
 	case isList && len(v.Content) == 0 && found.kind == kindCommas:
-		return at(v, shown(path), bad("has no value", "leave the key out where there is none"))
+		return at(v, shown(path), bad("has no value", "leave the key out if there is none"))
 	case isList && len(v.Content) == 0:
 		return at(v, shown(path), bad("has no value", ""))
 	case isList:
@@ -99,7 +99,7 @@ func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
 	if found.Key == "nodes.*.headers.*" {
 		for _, other := range f.keys {
 			if strings.EqualFold(other, dotted) && strings.HasPrefix(other, strings.Join(path[:3], ".")+".") {
-				return at(k, shown(path), bad("is given twice; the case of a header's name does not count", ""))
+				return at(k, shown(path), bad("is given twice; header names are case-insensitive", ""))
 			}
 		}
 	}
@@ -224,5 +224,5 @@ func jsonOf(n *yaml.Node, key string) (string, *Error) {
 			return string(text), nil
 		}
 	}
-	return "", at(n, key, bad("is no value that JSON has", "quote it where it is a text"))
+	return "", at(n, key, bad("is not a JSON value", "quote it if it is a string"))
 }

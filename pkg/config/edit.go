@@ -31,7 +31,7 @@ func edit(src []byte, key string, value *string) ([]byte, error) {
 	if err != nil {
 		err.Key = shownKey(key)
 		if tree, fault := parseTree(src); value == nil && fault == nil && len(follow(tree, []string{"nodes", key})) == 2 {
-			err.Advice = text.Advice("ferry config unset nodes." + key + " takes the node out")
+			err.Advice = text.Advice("ferry config unset nodes." + key + " removes the node")
 		}
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func CheckKey(key string) error {
 	}
 	k, err := parseKey(key)
 	if err == nil && k.isGroup() {
-		err = bad("is a group; ask for one of the keys in it", "")
+		err = bad("is a group; use one of the keys in it", "")
 	}
 	if err != nil {
 		err.Key = shownKey(key)
@@ -103,9 +103,9 @@ func parseKey(text string) (dottedKey, *Error) {
 		if other.Key == text {
 			hint := "use --" + other.Flag + " or " + other.Env
 			if field, _ := find([]string{"nodes", "NAME", text}); field.check != nil {
-				hint = "a node has it: nodes.NAME." + text + "; or use --" + other.Flag
+				hint = "it belongs to a node: nodes.NAME." + text + "; or use --" + other.Flag
 			}
-			return k, bad("is not kept at the file's top level", hint)
+			return k, bad("is not a top-level setting of the file", hint)
 		}
 	}
 	var group []string
@@ -146,7 +146,7 @@ func (k dottedKey) typed(value string) (string, *Error) {
 	}
 	err = k.checkText(value)
 	if err != nil && value == "" {
-		err = bad("has no value", "ferry config unset "+k.text+" takes the key away")
+		err = bad("has no value", "ferry config unset "+k.text+" removes the key")
 	}
 	return value, err
 }
@@ -155,7 +155,7 @@ func (k dottedKey) typed(value string) (string, *Error) {
 func typedList(value string) (string, *Error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(value), &doc); err != nil || len(doc.Content) != 1 {
-		return "", bad("use a list, such as [a, b]", "quote an item that holds a mark of YAML's: [\"a: b\"]")
+		return "", bad("use a list, such as [a, b]", "quote an item that contains YAML syntax: [\"a: b\"]")
 	}
 	var items []string
 	for _, n := range doc.Content[0].Content {

@@ -126,18 +126,18 @@ func TestEditErrors(t *testing.T) {
 	}{
 		{"unknown", set("", "timeoutt", "1s"), "timeoutt: unknown key; did you mean timeout?", ""},
 		{"unknown in a node", set("", "nodes.a.ulr", "x"), "nodes.a.ulr: unknown key; did you mean url?", ""},
-		{"node", unset("nodes: {hk: {url: https://h}}", "hk"), "hk: unknown key", "ferry config unset nodes.hk takes the node out"},
+		{"node", unset("nodes: {hk: {url: https://h}}", "hk"), "hk: unknown key", "ferry config unset nodes.hk removes the node"},
 		{"no such node", unset("nodes: {hk: {url: https://h}}", "m2"), "m2: unknown key", ""},
 		{"secret for a key", set("", canary+" x", "1s"), "…: unknown key", ""},
 		{"group", set("", "nodes.a", canary), "nodes.a: is a group; set one of the keys in it", ""},
 		{"no name", set("", "nodes.", canary), "nodes.: use nodes.NAME.FIELD, the name of letters, digits, - and _", ""},
 		{"reserved", set("", "nodes.demo.url", "demo:"), "nodes.demo.url: use nodes.NAME.FIELD, the name of letters, digits, - and _", ""},
-		{"not in the file, nor of a node", set("", "output", "raw"), "output: is not kept at the file's top level", "use --output or FERRY_OUTPUT"},
-		{"not in the file", set("", "model", "m"), "model: is not kept at the file's top level", "a node has it: nodes.NAME.model; or use --model"},
-		{"framing header", set("", "nodes.a.headers.Host", "h"), "nodes.a.headers.Host: this header frames the request, and is ferry's to set", ""},
+		{"not in the file, nor of a node", set("", "output", "raw"), "output: is not a top-level setting of the file", "use --output or FERRY_OUTPUT"},
+		{"not in the file", set("", "model", "m"), "model: is not a top-level setting of the file", "it belongs to a node: nodes.NAME.model; or use --model"},
+		{"framing header", set("", "nodes.a.headers.Host", "h"), "nodes.a.headers.Host: this header frames the request, and only ferry sets it", ""},
 		{"bad value", set("", "retry.attempts", canary), "retry.attempts: use a whole number from 1 to 100", ""},
 		{"number with a remark", set("", "retry.attempts", "3 # x"), "retry.attempts: use a whole number from 1 to 100", ""},
-		{"no value", set("", "timeout", ""), "timeout: has no value", "ferry config unset timeout takes the key away"},
+		{"no value", set("", "timeout", ""), "timeout: has no value", "ferry config unset timeout removes the key"},
 		{"literal key", set(commented, "nodes.q.key", canary), "nodes.q.key: a literal key is refused, and not shown", refHint},
 		{"shape of a key", set(commented, "nodes.q.label", "sk-ant-"+canary), "nodes.q.label: this looks like a key to an API, and is not shown", refHint},
 		{"literal cookie", set(commented, "nodes.q.headers.Cookie", canary), "nodes.q.headers.Cookie: a literal key is refused, and not shown", refHint},
@@ -173,7 +173,7 @@ func TestCheckKey(t *testing.T) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
-	for key, want := range map[string]string{"retry": "retry: is a group; ask for one of the keys in it",
+	for key, want := range map[string]string{"retry": "retry: is a group; use one of the keys in it",
 		"timout": "timout: unknown key; did you mean timeout?"} {
 		if err := CheckKey(key); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

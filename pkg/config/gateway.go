@@ -104,7 +104,7 @@ func (f *File) nginxPath(path *string, lookup Lookup) (fault *Error) {
 	}
 	var err error
 	if *path, err = NginxPath(*path); err != nil {
-		return bad("cannot be made a whole path", "write the whole path")
+		return bad("cannot be made an absolute path", "write the absolute path")
 	}
 	return checkNginxPath(*path)
 }
@@ -162,7 +162,7 @@ func checkNginxPath(s string) *Error {
 	}
 	s = filepath.ToSlash(s) // as it is written for nginx
 	if i := strings.IndexAny(s, "\"'\\$;{}#*?[]`"); i >= 0 {
-		return bad("has a "+strconv.QuoteRune(rune(s[i]))+", which nginx would read as its own", "use a plain path")
+		return bad("has a "+strconv.QuoteRune(rune(s[i]))+", which has a special meaning for nginx", "use a plain path")
 	}
 	return nil
 }

@@ -108,7 +108,7 @@ func TestGatewayValues(t *testing.T) {
 		t.Errorf("without HOME: %v", err)
 	}
 	odd := must(Parse("/etc/$x/config.yaml", []byte(section("  cert: c.pem\n"))))(t)
-	if _, err := odd.Gateway(nil); err == nil || !strings.Contains(err.Error(), "which nginx would read as its own") {
+	if _, err := odd.Gateway(nil); err == nil || !strings.Contains(err.Error(), "which has a special meaning for nginx") {
 		t.Errorf("in a folder with a dollar: %v", err)
 	}
 }

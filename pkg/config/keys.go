@@ -51,13 +51,13 @@ func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 	case n.Key != "":
 		secret, err := k.Resolve(ctx, n.Key)
 		if err != nil && n.Provider {
-			err = text.WithHint(err, text.Hint(err)+"\nor have it asked for and kept: ferry config add "+n.Name)
+			err = text.WithHint(err, text.Hint(err)+"\nor let ferry ask for it and store it: ferry config add "+n.Name)
 		}
 		return secret, err
 	case n.InFile:
 		return guard.Secret{}, text.Errorf("ferry config key "+n.Name+" stores one"+
 			"\nor name one: ferry config set nodes."+n.Name+".key env:NAME"+
-			"\nor, if it wants none: ferry config set nodes."+n.Name+".auth none", "no key for node %s", n.Name)
+			"\nor, if it needs none: ferry config set nodes."+n.Name+".auth none", "no key for node %s", n.Name)
 	}
 	name := "FERRY_KEY"
 	if n.Name == "direct" {
@@ -94,7 +94,7 @@ func (k Keys) read(ctx context.Context, ref Ref, checked func(value, source stri
 	case "keyring":
 		secret, err = k.fromKeyring(ctx, ref, rest)
 	default:
-		err = ref.fault(refHint, "leads nowhere")
+		err = ref.fault(refHint, "is not a reference to a key")
 	}
 	if err != nil {
 		return guard.Secret{}, err
@@ -170,7 +170,7 @@ func StoreInKeyring(ctx context.Context, ring Keyring, name string, secret guard
 	return err
 }
 
-const refHint = "a key is named, not written: env:NAME, file:PATH, cmd:COMMAND or keyring:NAME"
+const refHint = "give a reference, not the key itself: env:NAME, file:PATH, cmd:COMMAND or keyring:NAME"
 
 // Ref is a reference to a secret: env:NAME, file:PATH, cmd:COMMAND or keyring:NAME. It is public and does not contain
 // the secret. "" means none.

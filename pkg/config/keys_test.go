@@ -110,7 +110,7 @@ func TestResolveHeader(t *testing.T) {
 func TestResolveErrorTypes(t *testing.T) {
 	k := Keys{Lookup: vars("SPACE", "a b")}
 	for ref, want := range map[Ref]string{
-		"file:~/key": "the key from file:~/key begins with ~/, and HOME is not set", "": "the key from  leads nowhere",
+		"file:~/key": "the key from file:~/key begins with ~/, and HOME is not set", "": "the key from  is not a reference to a key",
 	} {
 		if _, err := k.Resolve(t.Context(), ref); err == nil || err.Error() != want || text.Hint(err) == "" {
 			t.Errorf("%s: got %v, want %s and a hint", ref, err, want)
@@ -149,7 +149,7 @@ func TestKeyForNode(t *testing.T) {
 		{Node{Name: "https://h", Auth: Auth{Scheme: AuthXAPIKey}}, "no key for node https://h",
 			text.SetVariable("FERRY_KEY", "…") + "\nor try it without one: ferry ask -n demo hi"},
 		{named, "no key for node hk",
-			"ferry config key hk stores one\nor name one: ferry config set nodes.hk.key env:NAME\nor, if it wants none: ferry config set nodes.hk.auth none"},
+			"ferry config key hk stores one\nor name one: ferry config set nodes.hk.key env:NAME\nor, if it needs none: ferry config set nodes.hk.auth none"},
 	}
 	for _, tt := range tests {
 		got, err := k.For(t.Context(), tt.node)

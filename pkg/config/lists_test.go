@@ -48,13 +48,13 @@ func TestGuardedErrors(t *testing.T) {
 		{"", "filter: {file: a, on: prompt}", "c.yaml:1:23: filter.on: use a list, such as [a, b]"},
 		{"", "filter: {words: []}", "c.yaml:1:17: filter.words: has no value"},
 		{"", "filter: {words: [a, ]}\nredact: []", "c.yaml:2:9: redact: has no value"},
-		{"", "filter: {words: [a, \"\u200b\"]}", "c.yaml:1:21: filter.words: word 2 has invisible characters alone"},
+		{"", "filter: {words: [a, \"\u200b\"]}", "c.yaml:1:21: filter.words: word 2 has only invisible characters"},
 		{"", "filter: {words: [a, \"\"]}", "c.yaml:1:21: filter.words: word 2 has no value"},
 		{"", "filter: {words: [a, [b]]}", "c.yaml:1:21: filter.words: use a single value"},
 		{"", "filter: {file: }", "c.yaml:1:16: filter.file: has no value"},
 		{"", "filter: {list: a}", "c.yaml:1:10: filter.list: unknown key"},
 		{"", "redact:\n  - a\n  - " + canary + "(", "c.yaml:3:5: redact: pattern 2 cannot be used: character 21: missing closing )"},
-		{"", "redact: [a*]", "c.yaml:1:10: redact: pattern 1 cannot be used: character 1: it matches the empty text"},
+		{"", "redact: [a*]", "c.yaml:1:10: redact: pattern 1 cannot be used: character 1: it matches the empty string"},
 		{"", "audit: {file: a, content: all}", "c.yaml:1:27: audit.content: use none or redacted"},
 		{"", "audit: {file: a, max_size: 10}", "c.yaml:1:28: audit.max_size: use a size from 256KiB to 1GiB, such as 10MiB"},
 		{"", "audit: {file: a, max_size: 1KiB}", "c.yaml:1:28: audit.max_size: use a size from 256KiB to 1GiB, such as 10MiB"},
@@ -145,9 +145,9 @@ func TestPinsErrors(t *testing.T) {
 		{"a key", node(`["sk-ant-` + canary + `"]`), "c.yaml:2:30: nodes.a.pins: this looks like a key to an API, and is not shown"},
 		{"misspelt", "nodes:\n  a: {url: https://h, pin: x}\n", "c.yaml:2:23: nodes.a.pin: unknown key; did you mean pins?"},
 		{"plain http", "nodes:\n  a: {url: http://127.0.0.1, pins: " + pinA + "}\n",
-			"c.yaml:2:3: nodes.a.pins: this node is not reached over TLS, so nothing would be held to these pins"},
+			"c.yaml:2:3: nodes.a.pins: this node is not reached over TLS, so these pins would not be checked"},
 		{"the demo node", "nodes:\n  a: {url: 'demo:', pins: " + pinA + "}\n",
-			"c.yaml:2:3: nodes.a.pins: this node is not reached over TLS, so nothing would be held to these pins"},
+			"c.yaml:2:3: nodes.a.pins: this node is not reached over TLS, so these pins would not be checked"},
 		{"at the top", "pins: " + pinA + "\n", "c.yaml:1:1: pins: unknown key; did you mean pick?"},
 	})
 }
@@ -181,7 +181,7 @@ func TestPinsEdit(t *testing.T) {
 		"no pin":                    {flow, "x", "nodes.a.pins: a pin is sha256// and a hash in base64"},
 		"a key":                     {flow, pinA + ",sk-ant-" + canary, "nodes.a.pins: this looks like a key to an API, and is not shown"},
 		"nothing":                   {flow, "", "nodes.a.pins: has no value"},
-		"plain http":                {"nodes: {a: {url: 'http://h'}}", pinA, "nodes.a.pins: this node is not reached over TLS, so nothing would be held to these pins"},
+		"plain http":                {"nodes: {a: {url: 'http://h'}}", pinA, "nodes.a.pins: this node is not reached over TLS, so these pins would not be checked"},
 	} {
 		if out, err := Set([]byte(tt.src), "nodes.a.pins", tt.value); err == nil || err.Error() != tt.want {
 			t.Errorf("%s: %v, %s", name, err, out)

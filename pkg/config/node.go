@@ -220,7 +220,7 @@ func (f *File) checkNode(name string) (field string, err *Error) {
 	case (n.HTTP3 == "true" || n.HTTP3 == "only") && !strings.HasPrefix(n.URL, "https://"):
 		return "http3", bad("this node is not reached over TLS, which HTTP/3 needs", "make its url https://, or remove http3")
 	case len(n.Pins) > 0 && !strings.HasPrefix(n.URL, "https://"):
-		return "pins", bad("this node is not reached over TLS, so nothing would be held to these pins", "make its url https://, or remove the pins")
+		return "pins", bad("this node is not reached over TLS, so these pins would not be checked", "make its url https://, or remove the pins")
 	}
 	for name, value := range n.Params {
 		var refused *wire.UnsupportedError

@@ -94,7 +94,7 @@ func FindProvider(name string) (Provider, error) {
 	case strings.ContainsAny(name, ".:/"):
 		hint = "an address begins with https:// or http://"
 	case slices.Contains([]string{"anthropic", "claude"}, strings.ToLower(name)):
-		near, hint = "", "Claude's own API is the node direct, which needs no adding: "+text.SetVariable("ANTHROPIC_API_KEY", "…")
+		near, hint = "", "Claude's own API is the node direct, which is built in: "+text.SetVariable("ANTHROPIC_API_KEY", "…")
 	}
 	return Provider{}, bad("unknown provider "+shownKey(name)+near, hint)
 }

@@ -144,7 +144,7 @@ func checkZone(s string) *Error {
 // checkNodeProxy refuses an empty proxy in a node, which would mean neither "none" nor "the same as for other nodes".
 func checkNodeProxy(s string) *Error {
 	if s == "" {
-		return bad("has no value", "say none, or leave the key out")
+		return bad("has no value", "use none, or leave the key out")
 	}
 	return checkProxy(s)
 }
@@ -175,9 +175,9 @@ func checkHeaderName(name string) *Error {
 	switch strings.ToLower(name) {
 	case "host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer",
 		"upgrade", "expect":
-		return bad("this header frames the request, and is ferry's to set", "")
+		return bad("this header frames the request, and only ferry sets it", "")
 	case "content-type", "content-encoding", "accept-encoding":
-		return bad("this header describes the body, and is ferry's to set", "")
+		return bad("this header describes the body, and only ferry sets it", "")
 	case "anthropic-version":
 		return bad("this header is set by version:", "")
 	case "idempotency-key", "x-idempotency-key":

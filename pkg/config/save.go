@@ -55,7 +55,7 @@ func readForEdit(path string) ([]byte, fs.FileMode, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fileMode, nil
 	case err != nil:
-		return nil, 0, &Error{File: path, Msg: "cannot look at it", Err: errors.Unwrap(err)}
+		return nil, 0, &Error{File: path, Msg: "cannot stat it", Err: errors.Unwrap(err)}
 	case !info.Mode().IsRegular():
 		return nil, 0, &Error{File: path, Msg: "is not a regular file"}
 	}
@@ -82,7 +82,7 @@ func Init(path string) error {
 	}
 	err := state.CreateFile(path, Template(), fileMode)
 	if errors.Is(err, fs.ErrExist) {
-		return &Error{File: path, Msg: "is there already", Err: fs.ErrExist, Advice: "ferry config set KEY VALUE changes it"}
+		return &Error{File: path, Msg: "exists already", Err: fs.ErrExist, Advice: "ferry config set KEY VALUE changes it"}
 	}
 	return err
 }

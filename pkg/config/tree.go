@@ -88,7 +88,7 @@ func loadOne(src []byte) (doc *yaml.Node, fault *Error) {
 	}
 	switch err := loader.Load(&second); {
 	case err == nil:
-		return nil, at(&second, "", bad("a second document begins here; one is wanted", ""))
+		return nil, at(&second, "", bad("a second document begins here; only one is allowed", ""))
 	case !errors.Is(err, io.EOF):
 		return nil, syntaxError(err)
 	}
@@ -132,7 +132,7 @@ func wording(msg string) string {
 	ours := map[string]string{
 		tooDeep:       tooDeep,
 		unclosedQuote: "a quote is not closed",
-		"mapping values are not allowed in this context":               "a ':' is not allowed here; check the indentation, and quote a value that holds one",
+		"mapping values are not allowed in this context":               "a ':' is not allowed here; check the indentation, and quote a value that contains one",
 		"found character that cannot start any token":                  "a value cannot begin with this character; quote it, and indent with spaces",
 		"found a tab character where an indentation space is expected": "a tab is not allowed here; indent with spaces",
 		"did not find expected key":                                    "a key is expected here; check the indentation and the quotes",

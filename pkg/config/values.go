@@ -184,7 +184,7 @@ func wholePath(path, dir, home string) (string, *Error) {
 	rest, tilde := strings.CutPrefix(filepath.ToSlash(path), "~/")
 	switch {
 	case tilde && home == "":
-		return "", bad("begins with ~/, and HOME is not set", "write the whole path")
+		return "", bad("begins with ~/, and HOME is not set", "write the absolute path")
 	case tilde:
 		return filepath.Join(home, rest), nil
 	case filepath.IsAbs(path), path != "" && os.IsPathSeparator(path[0]): // the latter is on the current drive on Windows
@@ -293,7 +293,7 @@ func (v *Values) findNode(s Selection) (Node, error) {
 			msg += " (from " + origin + ")"
 		}
 		names := append(v.file.Names(s.Presets()), providerNames()...)
-		err = bad(meant(msg, s.Selector, names), "ferry config nodes lists them, ferry config add the providers that ferry knows")
+		err = bad(meant(msg, s.Selector, names), "ferry config nodes lists them, and ferry config add lists the providers")
 	}
 	if err != nil || s.API == "" {
 		return n, err
@@ -359,7 +359,7 @@ func demoNode(s Selection) (Node, error) {
 		if !ok {
 			names := presetNames(s.Presets())
 			msg := meant("unknown demo node "+s.Selector, s.Selector, names)
-			return Node{}, bad(msg, "there are demo, "+strings.Join(names, ", "))
+			return Node{}, bad(msg, "the demo nodes are demo, "+strings.Join(names, ", "))
 		}
 		name, address = s.Selector, "demo:?"+query
 	} else if s.Selector != "demo" {
@@ -377,7 +377,7 @@ func (n Node) CheckModel() error {
 	if n.InFile {
 		hint = "name one with -m, or in the file: ferry config set nodes." + n.Name + ".model NAME"
 	} else if n.Provider {
-		hint = "name one with -m, or have one chosen: ferry config add " + n.Name
+		hint = "name one with -m, or let ferry choose one: ferry config add " + n.Name
 	}
 	return bad("node "+n.Name+" has no model", hint)
 }

@@ -45,7 +45,7 @@ func NewNode(g *config.Gateway, node config.Node) (Node, error) {
 		}
 		var err error
 		if *path, err = config.NginxPath(*path); err != nil {
-			fault := g.Fault("upstream/"+node.Name, "has a tls path that cannot be made whole", "")
+			fault := g.Fault("upstream/"+node.Name, "has a tls path that cannot be made absolute", "")
 			fault.Err = err
 			return n, fault
 		}
@@ -138,7 +138,7 @@ func checkRequired(g *config.Gateway) *config.Error {
 		missing   bool
 	}{
 		{"server_name", "the name that callers use, such as ai.example.com", g.ServerName == ""},
-		{"cert", "the PEM file with the certificate and those above it", g.Cert == ""},
+		{"cert", "the PEM file with the certificate chain", g.Cert == ""},
 		{"key", "the PEM file with the certificate's private key", g.Key == ""},
 		{"upstream", "the name of a node, or a list of names", len(g.Upstream) == 0},
 		{"roles", "what tokens may do, such as {dev: [messages, models]}", len(g.Roles) == 0},
@@ -154,7 +154,7 @@ func checkRequired(g *config.Gateway) *config.Error {
 func checkCertificate(g *config.Gateway) *config.Error {
 	for _, file := range []struct{ key, path string }{{"cert", g.Cert}, {"key", g.Key}} {
 		if _, err := os.Stat(file.path); err != nil {
-			fault := g.Fault(file.key, "names a file that cannot be read", "it is looked at here before nginx is given it")
+			fault := g.Fault(file.key, "names a file that cannot be read", "ferry checks the file before it writes the configuration of nginx")
 			fault.Err = state.Bare(err)
 			return fault
 		}
@@ -167,7 +167,7 @@ func checkCertificate(g *config.Gateway) *config.Error {
 	}
 	leaf, err := x509.ParseCertificate(pair.Certificate[0])
 	if err != nil || leaf.VerifyHostname(g.ServerName) != nil {
-		return g.Fault("cert", "is no certificate of "+g.ServerName, "server_name and the certificate must agree")
+		return g.Fault("cert", "is not a certificate for "+g.ServerName, "server_name and the certificate must agree")
 	}
 	return nil
 }
@@ -207,9 +207,9 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 		case at.Scheme != "https":
 			return fault("has no TLS", "its url has to begin with https://")
 		case at.RawQuery != "":
-			return fault("has a query in its url", "a gateway cannot send it along; give the node another url")
+			return fault("has a query in its url", "a gateway cannot forward it; give the node another url")
 		case n.Proxy != "" && n.Proxy != "none":
-			return fault("is behind a proxy", "nginx sends through none")
+			return fault("is behind a proxy", "nginx does not use a proxy")
 		}
 		port := at.Port()
 		if u.Host = at.Host; port == "" {
@@ -218,14 +218,14 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 		u.SNI, u.Base = at.Hostname(), at.EscapedPath()
 		u.Server = u.SNI + ":" + port
 		if !isHost(u.SNI) {
-			return fault("has an address that is no host's name", "nginx checks the certificate against a name")
+			return fault("has an address that is not a host name", "nginx checks the certificate against a name")
 		}
 		if !isPlainPath(u.Base) {
-			return fault("has a path that nginx would read as its own", "letters, digits, - _ . ~ and / are taken")
+			return fault("has a path with characters that are special in nginx", "letters, digits, - _ . ~ and / are allowed")
 		}
 		for _, h := range n.Headers {
 			if !isPlainWord(h.Name) {
-				return fault("has a header whose name nginx would read as its own", "letters, digits and - are taken")
+				return fault("has a header whose name has characters that are special in nginx", "letters, digits and - are allowed")
 			}
 			if len(h.Value) > maxValue {
 				return fault("has a key or header that is too long for nginx", "at most "+strconv.Itoa(maxValue)+" bytes")
@@ -247,12 +247,12 @@ func checkAgree(p *plan) *config.Error {
 		key := "upstream/" + p.Upstream[i]
 		for _, path := range []string{u.TLS.CA, u.TLS.Cert, u.TLS.Key} {
 			if !isPlainFile(path) {
-				return p.Fault(key, "node "+u.Name+" has a tls path that nginx would read as its own", "use a plain path")
+				return p.Fault(key, "node "+u.Name+" has a tls path with characters that are special in nginx", "use a plain path")
 			}
 		}
 		if u.TLS != first.TLS {
 			return p.Fault(key, "node "+u.Name+" has other tls settings than "+first.Name,
-				"nginx has one set of them for all upstreams")
+				"nginx uses the same tls settings for all upstreams")
 		}
 		if u.API.Dialect().Facts().ModelsPath != first.API.Dialect().Facts().ModelsPath {
 			return p.Fault(key, "node "+u.Name+" speaks another API than "+first.Name,

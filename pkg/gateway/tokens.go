@@ -60,7 +60,7 @@ const tokenLine = `^"~\^([A-Za-z0-9_-]*)\$" "([a-z][a-z0-9_-]*):([0-9a-f]+)"; # 
 func (s Store) parse(data []byte) ([]Token, error) {
 	rest, ok := bytes.CutPrefix(data, []byte(Mark))
 	if !ok && len(data) > 0 {
-		return nil, text.Errorf("name another with gateway.tokens", "%s: is no file of ferry's tokens", s.Path)
+		return nil, text.Errorf("name another with gateway.tokens", "%s: is not a token file of ferry", s.Path)
 	}
 	var tokens []Token
 	form := regexp.MustCompile(tokenLine)
@@ -72,10 +72,10 @@ func (s Store) parse(data []byte) ([]Token, error) {
 		}
 		token, msg := parseToken(form.FindStringSubmatch(line))
 		if msg == "" && contains(tokens, token.Name) {
-			msg = "the token is there twice"
+			msg = "the token is listed twice"
 		}
 		if msg != "" {
-			return nil, text.Errorf("ferry config token new ROLE writes such lines; take this one out",
+			return nil, text.Errorf("ferry config token new ROLE writes such lines; remove this one",
 				"%s:%d:1: %s", s.Path, number, msg)
 		}
 		tokens = append(tokens, token)
@@ -86,14 +86,14 @@ func (s Store) parse(data []byte) ([]Token, error) {
 // parseToken returns the token of a line's parts, or a message with the problem.
 func parseToken(parts []string) (Token, string) {
 	if parts == nil {
-		return Token{}, "the line is none of a token"
+		return Token{}, "the line is not a token"
 	}
 	created, err := time.Parse(time.RFC3339, parts[4])
 	switch {
 	case len(parts[1]) < MinToken:
-		return Token{}, fmt.Sprintf("the token is too short: at least %d characters are wanted", MinToken)
+		return Token{}, fmt.Sprintf("the token is too short: at least %d characters are needed", MinToken)
 	case parts[3] != nameOf(parts[1]):
-		return Token{}, "the token has another name than it should"
+		return Token{}, "the name does not belong to this token"
 	case err != nil:
 		return Token{}, "the token has no date"
 	}

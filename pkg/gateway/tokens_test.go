@@ -74,14 +74,14 @@ func TestTokensRefused(t *testing.T) {
 	tests := []struct{ name, lines, want string }{
 		{"fine", good, ""},
 		{"comments", "# mine\n\n" + good, ""},
-		{"short", good + short, ":3:1: the token is too short: at least 32 characters are wanted"},
-		{"an expression", `"~^.*$" "dev:00000000"; # 2026-11-23T04:00:00Z` + "\n", ":2:1: the line is none of a token"},
-		{"a plain word", `"` + long + `" "dev:00000000"; # 2026-11-23T04:00:00Z` + "\n", ":2:1: the line is none of a token"},
-		{"a directive behind it", strings.TrimSuffix(good, "\n") + "; default dev;\n", ":2:1: the line is none of a token"},
-		{"default", "default \"dev:00000000\";\n", ":2:1: the line is none of a token"},
-		{"another name", strings.Replace(good, nameOf(long), "00000000", 1), ":2:1: the token has another name than it should"},
+		{"short", good + short, ":3:1: the token is too short: at least 32 characters are needed"},
+		{"an expression", `"~^.*$" "dev:00000000"; # 2026-11-23T04:00:00Z` + "\n", ":2:1: the line is not a token"},
+		{"a plain word", `"` + long + `" "dev:00000000"; # 2026-11-23T04:00:00Z` + "\n", ":2:1: the line is not a token"},
+		{"a directive behind it", strings.TrimSuffix(good, "\n") + "; default dev;\n", ":2:1: the line is not a token"},
+		{"default", "default \"dev:00000000\";\n", ":2:1: the line is not a token"},
+		{"another name", strings.Replace(good, nameOf(long), "00000000", 1), ":2:1: the name does not belong to this token"},
 		{"no date", strings.Replace(good, "1970", "x", 1), ":2:1: the token has no date"},
-		{"twice", good + good, ":3:1: the token is there twice"},
+		{"twice", good + good, ":3:1: the token is listed twice"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

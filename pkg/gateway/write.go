@@ -45,7 +45,7 @@ func makeFolder(dir string) (made bool, err error) {
 	if err = os.Mkdir(dir, 0o755); err == nil {
 		return true, nil
 	}
-	fault := &state.Error{Path: dir, Msg: "cannot make the folder", Err: state.Bare(err)}
+	fault := &state.Error{Path: dir, Msg: "cannot create the folder", Err: state.Bare(err)}
 	if errors.Is(err, fs.ErrNotExist) {
 		fault.HintText = "mkdir -p " + text.ShellWord(filepath.Dir(dir)) + " if the path is right"
 	}
@@ -74,7 +74,7 @@ func readOwn(path string) (content []byte, perm fs.FileMode, err error) {
 		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, 0, &state.Error{Path: path, Msg: "cannot look at it", Err: state.Bare(err)}
+		return nil, 0, &state.Error{Path: path, Msg: "cannot stat it", Err: state.Bare(err)}
 	}
 	if info.Mode().IsRegular() {
 		file, err := os.Open(path)

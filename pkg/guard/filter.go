@@ -57,7 +57,7 @@ func (e *FilterError) Unwrap() error { return e.Err }
 
 // Hint returns what the user can do about it.
 func (e *FilterError) Hint() string {
-	return "a word list is UTF-8 text with one word a line, a remark on a line of its own; nothing is sent while it cannot be used"
+	return "a word list is UTF-8 text with one word a line and comments on separate lines; nothing is sent until it can be used"
 }
 
 // BlockedError reports that the filter blocked a text. It names the list and the line, never the word or the text.
@@ -75,7 +75,7 @@ func (e *BlockedError) Error() string {
 // Hint returns what the user can do about it.
 func (e *BlockedError) Hint() string {
 	if e.Where == "answer" {
-		return "the answer is withheld; a stream shows what came before the word"
+		return "the answer is withheld; a stream has already shown the text before the word"
 	}
 	return "nothing was sent; look at that line of the list, then change the prompt or the list"
 }
@@ -126,9 +126,9 @@ func (w *wordSet) addLine(list string, line int, word []byte, comments bool) err
 	case bytes.IndexByte(word, 0) >= 0:
 		return &FilterError{List: list, Line: line, Reason: "has a NUL byte"}
 	case comments && (bytes.Contains(word, []byte(" # ")) || bytes.HasSuffix(word, []byte(" #"))):
-		return &FilterError{List: list, Line: line, Reason: "has a remark behind its word, of which it would be a part"}
+		return &FilterError{List: list, Line: line, Reason: "has a comment after its word, which would become part of the word"}
 	case !w.add(word, line):
-		return &FilterError{List: list, Line: line, Reason: "has invisible characters alone"}
+		return &FilterError{List: list, Line: line, Reason: "has only invisible characters"}
 	}
 	return nil
 }

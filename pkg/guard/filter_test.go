@@ -125,7 +125,7 @@ func TestLoadFilterRefuses(t *testing.T) {
 		{"comments alone", strings.NewReader("# a\n\n \t \n#\n"), "word list w.txt has no words"},
 		{"not UTF-8", strings.NewReader("good\nb\xc4\xe3d\n"), "word list w.txt:2 is not UTF-8"},
 		{"UTF-16", strings.NewReader("g\x00o\x00\n\x00"), "word list w.txt:1 has a NUL byte"},
-		{"invisible", strings.NewReader("good\n\u200b\u200d\n"), "word list w.txt:2 has invisible characters alone"},
+		{"invisible", strings.NewReader("good\n\u200b\u200d\n"), "word list w.txt:2 has only invisible characters"},
 		{"endless", endless{}, "word list w.txt is longer than 32 MiB"},
 	}
 	for _, test := range tests {

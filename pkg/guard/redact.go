@@ -69,7 +69,7 @@ func NewRedactor(patterns []string) (*Redactor, error) {
 			return nil, text.WithHint(patternError(pattern, err), patternHint)
 		}
 		if re.MatchString("") {
-			return nil, text.WithHint(&PatternError{pattern, 1, "it matches the empty text"}, patternHint)
+			return nil, text.WithHint(&PatternError{pattern, 1, "it matches the empty string"}, patternHint)
 		}
 		r.patterns = append(r.patterns, re)
 	}

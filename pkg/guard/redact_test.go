@@ -230,8 +230,8 @@ func TestRedactPatternErrors(t *testing.T) {
 		{`ab**`, `redact pattern "ab**" column 3: invalid nested repetition operator`},
 		{`x(?<=y)`, `redact pattern "x(?<=y)" column 2: invalid named capture`},
 		{`a\`, `redact pattern "a\\" column 3: trailing backslash at end of expression`},
-		{`a*`, `redact pattern "a*" column 1: it matches the empty text`},
-		{``, `redact pattern "" column 1: it matches the empty text`},
+		{`a*`, `redact pattern "a*" column 1: it matches the empty string`},
+		{``, `redact pattern "" column 1: it matches the empty string`},
 		{`a\8`, `redact pattern "a\\8" column 2: invalid escape sequence`},
 	} {
 		r, err := NewRedactor([]string{"fine", test.pattern})

@@ -60,9 +60,9 @@ func (e *PlainHTTPError) Error() string {
 // Hint returns what the user can do about it.
 func (e *PlainHTTPError) Hint() string {
 	if e.Proxy {
-		return "use an https:// proxy or --proxy none, or say insecure: true for the node in the configuration"
+		return "use an https:// proxy or --proxy none, or set insecure: true for the node in the configuration"
 	}
-	return "use https://, or say insecure: true for the node in the configuration"
+	return "use https://, or set insecure: true for the node in the configuration"
 }
 
 // IsLoopback reports whether host is a loopback address or a name that RFC 6761 section 6.3 reserves for loopback.

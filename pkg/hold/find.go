@@ -132,7 +132,7 @@ func checkPeer(conn *net.UnixConn) error {
 		return failed
 	}
 	if own := uint32(os.Geteuid()); user != own {
-		return fmt.Errorf("the process behind the socket is user %d's", user)
+		return fmt.Errorf("the process behind the socket belongs to user %d", user)
 	}
 	return nil
 }

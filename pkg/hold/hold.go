@@ -95,7 +95,7 @@ func (o order) options() (transport.Options, error) {
 		t.Proxy, err = url.Parse(o.Proxy)
 	}
 	if err != nil {
-		return t, errors.New("an address that cannot be read")
+		return t, errors.New("invalid address")
 	}
 	return t, nil
 }

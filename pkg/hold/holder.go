@@ -148,7 +148,7 @@ func (h *holder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		life, err := time.ParseDuration(want)
 		if err != nil {
-			http.Error(w, "no request of ferry's", http.StatusBadRequest)
+			http.Error(w, "not a request from ferry", http.StatusBadRequest)
 			return
 		}
 		if !h.begin(life) {

@@ -10,7 +10,7 @@ import (
 // Supported reports whether this system has what holders need: sockets with a mode and a known peer.
 const Supported = false
 
-var errUnsupported = errors.New("this system holds no connections")
+var errUnsupported = errors.New("this system cannot hold connections")
 
 func peerUser(uintptr) (uint32, error) { return 0, errUnsupported }
 

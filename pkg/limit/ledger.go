@@ -95,7 +95,7 @@ func (e *SpentError) Error() string {
 	if e.Spent >= e.Budget {
 		return fmt.Sprintf("the budget of %d tokens/day is used up: %d today", e.Budget, e.Spent)
 	}
-	return fmt.Sprintf("the budget of %d tokens/day is spoken for: %d used today, up to %d by requests on their way",
+	return fmt.Sprintf("the budget of %d tokens/day is reserved: %d used today, up to %d by requests in progress",
 		e.Budget, e.Spent, e.Held)
 }
 
@@ -104,7 +104,7 @@ func (e *SpentError) Hint() string {
 	if e.Spent >= e.Budget {
 		return "a new day begins at midnight; ferry config usage shows what used it"
 	}
-	return "try again when they are done; fewer at once, or a lower --max-tokens, leave room"
+	return "try again when they are done; or send fewer at once, or lower --max-tokens"
 }
 
 // Hold reserves worst tokens of the budget for a request before it is sent: its input and its largest possible answer.

@@ -73,7 +73,7 @@ func TestLedger(t *testing.T) {
 	second := hold(t, other, 600) // one may exceed the budget
 	equal(t, "held, past the end", left(t, other), 0)
 	equal(t, "message", refused(t, l).Error(),
-		"the budget of 1000 tokens/day is spoken for: 0 used today, up to 1200 by requests on their way")
+		"the budget of 1000 tokens/day is reserved: 0 used today, up to 1200 by requests in progress")
 	spend(t, first, 10, 20)
 	spend(t, first, 10, 20) // counts once
 	must(t, first.Release())

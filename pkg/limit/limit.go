@@ -38,7 +38,7 @@ import (
 // lockTimeout limits the wait for a lock. A process holds it for microseconds, unless the process was stopped.
 const lockTimeout = 5 * time.Second
 
-var errLockTimeout = errors.New("another ferry has kept it for too long")
+var errLockTimeout = errors.New("another ferry process has locked it for too long")
 
 // sharedFile is a file that one goroutine of one process uses at a time.
 type sharedFile struct {

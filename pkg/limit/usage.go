@@ -178,9 +178,9 @@ func readUsage(path string) ([]Use, error) {
 // BrokenError reports that a usage file cannot be parsed. The file is not changed.
 type BrokenError struct{ Path string }
 
-func (e *BrokenError) Error() string { return e.Path + ": it is not a whole list of tokens used" }
+func (e *BrokenError) Error() string { return e.Path + ": it is not a complete list of used tokens" }
 
 // Hint returns what the user can do.
 func (e *BrokenError) Hint() string {
-	return "ferry leaves the file alone; without it the day's count begins at 0: rm " + e.Path
+	return "ferry does not change the file; to start the day's count at 0, remove it: rm " + e.Path
 }

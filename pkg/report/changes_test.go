@@ -31,7 +31,7 @@ func changes() *bench.Changes {
 			Rows: []*bench.Row{row(direct, 100, 98, 1310), row(hongkong, 100, 82, 700), row(singapore, 100, 100, 1190), row(node("seoul", ""), 100, 100, 500)}},
 		OnlyOld: []string{"tokyo"}, Settings: bench.Settings{"concurrency (4 and 8)"},
 		Warnings: []bench.Warning{
-			warning(bench.SettingsDiffer, "", "the runs differ in more than time: %s", bench.Settings{"concurrency (4 and 8)"}),
+			warning(bench.SettingsDiffer, "", "the runs also differ in: %s", bench.Settings{"concurrency (4 and 8)"}),
 			warning(bench.OnlyOld, "", "only the old run has %s", "tokyo"), warning(bench.OnlyNew, "", "only the new run has %s", "seoul"),
 			warning(bench.FreshConnection, "", "in the new run, %s", warning(bench.FreshConnection, "direct",
 				"%s meant for a kept connection had to open a new one", bench.Count{N: 2, Noun: "request"})),

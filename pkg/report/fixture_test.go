@@ -156,7 +156,7 @@ func poor() *bench.Summary {
 	h.Requests, h.Duration, h.Attempts = 0, 90*time.Second, 3
 	return &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure,
 		Header: h, Runs: 1, Elapsed: 9.94, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: only(0), Stopped: "interrupted",
-		Warnings: []bench.Warning{warning(bench.NoSuccess, "gone", "%s and not one success", bench.Count{N: 20, Noun: "request"})},
+		Warnings: []bench.Warning{warning(bench.NoSuccess, "gone", "%s, no success", bench.Count{N: 20, Noun: "request"})},
 	}
 }
 
@@ -203,7 +203,7 @@ func strangers() *bench.Summary {
 	return &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure,
 		Header: header(a, b), Runs: 1, Elapsed: 61, Rows: []*bench.Row{row(a, 30, 30, 900), row(b, 30, 29, 650)},
 		Warnings: []bench.Warning{warning(bench.DifferentModels, "",
-			"the nodes were asked for different models: their latencies are shown and not compared")},
+			"the nodes used different models: their latencies are shown but not compared")},
 	}
 }
 

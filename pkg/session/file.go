@@ -145,7 +145,7 @@ func plain(err error) error {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &kind):
-		return fmt.Errorf("this is no place for %s", kind.Value)
+		return fmt.Errorf("unexpected %s", kind.Value)
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%w (byte %d)", err, syntax.Offset)
 	}

@@ -143,7 +143,7 @@ func (s Store) lock(ctx context.Context, name string) (unlock func(), err error)
 	case err == nil:
 		return unlock, nil
 	case ctx.Err() != nil:
-		return nil, text.Errorf("another ferry holds it", "session %s is in use: %w", name, context.Cause(ctx))
+		return nil, text.Errorf("another ferry process is using it", "session %s is in use: %w", name, context.Cause(ctx))
 	}
 	return nil, unavailable(err)
 }
@@ -189,7 +189,7 @@ func (h *Handle) save(next Session) error {
 		return err
 	}
 	if len(data) > h.limit {
-		return text.Errorf("--new begins another one",
+		return text.Errorf("--new starts another one",
 			"session %s is full: it would be larger than %d MiB", next.Name, h.limit>>20)
 	}
 	*h.session = next
@@ -239,7 +239,7 @@ func (s Store) read(name string) ([]byte, error) {
 
 // blame names the file that could not be decoded. The file is not changed.
 func (s Store) blame(name string, err error) error {
-	return text.Errorf("ferry leaves the file alone; ferry config session rm "+name+" takes it away",
+	return text.Errorf("ferry does not change the file; ferry config session rm "+name+" removes it",
 		"%s: %w", s.path(name), err)
 }
 
@@ -280,7 +280,7 @@ func NewName(now time.Time) string {
 // mark, and must not be a Windows device, so that it is valid on every system.
 func checkName(name string) error {
 	bad := func(reason string) error {
-		hint := fmt.Sprintf("letters, digits, - _ and . make a name, up to %d bytes", maxName)
+		hint := fmt.Sprintf("use letters, digits, - _ and ., at most %d bytes", maxName)
 		return text.Errorf(hint, "%q cannot name a session: %s", name, reason)
 	}
 	switch {

@@ -170,7 +170,7 @@ func TestOpenWaitsUntilContextEnds(t *testing.T) {
 	cancel(why)
 	err := <-waiting
 	if !errors.Is(err, why) || errors.Is(err, ErrUnavailable) || err.Error() != "session work is in use: time over" ||
-		text.Hint(err) != "another ferry holds it" {
+		text.Hint(err) != "another ferry process is using it" {
 		t.Errorf("got %v, hint %q", err, text.Hint(err))
 	}
 	other := mustOpen(t, s, "other", start) // only "work" is locked

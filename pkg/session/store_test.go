@@ -263,7 +263,7 @@ func TestCheckName(t *testing.T) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	const rule = "letters, digits, - _ and . make a name, up to 64 bytes"
+	const rule = "use letters, digits, - _ and ., at most 64 bytes"
 	tests := []struct{ name, want, hint string }{
 		{"", `"" cannot name a session: it is empty`, rule},
 		{".", `"." cannot name a session: it begins with .`, rule},

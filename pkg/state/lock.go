@@ -50,14 +50,14 @@ func waitLock(ctx context.Context, path string, f *os.File, release func()) (fun
 			release()
 		}()
 		return nil, &Error{Path: path, Msg: "cannot lock", Err: context.Cause(ctx),
-			HintText: "another ferry holds it"}
+			HintText: "another ferry process is using it"}
 	}
 }
 
 // HeldError reports that another process, or another part of this process, has locked the file.
 type HeldError struct{ Path string }
 
-func (e *HeldError) Error() string { return e.Path + ": another ferry is working with it" }
+func (e *HeldError) Error() string { return e.Path + ": another ferry process is using it" }
 
 // OpenLocked opens a file for reading and writing and acquires its lock without waiting. If the file is missing, it is
 // created with mode 0600. If another process has the lock, the error is a *HeldError. An existing file must pass the

@@ -139,7 +139,7 @@ func TestOpenLocked(t *testing.T) {
 	first, err := OpenLocked(path)
 	must(t, err)
 	var held *HeldError
-	if _, err := OpenLocked(path); !errors.As(err, &held) || err.Error() != path+": another ferry is working with it" {
+	if _, err := OpenLocked(path); !errors.As(err, &held) || err.Error() != path+": another ferry process is using it" {
 		t.Errorf("a second one: got %v, want a *HeldError", err)
 	}
 	_, err = first.WriteString("kept")

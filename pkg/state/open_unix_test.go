@@ -173,7 +173,7 @@ func TestOwner(t *testing.T) {
 	_, err = ReadPrivate(p.in("key"), MaxSize)
 	p.refusedWith(err, "key", "belongs to user 65534", "it must be yours or root's: chown "+p.in("key"))
 	_, err = OpenTrusted(p.in("link"))
-	p.refusedWith(err, "link", "is a symbolic link of another user", "name the file itself, or make the link anew")
+	p.refusedWith(err, "link", "is a symbolic link of another user", "name the file itself, or create the link again")
 	must(t, checkTrusted(p.in("link"), file, nobody)) // the user's own link to root's file
 	must(t, os.Chown(p.in("file"), nobody, -1))
 	_, err = OpenTrusted(p.in("file"))
@@ -215,7 +215,7 @@ func TestOpenTrusted(t *testing.T) {
 		{"far", "open", open, "chmod o-w " + p.in("open")},
 		{"absent", "absent", "cannot open: no such file or directory", ""},
 		{"loop", "loop", "cannot open: too many levels of symbolic links", ""},
-		{"fifo", "fifo", "is not a regular file", "copy what comes from the FIFO into a file"},
+		{"fifo", "fifo", "is not a regular file", "copy the data from the FIFO to a file"},
 	} {
 		f, err := OpenTrusted(p.in(tt.name))
 		p.refusedWith(err, tt.at, tt.text, tt.hint)
@@ -316,11 +316,11 @@ func TestCheckOwn(t *testing.T) {
 		{"socket", fs.ModeSocket, me, ""},
 		{"open", fs.ModeDir, me, "can be used by others (mode 0710)"},
 		{"shared", fs.ModeSocket, me, "can be used by others (mode 0666)"},
-		{"link", fs.ModeDir, me, "is something else"},
-		{"file", fs.ModeSocket, me, "is something else"},
-		{"folder", fs.ModeSocket, me, "is something else"},
-		{"folder", fs.ModeDir, me + 1, "belongs to another user"},
-		{"socket", fs.ModeSocket, me + 1, "belongs to another user"},
+		{"link", fs.ModeDir, me, "was replaced after it was created"},
+		{"file", fs.ModeSocket, me, "was replaced after it was created"},
+		{"folder", fs.ModeSocket, me, "was replaced after it was created"},
+		{"folder", fs.ModeDir, me + 1, "does not belong to user"},
+		{"socket", fs.ModeSocket, me + 1, "does not belong to user"},
 	} {
 		err := checkOwn(p.in(tt.name), tt.want, tt.user)
 		if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {

@@ -69,7 +69,7 @@ func Bare(err error) error {
 // returns an *Error if the name belongs to something else.
 func MkdirPrivate(path string) error {
 	if err := mkdir(path); err != nil {
-		return failed(path, "cannot make the folder", err)
+		return failed(path, "cannot create the folder", err)
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func readBounded(path string, f *os.File, err error, limit int64) ([]byte, error
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, failed(path, "cannot look at it", err)
+		return nil, failed(path, "cannot stat it", err)
 	}
 	var data bytes.Buffer
 	if info.Size() <= limit {

@@ -53,14 +53,14 @@ func CheckOwn(path string, want fs.FileMode) error { return checkOwn(path, want,
 func checkOwn(path string, want fs.FileMode, uid uint32) error {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return failed(path, "cannot look at it", err)
+		return failed(path, "cannot stat it", err)
 	}
 	st, known := info.Sys().(*syscall.Stat_t)
 	switch {
 	case info.Mode().Type() != want:
-		return refused(path, "is something else than it was made as", "")
+		return refused(path, "was replaced after it was created", "")
 	case !known || st.Uid != uid:
-		return refused(path, fmt.Sprintf("belongs to another user than %d", uid), "")
+		return refused(path, fmt.Sprintf("does not belong to user %d", uid), "")
 	case info.Mode().Perm()&0o077 != 0:
 		return refused(path, fmt.Sprintf("can be used by others (mode %04o)", info.Mode().Perm()), "")
 	}
@@ -92,7 +92,7 @@ func OpenPrivate(path string, flag int) (*os.File, error) {
 func checkPrivate(path string, f *os.File, writes bool, uid uint32) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return failed(path, "cannot look at it", err)
+		return failed(path, "cannot stat it", err)
 	}
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:

@@ -37,9 +37,9 @@ func Open(path string) (*os.File, error) {
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		err = failed(path, "cannot look at it", err)
+		err = failed(path, "cannot stat it", err)
 	case info.Mode()&fs.ModeNamedPipe != 0 && !fromShell(path):
-		err = refused(path, "is not a regular file", "copy what comes from the FIFO into a file")
+		err = refused(path, "is not a regular file", "copy the data from the FIFO to a file")
 	}
 	return checked(f, err)
 }
@@ -53,7 +53,7 @@ func fromShell(path string) bool {
 func checkTrusted(path string, f *os.File, uid uint32) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return failed(path, "cannot look at it", err)
+		return failed(path, "cannot stat it", err)
 	}
 	kind := st.Mode & unix.S_IFMT
 	switch {
@@ -75,7 +75,7 @@ func checkTrusted(path string, f *os.File, uid uint32) error {
 func checkReplace(path string, info fs.FileInfo) error {
 	dir, err := os.Stat(filepath.Dir(path))
 	if err != nil {
-		return failed(path, "cannot look at its folder", err)
+		return failed(path, "cannot stat its folder", err)
 	}
 	open, others := dir.Mode().Perm()&0o002 != 0, isOthers(info, uint32(os.Geteuid()))
 	switch link := info.Mode()&fs.ModeSymlink != 0; {
@@ -101,19 +101,19 @@ func checkWay(path string, uid uint32) error {
 		dir := filepath.Dir(path)
 		info, err := os.Stat(dir)
 		if err != nil {
-			return failed(dir, "cannot look at it", err)
+			return failed(dir, "cannot stat it", err)
 		}
 		if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 && !readOnlyFolder(dir) {
 			return refused(dir, fmt.Sprintf("is a folder in which everyone can replace files (mode %04o)", info.Mode().Perm()), "chmod o-w "+dir)
 		}
 		if info, err = os.Lstat(path); err != nil {
-			return failed(path, "cannot look at it", err)
+			return failed(path, "cannot stat it", err)
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
 			return nil
 		}
 		if isOthers(info, uid) {
-			return refused(path, "is a symbolic link of another user", "name the file itself, or make the link anew")
+			return refused(path, "is a symbolic link of another user", "name the file itself, or create the link again")
 		}
 		target, err := os.Readlink(path)
 		if err != nil {
@@ -157,7 +157,7 @@ func openKey(path string) (*os.File, error) {
 func checkKey(path, dir string, f *os.File, link bool, uid uint32) error {
 	var st, folder, top unix.Stat_t
 	if err := errors.Join(unix.Fstat(int(f.Fd()), &st), unix.Stat(dir, &folder), unix.Stat("/", &top)); err != nil {
-		return failed(path, "cannot look at it", err)
+		return failed(path, "cannot stat it", err)
 	}
 	readOnly := readOnlyMount(f)
 	closed := (folder.Uid == 0 || folder.Uid == uid) && folder.Mode&0o022 == 0 || readOnlyFolder(dir)

@@ -66,11 +66,11 @@ func checkAccess(path string, f *os.File, rights windows.ACCESS_MASK) error {
 	sd, err := windows.GetSecurityInfo(windows.Handle(f.Fd()), windows.SE_FILE_OBJECT,
 		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
 	if err != nil {
-		return failed(path, "cannot look at its access list", err)
+		return failed(path, "cannot read its access list", err)
 	}
 	user, err := currentUser()
 	if err != nil {
-		return failed(path, "cannot tell whose it is", err)
+		return failed(path, "cannot read its owner", err)
 	}
 	trusted := func(sid *windows.SID) bool {
 		return sid.Equals(user) || sid.IsWellKnown(windows.WinLocalSystemSid) ||
@@ -143,10 +143,10 @@ func account(sid *windows.SID) string {
 func CheckOwn(path string, want fs.FileMode) error {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return failed(path, "cannot look at it", err)
+		return failed(path, "cannot stat it", err)
 	}
 	if info.Mode().Type() != want {
-		return refused(path, "is something else than it was made as", "")
+		return refused(path, "was replaced after it was created", "")
 	}
 	return nil
 }

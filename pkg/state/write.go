@@ -67,7 +67,7 @@ func (d disk) writeFile(path string, data []byte, perm fs.FileMode) error {
 	Sweep(filepath.Dir(target))
 	tmp, release, err := d.createTemp(filepath.Dir(target))
 	if err != nil {
-		return failed(path, "cannot make a temporary file beside it", err)
+		return failed(path, "cannot create a temporary file beside it", err)
 	}
 	defer release()
 	if err := fill(tmp, data, perm.Perm(), old); err != nil {
@@ -90,7 +90,7 @@ func CheckWritable(path string) error {
 	}
 	probe, release, err := createTemp(filepath.Dir(target))
 	if err != nil {
-		return failed(path, "cannot make a temporary file beside it", err)
+		return failed(path, "cannot create a temporary file beside it", err)
 	}
 	defer release()
 	probe.Close()
@@ -136,7 +136,7 @@ func fill(f file, data []byte, perm fs.FileMode, old fs.FileInfo) error {
 // missing file is not an error.
 func (d disk) abandon(path string, why error) error {
 	if err := d.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(why, failed(path, "cannot remove what was half written", err))
+		return errors.Join(why, failed(path, "cannot remove the incomplete file", err))
 	}
 	return why
 }
@@ -166,7 +166,7 @@ func resolve(path string) (string, fs.FileInfo, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			return name, nil, nil
 		case err != nil:
-			return "", nil, failed(path, "cannot look at it", err)
+			return "", nil, failed(path, "cannot stat it", err)
 		case info.Mode().IsRegular():
 			return name, info, nil
 		case info.Mode()&fs.ModeSymlink == 0:

@@ -230,12 +230,12 @@ func (g *gate) Read(p []byte) (int, error) {
 	return g.ReadCloser.Read(p)
 }
 
-var errNotTaken = errors.New("the request was not taken")
+var errNotTaken = errors.New("the request was not accepted")
 
 // EarlyError reports a response that arrived before the server had the request. It may belong to another request.
 type EarlyError struct{}
 
-func (*EarlyError) Error() string { return "an answer came before the server had the request" }
+func (*EarlyError) Error() string { return "an answer arrived before the server had the request" }
 
 // readHeader reads the response's header section and skips those with status 1xx (RFC 9110 section 15.2). All of them
 // count against MaxHeader. When the first byte has arrived, it records how much of the request the server has. Every

@@ -312,7 +312,7 @@ func (o Options) askProxy(through net.Conn) error {
 		return err
 	}
 	if reader.Buffered() > 0 {
-		return &guard.TrustError{Host: o.Proxy.Host, Reason: "the proxy speaks before the node is asked"}
+		return &guard.TrustError{Host: o.Proxy.Host, Reason: "the proxy sends data before the node is connected"}
 	}
 	return nil
 }

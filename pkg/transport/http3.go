@@ -143,7 +143,9 @@ func quicError(err error) error {
 // silentError reports a connection that ended because no more packets arrived.
 type silentError struct{}
 
-func (silentError) Error() string   { return fmt.Sprintf("no packet came over HTTP/3 for %s", deadQUIC) }
+func (silentError) Error() string {
+	return fmt.Sprintf("no packet arrived over HTTP/3 for %s", deadQUIC)
+}
 func (silentError) Timeout() bool   { return true }
 func (silentError) Temporary() bool { return false }
 

@@ -262,5 +262,5 @@ func TestHTTP3Leaving(t *testing.T) {
 // TestHTTP3Silence checks that a connection without packets times out, and that the error names HTTP/3.
 func TestHTTP3Silence(t *testing.T) {
 	err := quicError(&quic.IdleTimeoutError{})
-	errorIf(t, !IsTimeout(err) || err.Error() != "no packet came over HTTP/3 for 30s", "got %v, want that no packet came for 30s", err)
+	errorIf(t, !IsTimeout(err) || err.Error() != "no packet arrived over HTTP/3 for 30s", "got %v, want that no packet came for 30s", err)
 }

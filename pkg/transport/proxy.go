@@ -166,7 +166,7 @@ func (o Options) refusedByProxy(resp *http.Response) error {
 	hint := ""
 	switch {
 	case resp.StatusCode == http.StatusProxyAuthRequired && o.Proxy.User == nil:
-		hint = "it wants a user and a password, which stand before an @ in its address"
+		hint = "it needs a user and a password: write them before an @ in its address"
 	case resp.StatusCode == http.StatusProxyAuthRequired:
 		hint = "it does not accept the user and the password in its address"
 	case resp.StatusCode == http.StatusForbidden:
@@ -187,5 +187,5 @@ func (o Options) proxyHint(first string) string {
 	if first != "" {
 		first += "; "
 	}
-	return first + "the proxy comes from " + cmp.Or(o.ProxyFrom, "the configuration") + ", and --proxy none does without one"
+	return first + "the proxy comes from " + cmp.Or(o.ProxyFrom, "the configuration") + ", and --proxy none uses no proxy"
 }

@@ -152,7 +152,7 @@ func TestPlainHTTPThroughAProxy(t *testing.T) {
 	errorIf(t, !slices.Equal(p.seen(), []string{"POST " + target.URL + "/v1"}), "the proxy saw %q, want one request of it", p.seen())
 	via.User = nil
 	_, _, err = post(t, Options{Target: mustURL(t, target.URL+"/v1"), Proxy: via, ConnectTimeout: time.Minute})
-	ofProxy(t, "no password", err, "the proxy "+via.String()+" answered 407 Proxy Authentication Required", "it wants a user and a password")
+	ofProxy(t, "no password", err, "the proxy "+via.String()+" answered 407 Proxy Authentication Required", "it needs a user and a password")
 }
 
 func TestCONNECT(t *testing.T) {
@@ -178,7 +178,7 @@ func TestCONNECT(t *testing.T) {
 	o.Proxy.User = nil
 	_, _, err = post(t, o)
 	ofProxy(t, "no password", err, "the proxy "+ShowProxy(o.Proxy)+" answered 407 Proxy Authentication Required to a connection to "+address,
-		"it wants a user and a password, which stand before an @")
+		"it needs a user and a password: write them before an @")
 
 	o.Target = mustURL(t, "https://"+unused(t))
 	o.Proxy.User = url.UserPassword("user", "hunter2")
@@ -259,7 +259,7 @@ func TestProxyFaults(t *testing.T) {
 		}
 		_, _, err := post(t, o)
 		ofProxy(t, test.proxy, err, want, test.hint)
-		ofProxy(t, test.proxy, err, want, "the proxy comes from HTTPS_PROXY, and --proxy none does without one")
+		ofProxy(t, test.proxy, err, want, "the proxy comes from HTTPS_PROXY, and --proxy none uses no proxy")
 		errorIf(t, len(err.Error()) > 300, "%s: %d bytes of an error, want at most 300", test.proxy, len(err.Error()))
 	}
 	// Errors after the proxy are the node's.

@@ -125,7 +125,7 @@ func readRoots(path string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, &FileError{Path: path, Reason: "holds no PEM certificate"}
+		return nil, &FileError{Path: path, Reason: "contains no PEM certificate"}
 	}
 	return pool, nil
 }
@@ -214,7 +214,7 @@ func (p peer) distrust(err error, handshake bool) error {
 		trust.Advice = "tls.cert and tls.key of the node name one"
 	case alert != "":
 		trust.Reason = "it refused the TLS handshake: " + strings.TrimPrefix(alert, "tls: ")
-		trust.Advice = "a node that asks for a client certificate needs a fitting tls.cert and tls.key"
+		trust.Advice = "a node that asks for a client certificate needs a matching tls.cert and tls.key"
 	case handshake && !networkFault(err):
 		trust.Reason = "the TLS handshake failed: " + strings.TrimPrefix(err.Error(), "tls: ")
 		trust.Advice = "nothing was sent"
@@ -268,7 +268,7 @@ func (p peer) certificateFault(verify *tls.CertificateVerificationError) (reason
 		return "its certificate is for " + namesOf(name.Certificate), "check the node's url; nothing was sent"
 	case errors.As(verify.Err, &unknown):
 		return "its certificate is signed by an unknown authority",
-			"for a private authority say tls: {ca: FILE}; nothing was sent"
+			"for a private authority set tls: {ca: FILE}; nothing was sent"
 	}
 	return "its certificate is not valid: " + verify.Err.Error(), "nothing was sent"
 }

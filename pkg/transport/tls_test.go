@@ -284,8 +284,8 @@ func TestCertificateFiles(t *testing.T) {
 		path, reason string
 	}{
 		{"no CA file", TLS{CA: missing}, missing, "no such file or directory"},
-		{"a CA file without certificates", TLS{CA: junk}, junk, "holds no PEM certificate"},
-		{"a CA file with a key", TLS{CA: key}, key, "holds no PEM certificate"},
+		{"a CA file without certificates", TLS{CA: junk}, junk, "contains no PEM certificate"},
+		{"a CA file with a key", TLS{CA: key}, key, "contains no PEM certificate"},
 		{"no certificate file", TLS{Cert: missing, Key: key}, missing, "no such file or directory"},
 		{"no key file", TLS{Cert: cert, Key: missing}, missing, "no such file or directory"},
 		{"another's key", TLS{Cert: cert, Key: otherKey}, cert, "no usable certificate and key: "},

@@ -383,7 +383,9 @@ func bounded(resp *http.Response, limit int64) *http.Response {
 // EncodingError reports a body that is not in the encoding that its header section names.
 type EncodingError struct{ Err error }
 
-func (e *EncodingError) Error() string { return "the reply says gzip and is not: " + e.Err.Error() }
+func (e *EncodingError) Error() string {
+	return "the reply has Content-Encoding gzip but is not gzip: " + e.Err.Error()
+}
 
 // Unwrap returns Err.
 func (e *EncodingError) Unwrap() error { return e.Err }

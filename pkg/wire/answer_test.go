@@ -149,7 +149,7 @@ func TestDecodeNoAnswer(t *testing.T) {
 		}
 		errorIf(t, !reflect.DeepEqual(*got, want) || err.Error() != "status 200 with "+test.reason,
 			"%s: got %+v\nwant %+v", test.name, got, want)
-		if hasRaw := got.Hint() == "-o raw prints the body as it came"; hasRaw != test.object {
+		if hasRaw := got.Hint() == "-o raw prints the body unchanged"; hasRaw != test.object {
 			t.Errorf("%s: got the hint %q, want that of -o raw: %t", test.name, got.Hint(), test.object)
 		}
 		if _, scripts := test.api.check(200, []byte(test.body)); (scripts == nil) != test.object {

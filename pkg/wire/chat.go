@@ -23,7 +23,7 @@ func (chat) Facts() Facts {
 func (chat) encode(r Request) (members, error) {
 	for _, f := range r.AllFiles() {
 		if f.Type == pdf {
-			return nil, &UnsupportedError{API: Chat, What: "PDF documents", hint: "the messages api has them: choose a node of that"}
+			return nil, &UnsupportedError{API: Chat, What: "PDF documents", hint: "the messages api has them: use a node with that api"}
 		}
 	}
 	turns := append(slices.Clip(r.Turns), Turn{"user", r.Prompt, r.Files})

@@ -28,7 +28,7 @@ func (complete) encode(r Request) (members, error) {
 	}
 	if what != "" {
 		return nil, &UnsupportedError{
-			API: Complete, What: what, hint: "the messages and chat apis have it: choose a node of one of these",
+			API: Complete, What: what, hint: "the messages and chat apis have it: use a node with one of them",
 		}
 	}
 	out := members{{"prompt", r.Prompt}, {"max_tokens", r.MaxTokens}} // the same members as in the script

@@ -39,7 +39,7 @@ func (e *APIError) Error() string {
 	if e.Status > 0 {
 		fmt.Fprintf(&b, "status %d", e.Status)
 	} else {
-		fmt.Fprintf(&b, "HTTP %d with a .status in the body that is no status", e.HTTPStatus)
+		fmt.Fprintf(&b, "HTTP %d with an invalid .status in the body", e.HTTPStatus)
 	}
 	for _, part := range []string{e.Type, e.Message} {
 		if part != "" {
@@ -157,11 +157,11 @@ func (e *NotAnswerError) Error() string {
 func (e *NotAnswerError) Hint() string {
 	switch {
 	case e.Reason == htmlPage:
-		return "is the node's url that of the API? a web page, a login or a gateway's own error came instead"
+		return "is the node's url the API's? the reply is a web page, a login page or a gateway's error page"
 	case e.Encoding != "":
-		return "ferry asks for no compression and reads UTF-8: does a gateway on the way change the answer?"
+		return "ferry asks for no compression and reads UTF-8: does a gateway change the answer?"
 	case e.Object:
-		return "-o raw prints the body as it came"
+		return "-o raw prints the body unchanged"
 	}
 	return ""
 }

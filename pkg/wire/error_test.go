@@ -55,11 +55,11 @@ func TestErrorShapes(t *testing.T) {
 		},
 		{
 			"a status that is none", Complete, 502, `{"status":"down"}`,
-			APIError{Type: "down"}, "HTTP 502 with a .status in the body that is no status: down",
+			APIError{Type: "down"}, "HTTP 502 with an invalid .status in the body: down",
 		},
 		{
 			"a status too large", Complete, 200, `{"status":1e9}`,
-			APIError{Status: -1}, "HTTP 200 with a .status in the body that is no status",
+			APIError{Status: -1}, "HTTP 200 with an invalid .status in the body",
 		},
 		{"HTML", Messages, 502, `<html>Bad Gateway</html>`, APIError{Status: 502, Message: "Bad Gateway"}, "status 502: Bad Gateway"},
 		{"nothing", Messages, 500, ``, APIError{Status: 500}, "status 500"},

@@ -67,12 +67,12 @@ func NewFile(name string, content []byte) (*File, error) {
 	switch extension := strings.ToLower(filepath.Ext(name)); {
 	case strings.HasPrefix(mime, "image/") && !isText, strings.Contains(" .heic .heif .avif .tif .tiff .bmp .ico ", " "+extension+" "):
 		return nil, text.Errorf("convert it, such as with: magick IN OUT.png",
-			"%s is not of a kind that the APIs take: JPEG, PNG, GIF, WebP and PDF", name)
+			"%s is not a type of file that the APIs accept: JPEG, PNG, GIF, WebP and PDF", name)
 	case strings.Contains(" .jpg .jpeg .png .gif .webp .pdf ", " "+extension+" "):
 		if len(content) == 0 {
 			mime = "empty"
 		}
-		return nil, text.Errorf("a text needs a name that says so; is it an error page that was saved as a picture?",
+		return nil, text.Errorf("a text file needs another name; is it an error page that was saved as a picture?",
 			"%s is not what its name says: its content is %s", name, mime)
 	}
 	return nil, nil

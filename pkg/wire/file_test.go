@@ -70,8 +70,8 @@ func TestNewFile(t *testing.T) {
 		{"a.PNG", "plain", "a.PNG is not what its name says: its content is text/plain"},
 		{"a.pdf", "", "a.pdf is not what its name says: its content is empty"},
 		{"a.jpeg", "\x00\x01\x02", "a.jpeg is not what its name says: its content is application/octet-stream"},
-		{"a", "BM\x00\x01\x02", "a is not of a kind that the APIs take: JPEG, PNG, GIF, WebP and PDF"},
-		{"a.heic", "\x00\x00\x00\x18ftypheic", "a.heic is not of a kind that the APIs take: JPEG, PNG, GIF, WebP and PDF"},
+		{"a", "BM\x00\x01\x02", "a is not a type of file that the APIs accept: JPEG, PNG, GIF, WebP and PDF"},
+		{"a.heic", "\x00\x00\x00\x18ftypheic", "a.heic is not a type of file that the APIs accept: JPEG, PNG, GIF, WebP and PDF"},
 	} {
 		f, err := NewFile(test.name, []byte(test.content))
 		if got := errorText(err); f != nil || got != test.want {

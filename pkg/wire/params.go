@@ -69,7 +69,7 @@ func (a API) CheckParam(name string, value json.RawMessage) error {
 	case name == "stream": // it decides how the response is read
 		fault.Reason, fault.hint = "ferry sets it itself", "ferry stream asks for a stream, ferry ask for a whole answer"
 	case !json.Valid(value):
-		fault.Reason, fault.hint = "its value is not JSON", `a text needs its quotes: key='"value"'`
+		fault.Reason, fault.hint = "its value is not JSON", `a string needs quotes: key='"value"'`
 	default:
 		return nil
 	}
@@ -115,9 +115,9 @@ func (e *APIError) ParamHint(body Body) string {
 	case !isSent || slices.Contains([]string{"model", "messages", "prompt", "stream"}, named):
 		return ""
 	case use != "" && len(value) < 64 && !isText(value):
-		return fmt.Sprintf("--param %s=null --param %s=%s; params: of the node does so for good", named, use, value)
+		return fmt.Sprintf("--param %s=null --param %s=%s; params: of the node sets this permanently", named, use, value)
 	case hasAny(strings.ToLower(message), refusals):
-		return fmt.Sprintf("--param %s=null leaves it out; params: of the node does so for good", named)
+		return fmt.Sprintf("--param %s=null leaves it out; params: of the node sets this permanently", named)
 	}
 	return fmt.Sprintf("--param %s=VALUE sends another, --param %s=null none", named, named)
 }

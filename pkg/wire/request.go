@@ -210,7 +210,7 @@ func (a API) Encode(r Request) (Body, error) {
 	}
 	encoded, err := body.encode(size)
 	if len(encoded) > 1 && encoded.Len() > MaxRequest {
-		return nil, text.Errorf("a file takes a third more in a request: send fewer at once, or smaller ones",
+		return nil, text.Errorf("a file needs a third more space in a request: send fewer or smaller files",
 			"the request would have %.1f MiB with its files, over the limit of %d MiB", float64(encoded.Len())/(1<<20), MaxRequest>>20)
 	}
 	return encoded, err

@@ -289,19 +289,19 @@ func TestParamHint(t *testing.T) {
 		{
 			`{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",` +
 				`"param":"max_tokens","code":"unsupported_parameter"}}`,
-			"--param max_tokens=null --param max_completion_tokens=4096; params: of the node does so for good",
+			"--param max_tokens=null --param max_completion_tokens=4096; params: of the node sets this permanently",
 		},
 		{
 			`{"error":{"message":"Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is supported.","param":"temperature"}}`,
-			"--param temperature=null leaves it out; params: of the node does so for good",
+			"--param temperature=null leaves it out; params: of the node sets this permanently",
 		},
-		{`{"error":{"message":"invalid temperature: only 1 is allowed for this model"}}`, "--param temperature=null leaves it out; params: of the node does so for good"},
+		{`{"error":{"message":"invalid temperature: only 1 is allowed for this model"}}`, "--param temperature=null leaves it out; params: of the node sets this permanently"},
 		{
 			`{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}}`,
-			"--param stream_options=null leaves it out; params: of the node does so for good",
+			"--param stream_options=null leaves it out; params: of the node sets this permanently",
 		},
 		{`{"error":{"message":"max_tokens: 4096 > 1024, which is the maximum"}}`, "--param max_tokens=VALUE sends another, --param max_tokens=null none"},
-		{`{"error":{"message":"body.stop: Extra inputs are not permitted"}}`, "--param stop=null leaves it out; params: of the node does so for good"},
+		{`{"error":{"message":"body.stop: Extra inputs are not permitted"}}`, "--param stop=null leaves it out; params: of the node sets this permanently"},
 		{`{"error":{"message":"the user must stop; the system is not permitted"}}`, ""},
 		{`{"error":{"message":"messages: at least one message is required","param":"messages"}}`, ""},
 		{`{"error":{"message":"'unsent_field' is not permitted","param":"unsent_field"}}`, ""},

@@ -19,8 +19,8 @@ func CheckSchema(schema json.RawMessage, answer string) error {
 	if reason == "" {
 		return nil
 	}
-	return text.Errorf("the node may have dropped the schema: ask for JSON in the prompt too, or take another node",
-		"the answer is not of the schema: %s", reason)
+	return text.Errorf("the node may have ignored the schema: ask for JSON in the prompt too, or use another node",
+		"the answer does not match the schema: %s", reason)
 }
 
 // notOfSchema returns why an answer does not match the schema, "" if it does.
@@ -47,7 +47,7 @@ func notOfSchema(schema json.RawMessage, answer string) string {
 	}
 	switch {
 	case !l.whole():
-		return "it is no JSON"
+		return "it is not JSON"
 	case len(types) > 0 && !slices.Contains(types, kind) && !(kind == "integer" && slices.Contains(types, "number")):
 		return fmt.Sprintf("it is of type %s, not %s", kind, strings.Join(types, " or "))
 	case isObject && len(missing) > 0:

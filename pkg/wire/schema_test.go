@@ -3,7 +3,7 @@ package wire
 import "testing"
 
 func TestCheckSchema(t *testing.T) {
-	const prefix = "the answer is not of the schema: "
+	const prefix = "the answer does not match the schema: "
 	for _, test := range []struct{ schema, text, want string }{
 		{`{"type":"object","required":["a","b"]}`, `{"b":1,"a":null}`, ""},
 		{`{"type":"object","required":["a","b"]}`, " \n{\"a\":{\"c\":[]},\"b\":2,\"d\":3}\n", ""},
@@ -13,11 +13,11 @@ func TestCheckSchema(t *testing.T) {
 		{`{"required":["a"]}`, `{}`, "it has no member a"},
 		{`{"required":["a"]}`, `[]`, ""},
 		{`{"type":"object"}`, `["a"]`, "it is of type array, not object"},
-		{`{"type":"object"}`, `Sure! {"a":1}`, "it is no JSON"},
-		{`{"type":"object"}`, "```json\n{}\n```", "it is no JSON"},
-		{`{"type":"object"}`, `{"a":1} and more`, "it is no JSON"},
-		{`{"type":"object"}`, `{"a":1`, "it is no JSON"},
-		{`{"type":"object"}`, ``, "it is no JSON"},
+		{`{"type":"object"}`, `Sure! {"a":1}`, "it is not JSON"},
+		{`{"type":"object"}`, "```json\n{}\n```", "it is not JSON"},
+		{`{"type":"object"}`, `{"a":1} and more`, "it is not JSON"},
+		{`{"type":"object"}`, `{"a":1`, "it is not JSON"},
+		{`{"type":"object"}`, ``, "it is not JSON"},
 		{`{"type":"array"}`, `[1]`, ""},
 		{`{"type":["object","null"]}`, `null`, ""},
 		{`{"type":["object","null"]}`, `"x"`, "it is of type string, not object or null"},
@@ -25,9 +25,9 @@ func TestCheckSchema(t *testing.T) {
 		{`{"type":"integer"}`, `1.0`, ""},
 		{`{"type":"integer"}`, `1.5`, "it is of type number, not integer"},
 		{`{"type":"boolean"}`, `true`, ""},
-		{`{"type":"boolean"}`, `tru`, "it is no JSON"},
+		{`{"type":"boolean"}`, `tru`, "it is not JSON"},
 		{`{"anyOf":[{"type":"object"}]}`, `"x"`, ""},
-		{`{}`, `words`, "it is no JSON"},
+		{`{}`, `words`, "it is not JSON"},
 	} {
 		got := ""
 		if err := CheckSchema([]byte(test.schema), test.text); err != nil {
