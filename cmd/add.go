@@ -25,8 +25,8 @@ type addOptions struct {
 	as, output string
 }
 
-// named returns the options with another name for the node.
-func (o addOptions) named(node string) addOptions {
+// withName returns the options with another name for the node.
+func (o addOptions) withName(node string) addOptions {
 	o.as = node
 	return o
 }
@@ -50,14 +50,14 @@ func newConfigAddCmd(a *app) *cobra.Command {
 		Use:   "add [PROVIDER|URL]",
 		Short: "Add a node for a known provider or a URL; without arguments, list the providers",
 		Args:  cobra.MaximumNArgs(1),
-		ValidArgsFunction: offer(1, func() ([]string, error) {
+		ValidArgsFunction: completeArgs(1, func() ([]string, error) {
 			var names []string
 			for _, p := range config.Providers() {
 				names = append(names, p.Name)
 			}
 			return names, nil
 		}),
-		RunE: loaded(a.fileSettings, func(ctx context.Context, s *settings, args []string) error {
+		RunE: withLoaded(a.fileSettings, func(ctx context.Context, s *settings, args []string) error {
 			if len(args) == 0 {
 				return s.listProviders(o.output)
 			}
@@ -74,7 +74,7 @@ func newConfigAddCmd(a *app) *cobra.Command {
 	f.StringVar(&o.Region, "region", "", "`REGION` of bedrock; intl for the addresses of qwen, kimi and glm outside China")
 	f.StringVar(&o.Resource, "resource", "", "`NAME` of the resource in azure")
 	f.StringVar(&o.Deployment, "deployment", "", "`NAME` of the deployment in azure")
-	textOrJSON(c, &o.output)
+	formatFlag(c, &o.output)
 	return c
 }
 
@@ -149,7 +149,7 @@ func runConfigAdd(ctx context.Context, s *settings, name string, o addOptions) e
 		return err
 	}
 	node := cmp.Or(o.as, provider.Name)
-	if err := s.isNew(node, provider.Name, o); err != nil {
+	if err := s.checkNew(node, provider.Name, o); err != nil {
 		return err
 	}
 	if !provider.Local && s.Lookup.Get(provider.Variable) == "" {
@@ -180,9 +180,9 @@ func runConfigAddURL(ctx context.Context, s *settings, address string, o addOpti
 	}
 	name := cmp.Or(o.as, hostLabel(at))
 	if name == "" {
-		return usagef(o.named("NAME").command(address), "no name for the node can be made from the address")
+		return usagef(o.withName("NAME").command(address), "no name for the node can be made from the address")
 	}
-	if err := s.isNew(name, address, o); err != nil {
+	if err := s.checkNew(name, address, o); err != nil {
 		return err
 	}
 	secret, found, err := s.findAPI(ctx, name, o.command(address), at, o.API != "" || wire.APIOf(address) != "")
@@ -227,7 +227,7 @@ func hostLabel(node config.Node) string {
 func (s *settings) findAPI(ctx context.Context, name, add string, at config.Node, known bool) (guard.Secret, *client.Found, error) {
 	var secret guard.Secret
 	at.Name, at.Key, at.Auth = name, "", config.Auth{Scheme: config.AuthNone}
-	e, err := s.endpoint(ctx, at, endpointOptions{lists: true})
+	e, err := s.newEndpoint(ctx, at, endpointOptions{lists: true})
 	if err != nil {
 		return secret, nil, err
 	}
@@ -269,10 +269,10 @@ func (s *settings) noteAPI(name string, found *client.Found) {
 	s.note("%s speaks %s at %s%s", name, found.API, client.WithoutQuery(found.URL), also)
 }
 
-// isNew returns an error if a node already has this name, or if it is not a valid name.
-func (s *settings) isNew(node, what string, o addOptions) error {
+// checkNew returns an error if a node already has this name, or if it is not a valid name.
+func (s *settings) checkNew(node, what string, o addOptions) error {
 	if slices.Contains(s.file.Nodes, node) {
-		return usagef(o.named("NAME").command(what)+" adds another one; ferry config unset nodes."+node+" removes the old one",
+		return usagef(o.withName("NAME").command(what)+" adds another one; ferry config unset nodes."+node+" removes the old one",
 			"there is a node %s in %s already", node, s.file.Path)
 	}
 	if strings.Contains(node, ".") || config.CheckKey("nodes."+node+".url") != nil { // a dot would name another node

@@ -81,7 +81,7 @@ func (a *app) remark(text string) {
 	if a.quiet {
 		return
 	}
-	text = indented(who+a.local(text), len(who))
+	text = indented(who+a.translate(text), len(who))
 	if a.err.TTY {
 		text = a.err.Wrap(text, len(who))
 	}
@@ -122,9 +122,9 @@ func (a *app) outStyles() term.Styles { return term.NewStyles(a.out.Facts) }
 // complain prints an error and, below it, its hint.
 func (a *app) complain(err error) {
 	styles := term.NewStyles(a.err.Facts)
-	said := styles.Bad.Render("Error:") + " " + indented(a.local(a.errorText(err)), len("Error: "))
+	said := styles.Bad.Render("Error:") + " " + indented(a.translate(a.errorText(err)), len("Error: "))
 	if hint := text.Hint(err); hint != "" {
-		said += "\n" + hintText(styles, 0, a.local(a.safe(hint)))
+		said += "\n" + hintText(styles, 0, a.translate(a.safe(hint)))
 	}
 	a.tell(a.err.Wrap(said, hintIndent) + "\n")
 }

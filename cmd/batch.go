@@ -119,8 +119,8 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if call.first, err = order.first(c.Context()); err != nil {
 		return err
 	}
-	common.Endpoint, common.Others = &call.first.Endpoint, order.others()
-	if err := order.suits(common.Call(client.Item{Prompt: "x"}).Request); err != nil {
+	common.Endpoint, common.Others = &call.first.Endpoint, order.remainingEndpoints()
+	if err := order.checkRequest(common.Call(client.Item{Prompt: "x"}).Request); err != nil {
 		return err
 	}
 	in, err := a.openBatchInput(b.inFile, b.outFile, o.prompt.noStdin)
@@ -142,7 +142,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if call.plan.Files > 0 {
 		with := common.Call(client.Item{Prompt: "x"}).Request
 		with.Files = []*wire.File{{Name: "x", Type: "image/png"}} // every API that accepts files accepts this type
-		if err := order.suits(with); err != nil {
+		if err := order.checkRequest(with); err != nil {
 			return err
 		}
 	}
@@ -186,7 +186,7 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 		Untaken: func(line []byte) { b.tell(b.masker.String(string(line))) },
 	})
 	stop()
-	return b.conclude(tally, err, caught.Err() != nil)
+	return b.reportResult(tally, err, caught.Err() != nil)
 }
 
 // recovering turns a panic in a worker into an error. The item may have been carried out.
@@ -227,14 +227,14 @@ func (b *batchCall) estimate() string {
 	return out
 }
 
-// shownFaults is how many malformed lines are reported one by one; OUT.failed has all of them.
-const shownFaults = 10
+// maxShownFaults is how many malformed lines are reported one by one; OUT.failed has all of them.
+const maxShownFaults = 10
 
 // describe returns what --dry-run prints.
 func (b *batchCall) describe() string {
 	p, n := b.plan, b.first
 	out := fmt.Sprintf("%s  %s  %s  %s\n", n.Name, shownURL(n.URL), n.API, n.Model)
-	for _, fault := range p.Faults[:min(len(p.Faults), shownFaults)] {
+	for _, fault := range p.Faults[:min(len(p.Faults), maxShownFaults)] {
 		out += b.inName + ": " + fault.Error() + "\n"
 	}
 	if p.Malformed > 0 {
@@ -249,11 +249,11 @@ func (b *batchCall) describe() string {
 // reportFaults reports what cannot be sent, and what an earlier run left open. Errors are printed with -q too.
 func (b *batchCall) reportFaults() {
 	p := b.plan
-	for _, fault := range p.Faults[:min(len(p.Faults), shownFaults)] {
+	for _, fault := range p.Faults[:min(len(p.Faults), maxShownFaults)] {
 		b.complain(fmt.Errorf("%s: %w", b.inName, fault))
 	}
-	if len(p.Faults) > shownFaults {
-		b.complain(fmt.Errorf("%s: and %d more malformed lines", b.inName, p.Malformed-shownFaults))
+	if len(p.Faults) > maxShownFaults {
+		b.complain(fmt.Errorf("%s: and %d more malformed lines", b.inName, p.Malformed-maxShownFaults))
 	}
 	switch {
 	case p.Ambiguous.Count == 0:
@@ -278,8 +278,8 @@ func unanswered(what string, items client.Names) error {
 	return text.Errorf("they may have been answered and billed; --again sends them again", "%s", out)
 }
 
-// conclude reports the result of a run. The exit code is 0 if OUT has an answer to every line.
-func (b *batchCall) conclude(t client.Tally, why error, caught bool) error {
+// reportResult reports the result of a run. The exit code is 0 if OUT has an answer to every line.
+func (b *batchCall) reportResult(t client.Tally, why error, caught bool) error {
 	if why != nil {
 		b.complain(why)
 	}
@@ -340,8 +340,8 @@ func (b *batchCall) showProgress() (stop func()) {
 			rest := time.Duration(float64(since) / float64(done) * float64(total-done))
 			line += "  " + rest.Round(time.Second).String() + " left"
 		}
-		if told := b.pauses.told(done > 0, since); told != "" {
-			line += "  " + told
+		if status := b.pauses.status(done > 0, since); status != "" {
+			line += "  " + status
 		}
 		return done, line
 	}

@@ -69,31 +69,31 @@ func newBenchCmd(a *app) *cobra.Command {
 
 func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f := c.Flags()
-	whole(f, &o.Requests, "requests", "r", benchRequests, 1, 10_000_000, "send `N` requests to each node")
-	span(f, &o.Duration, "duration", "d", 0, 1, longestTime, "send for `TIME` instead; with -r, whichever ends first",
+	intFlag(f, &o.Requests, "requests", "r", benchRequests, 1, 10_000_000, "send `N` requests to each node")
+	durationFlag(f, &o.Duration, "duration", "d", 0, 1, maxDuration, "send for `TIME` instead; with -r, whichever ends first",
 		"a time above 0 and at most 24h, such as 30s or 5m")
-	whole(f, &o.Concurrency, "concurrency", "c", 1, 1, 100_000, "keep at most `N` requests in flight to each node")
-	checked(f, &o.Rate, "rate", "", "",
+	intFlag(f, &o.Concurrency, "concurrency", "c", 1, 1, 100_000, "keep at most `N` requests in flight to each node")
+	checkedVar(f, &o.Rate, "rate", "", "",
 		"send to each node at a fixed `RATE`, such as 2 (per second) or 50/min; up to 100 in flight without -c",
 		"a number of requests a second, or such as 50/min", parseRate)
-	whole(f, &o.Warmup, "warmup", "", 1, 0, 100_000,
+	intFlag(f, &o.Warmup, "warmup", "", 1, 0, 100_000,
 		"do not count the first `N` requests to each node; with reused connections the default is at least -c")
-	whole(f, &o.Attempts, "attempts", "", 1, 1, 100,
+	intFlag(f, &o.Attempts, "attempts", "", 1, 1, 100,
 		"make up to `N` attempts for each request, to measure what users experience")
 	f.BoolVar(&o.Stream, "stream", false, "use streaming; measure the first token and the tokens after it")
-	oneOf(c, &o.Connections, "connections", "", "`KIND` of connection: cold, reused or both", "cold", "reused", "both")
+	choiceFlag(c, &o.Connections, "connections", "", "`KIND` of connection: cold, reused or both", "cold", "reused", "both")
 	f.BoolVar(&o.Race, "race", false,
 		"start a second handshake when one is late, as ask does; without --race there is only one")
 	f.StringVar(&o.prompt, "prompt", benchPrompt,
 		"prompt `TEXT`; each request puts a different number before it; with --stream the default is to count to 50")
 	f.StringArrayVarP(&o.files, "file", "f", nil, "read the prompt from `FILE`")
-	whole(f, &o.MaxTokens, "max-tokens", "", benchTokens, 1, math.MaxInt32,
+	intFlag(f, &o.MaxTokens, "max-tokens", "", benchTokens, 1, math.MaxInt32,
 		"at most `N` tokens in an answer; 300 with --stream")
-	checked(f, &o.tokenCap, "max-tokens-total", "", "", "stop before all nodes together could be billed more than `N` tokens",
+	checkedVar(f, &o.tokenCap, "max-tokens-total", "", "", "stop before all nodes together could be billed more than `N` tokens",
 		"a whole number of tokens above 0", between[int64](1, math.MaxInt64))
-	checked(f, &o.Precision, "precision", "", "", "stop early when every interval is within `SHARE`, such as 5%",
+	checkedVar(f, &o.Precision, "precision", "", "", "stop early when every interval is within `SHARE`, such as 5%",
 		"a share from 0.1% to 100%, such as 5%", parsePrecision)
-	whole(f, &o.Seed, "seed", "", 0, 0, maxSeed,
+	intFlag(f, &o.Seed, "seed", "", 0, 0, maxSeed,
 		"random seed `N` for the order and the numbers; 0 selects a random seed")
 	f.StringVar(&o.Vantage, "vantage", "", "`PLACE` where this runs, for reports on several places")
 	f.StringVar(&o.save, "save", "", "save every attempt to a new `FILE`.jsonl, for bench report")
@@ -128,7 +128,7 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	if o.dryRun {
 		return a.write([]byte(b.describe()))
 	}
-	if err := writable(o.report.out); err != nil {
+	if err := checkWritable(o.report.out); err != nil {
 		return err
 	}
 	if err := b.CheckBudgets(ctx, b.endpoints()); err != nil {
@@ -149,7 +149,7 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	if err != nil {
 		a.complain(fmt.Errorf("cannot save the run in %s: %w", o.save, err))
 	}
-	if failed := a.conclude(bench.Summarise([]*bench.Run{run}), o.report); failed != nil {
+	if failed := a.printReport(bench.Summarise([]*bench.Run{run}), o.report); failed != nil {
 		return failed
 	}
 	if err != nil {
@@ -194,8 +194,8 @@ func (a *app) measure(ctx context.Context, r *benchRun) (*bench.Run, error) {
 			progress := b.Progress()
 			lines := report.ProgressTable(progress, since(), a.err.Facts, a.safe)
 			answered := slices.ContainsFunc(progress, func(p bench.Progress) bool { return p.Done > 0 })
-			if told := r.pauses.told(answered, since()); told != "" {
-				lines = append(lines, told)
+			if status := r.pauses.status(answered, since()); status != "" {
+				lines = append(lines, status)
 			}
 			if line := waiting.Load(); line != nil {
 				lines = append(lines, a.safe(*line))

@@ -44,7 +44,7 @@ func runBenchCompare(a *app, files []string, o reportOptions) error {
 			return usagef("both have: "+strings.Join(both, ", "), "--threshold %s: %s is not one of the nodes of both runs", t, t.Node())
 		}
 	}
-	if err := writable(o.out); err != nil {
+	if err := checkWritable(o.out); err != nil {
 		return err
 	}
 	checks := c.Check(o.thresholds, o.successesOnly)

@@ -129,7 +129,7 @@ func (s *settings) readySeries(
 		if err != nil {
 			return err
 		}
-		e, err := s.endpoint(ctx, node, options)
+		e, err := s.newEndpoint(ctx, node, options)
 		if err != nil {
 			return err
 		}

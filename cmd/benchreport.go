@@ -27,7 +27,7 @@ type reportOptions struct {
 
 func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string) {
 	f := c.Flags()
-	oneOf(c, &o.output, "output", "o", "`FORMAT` of the report: "+strings.Join(formats, ", "), formats...)
+	choiceFlag(c, &o.output, "output", "o", "`FORMAT` of the report: "+strings.Join(formats, ", "), formats...)
 	addLanguage(c, a, "`LANGUAGE` of text, markdown and html: en or zh (default from LC_ALL, LC_MESSAGES or LANG)")
 	f.BoolVar(&o.explain, "explain", false, "explain the terms of the report, in text and markdown")
 	f.StringVar(&o.out, "out", "",
@@ -94,10 +94,10 @@ func runBenchReport(a *app, files, vantages []string, o reportOptions) error {
 	if err := o.checkNames(nodes); err != nil {
 		return err
 	}
-	if err := writable(o.out); err != nil {
+	if err := checkWritable(o.out); err != nil {
 		return err
 	}
-	return a.conclude(bench.Summarise(runs), o)
+	return a.printReport(bench.Summarise(runs), o)
 }
 
 // checkNames rejects a threshold or a reference for a node that the run does not have.
@@ -130,8 +130,8 @@ func (o *reportOptions) checkRounds(rounds int) error {
 	return nil
 }
 
-// writable checks whether the report can be written, before anything is paid for.
-func writable(path string) error {
+// checkWritable checks whether the report can be written, before anything is paid for.
+func checkWritable(path string) error {
 	if path == "" {
 		return nil
 	}
@@ -142,14 +142,14 @@ func writable(path string) error {
 	return usagef(cmp.Or(text.Hint(err), "its folder must exist and belong to you"), "--out %s", err)
 }
 
-// conclude prints the report, and what was missed.
-func (a *app) conclude(s *bench.Summary, o reportOptions) error {
+// printReport prints the report, and what was missed.
+func (a *app) printReport(s *bench.Summary, o reportOptions) error {
 	checks := s.Check(o.thresholds, o.successesOnly)
 	err := a.show(o, checks, s.Warnings, report.Outcome(s, a.lang), func(w io.Writer, options report.Options) error {
 		return report.Write(w, o.output, s, options)
 	})
 	switch {
-	case len(s.Best) == 0 && o.output == report.Best && a.withoutSuccess(s):
+	case len(s.Best) == 0 && o.output == report.Best && a.printUnsuccessful(s):
 		return exitSilently(exitFailed)
 	case err != nil:
 		return err
@@ -202,7 +202,7 @@ func (a *app) verdict(s *bench.Summary, checks []bench.Check, all bool) error {
 		}
 	}
 	switch {
-	case a.withoutSuccess(s) && all:
+	case a.printUnsuccessful(s) && all:
 		return exitSilently(exitFailed)
 	case missed:
 		return exitSilently(exitMissed)
@@ -210,8 +210,8 @@ func (a *app) verdict(s *bench.Summary, checks []bench.Check, all bool) error {
 	return nil
 }
 
-// withoutSuccess prints which nodes never answered, and reports whether there are any.
-func (a *app) withoutSuccess(s *bench.Summary) bool {
+// printUnsuccessful prints which nodes never answered, and reports whether there are any.
+func (a *app) printUnsuccessful(s *bench.Summary) bool {
 	found := false
 	for _, row := range s.Rows {
 		if row.OK > 0 {

@@ -58,7 +58,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	}
 	order, err := s.order(ctx, names, endpointOptions{unread: o.dryRun, streams: o.streams, holds: true})
 	if err == nil && (conversation != nil || len(names) > 1) {
-		err = order.suits(call.Request) // a call to one node reports what the API lacks by itself
+		err = order.checkRequest(call.Request) // a call to one node reports what the API lacks by itself
 	}
 	if err != nil {
 		return err
@@ -216,16 +216,16 @@ func (order *nodeOrder) comment() string {
 	if len(order.nodes) < 2 {
 		return ""
 	}
-	behind, stop := order.behind(), ""
+	remaining, stop := order.remaining(), ""
 	var names []string
-	for _, node := range behind {
+	for _, node := range remaining {
 		names = append(names, node.Name)
 	}
 	if len(names) == 0 {
 		names = []string{"no other"}
 	}
-	if len(behind)+1 < len(order.nodes) {
-		stop = fmt.Sprintf("; not %s, which is in another zone (--across)", order.nodes[len(behind)+1].Name)
+	if len(remaining)+1 < len(order.nodes) {
+		stop = fmt.Sprintf("; not %s, which is in another zone (--across)", order.nodes[len(remaining)+1].Name)
 	}
 	return fmt.Sprintf("# if %s fails: %s%s\n", order.nodes[0].Name, strings.Join(names, ", then "), stop)
 }

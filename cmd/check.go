@@ -20,13 +20,13 @@ func newConfigCheckCmd(a *app) *cobra.Command {
 		Use:               "check [node…]",
 		Short:             "Check nodes: key, name, address, TLS, and that the node accepts the key; free of charge",
 		ValidArgsFunction: a.completeNodes,
-		RunE: loaded(a.fileSettings, func(ctx context.Context, s *settings, names []string) error {
+		RunE: withLoaded(a.fileSettings, func(ctx context.Context, s *settings, names []string) error {
 			return runConfigCheck(ctx, s, names, o)
 		}),
 	}
-	textOrJSON(c, &o.output)
+	formatFlag(c, &o.output)
 	c.Flags().BoolVar(&o.live, "live", false, "also send one small request, which is billed")
-	span(c.Flags(), &o.timeout, "timeout", "", checkTimeout, time.Second, longestTime,
+	durationFlag(c.Flags(), &o.timeout, "timeout", "", checkTimeout, time.Second, maxDuration,
 		"time limit for one node", "1s to 24h")
 	return c
 }
@@ -143,7 +143,7 @@ var results = map[client.Mark]string{client.Good: "ok", client.Bad: "failed", cl
 func (r *checkReport) check(ctx context.Context, node config.Node, o checkOptions) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &client.DeadlineError{Timeout: o.timeout})
 	defer cancel()
-	e, err := r.endpoint(ctx, node, endpointOptions{lists: true})
+	e, err := r.newEndpoint(ctx, node, endpointOptions{lists: true})
 	keyless := err != nil
 	switch {
 	case keyless:
@@ -151,7 +151,7 @@ func (r *checkReport) check(ctx context.Context, node config.Node, o checkOption
 		// The other steps can be checked without the key. The node then answers 401, which does not mean that a step
 		// failed.
 		node.Auth, node.Headers = config.Auth{Scheme: config.AuthNone}, nil
-		if e, err = r.endpoint(ctx, node, endpointOptions{unread: true, lists: true}); err != nil {
+		if e, err = r.newEndpoint(ctx, node, endpointOptions{unread: true, lists: true}); err != nil {
 			return
 		}
 	case node.Auth.Scheme == config.AuthNone:
@@ -165,7 +165,7 @@ func (r *checkReport) check(ctx context.Context, node config.Node, o checkOption
 	check := client.Check{
 		Env: env, Endpoint: &e.Endpoint, Node: node, Reach: e.options, Inside: e.demo != nil, Keyless: keyless,
 		Live: o.live, Timeout: o.timeout, Report: r.finding,
-		Listed: func(ids []string) { _ = r.keepModels(node, ids) }, // a list that cannot be stored does not fail the check
+		Listed: func(ids []string) { _ = r.storeModels(node, ids) }, // a list that cannot be stored does not fail the check
 	}
 	if !o.added {
 		check.NoModel = node.CheckModel()
@@ -188,10 +188,10 @@ func (r *checkReport) finding(f client.Finding) {
 	case client.Bad:
 		mark, r.failed = r.styles.Bad.Render(mark), true
 	}
-	found := indented(r.local(r.safe(f.Text)), checkIndent)
+	found := indented(r.translate(r.safe(f.Text)), checkIndent)
 	lines := r.out.Wrap(fmt.Sprintf("  %s %-8s %s", mark, f.Step, found), checkIndent) + "\n"
 	if f.Hint != "" {
-		lines += r.out.Wrap(hintText(r.styles, checkIndent, r.local(r.safe(f.Hint))), checkIndent+hintIndent) + "\n"
+		lines += r.out.Wrap(hintText(r.styles, checkIndent, r.translate(r.safe(f.Hint))), checkIndent+hintIndent) + "\n"
 	}
 	r.print(lines)
 }

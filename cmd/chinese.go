@@ -10,11 +10,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// inChinese translates the errors, hints and notes that new users see first, one per line: English with {} for any
+// chineseTable translates the errors, hints and notes that new users see first, one per line: English with {} for any
 // text, an arrow, and Chinese with {1}, {2}… for these texts. Other messages are printed in English.
 //
 //go:embed chinese.txt
-var inChinese string
+var chineseTable string
 
 // addLanguage declares the flag --lang.
 func addLanguage(c *cobra.Command, a *app, usage string) {
@@ -28,23 +28,23 @@ func addLanguage(c *cobra.Command, a *app, usage string) {
 	})
 }
 
-// local returns a message in the user's language. For Chinese it looks up lines, parts of a hint, and the text after
-// the name of a node or a file, one by one.
-func (a *app) local(message string) string {
+// translate returns a message in the user's language. For Chinese it looks up lines, parts of a hint, and the text
+// after the name of a node or a file, one by one.
+func (a *app) translate(message string) string {
 	if a.lang != report.Chinese {
 		return message
 	}
 	return chinese(message)
 }
 
-// mostTranslated is the longest message to translate, in bytes: a longer one contains a server's text.
-const mostTranslated = 4 << 10
+// maxTranslated is the longest message to translate, in bytes: a longer one contains a server's text.
+const maxTranslated = 4 << 10
 
 func chinese(message string) string {
-	if len(message) > mostTranslated {
+	if len(message) > maxTranslated {
 		return message
 	}
-	if said, ok := inRow(message); ok {
+	if said, ok := lookUp(message); ok {
 		return said
 	}
 	lines := strings.Split(message, "\n")
@@ -57,7 +57,7 @@ func chinese(message string) string {
 // chineseLine translates a line and reports whether any part of it was found: the complete line, the text after a name,
 // or a part of a hint.
 func chineseLine(line string) (said string, found bool) {
-	if said, found = inRow(line); found {
+	if said, found = lookUp(line); found {
 		return said, true
 	}
 	if name, rest, ok := strings.Cut(line, ": "); ok && !strings.Contains(name, " ") {
@@ -80,11 +80,11 @@ func chineseLine(line string) (said string, found bool) {
 	return strings.Join(parts, "；"), true
 }
 
-// inRow translates a message that is in the table. The first matching row is used.
-func inRow(message string) (said string, ok bool) {
-	for row := range strings.Lines(inChinese) {
+// lookUp translates a message that is in the table. The first matching row is used.
+func lookUp(message string) (said string, ok bool) {
+	for row := range strings.Lines(chineseTable) {
 		english, translated, isRow := strings.Cut(strings.TrimSpace(row), " → ")
-		texts, fit := fits(english, message)
+		texts, fit := matchPattern(english, message)
 		if !isRow || !fit {
 			continue
 		}
@@ -100,9 +100,9 @@ func inRow(message string) (said string, ok bool) {
 	return "", false
 }
 
-// fits returns the texts in place of {} if a message matches the pattern. The last text may contain "; " only if the
-// pattern ends in ": {}": there another error follows, elsewhere the next part of a hint.
-func fits(pattern, message string) (texts []string, ok bool) {
+// matchPattern returns the texts in place of {} if a message matches the pattern. The last text may contain "; " only
+// if the pattern ends in ": {}": there another error follows, elsewhere the next part of a hint.
+func matchPattern(pattern, message string) (texts []string, ok bool) {
 	parts := strings.Split(pattern, "{}")
 	message, ok = strings.CutPrefix(message, parts[0])
 	for _, part := range parts[1:] {

@@ -53,8 +53,8 @@ func noArgs(c *cobra.Command, args []string) error {
 	return usagef(c.CommandPath()+" --help shows its arguments", "%s takes no arguments, but %q was given", c.CommandPath(), args[0])
 }
 
-// wantArgs is cobra.ExactArgs with a message that names what is missing.
-func wantArgs(what string, n int) cobra.PositionalArgs {
+// requireArgs is cobra.ExactArgs with a message that names what is missing.
+func requireArgs(what string, n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) == n {
 			return nil
@@ -63,8 +63,8 @@ func wantArgs(what string, n int) cobra.PositionalArgs {
 	}
 }
 
-// wantSome is cobra.MinimumNArgs(1) with a message that names what is missing, and the command that lists it.
-func wantSome(what, lists string) cobra.PositionalArgs {
+// requireAtLeastOne is cobra.MinimumNArgs(1) with a message that names what is missing, and the command that lists it.
+func requireAtLeastOne(what, lists string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return nil
@@ -73,8 +73,8 @@ func wantSome(what, lists string) cobra.PositionalArgs {
 	}
 }
 
-// loaded loads what a command needs, such as the settings or the store of conversations, and then runs the command.
-func loaded[T any](
+// withLoaded loads what a command needs, such as the settings or the store of conversations, and then runs the command.
+func withLoaded[T any](
 	load func() (T, error), run func(ctx context.Context, on T, args []string) error,
 ) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
@@ -86,12 +86,12 @@ func loaded[T any](
 	}
 }
 
-// offer completes the first most arguments of a command with names that are not among them yet. It drops errors, which
-// a shell cannot show.
-func offer(most int, names func() ([]string, error)) cobra.CompletionFunc {
+// completeArgs completes the first maxArgs arguments of a command with names that are not among them yet. It drops
+// errors, which a shell cannot show.
+func completeArgs(maxArgs int, names func() ([]string, error)) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		var offered []string
-		if len(args) < most {
+		if len(args) < maxArgs {
 			offered, _ = names()
 		}
 		given := func(name string) bool { return slices.Contains(args, name) }
@@ -122,17 +122,17 @@ func (v *checkedFlag[T]) Set(text string) error {
 	return nil
 }
 
-// checked declares a flag. read parses a value and reports whether it is valid. The default is *to, which help shows as
-// text.
-func checked[T any](f *pflag.FlagSet, to *T, name, short, text, usage, use string, read func(string) (T, bool)) {
+// checkedVar declares a flag. read parses a value and reports whether it is valid. The default is *to, which help shows
+// as text.
+func checkedVar[T any](f *pflag.FlagSet, to *T, name, short, text, usage, use string, read func(string) (T, bool)) {
 	f.VarP(&checkedFlag[T]{to, name, text, use, read}, name, short, usage)
 }
 
-// whole declares a flag for a whole number between two bounds.
-func whole[N int | int64 | uint64](f *pflag.FlagSet, to *N, name, short string, value, low, high N, usage string) {
+// intFlag declares a flag for a whole number between two bounds.
+func intFlag[N int | int64 | uint64](f *pflag.FlagSet, to *N, name, short string, value, low, high N, usage string) {
 	*to = value
 	use := fmt.Sprintf("a whole number from %d to %d", low, high)
-	checked(f, to, name, short, fmt.Sprint(value), usage, use, between(low, high))
+	checkedVar(f, to, name, short, fmt.Sprint(value), usage, use, between(low, high))
 }
 
 // between returns a parser for a whole number between two bounds.
@@ -143,32 +143,32 @@ func between[N int | int64 | uint64](low, high N) func(text string) (N, bool) {
 	}
 }
 
-// longestTime is the longest duration that a flag accepts.
-const longestTime = 24 * time.Hour
+// maxDuration is the longest duration that a flag accepts.
+const maxDuration = 24 * time.Hour
 
-// span declares a flag for a duration between two bounds.
-func span(f *pflag.FlagSet, to *time.Duration, name, short string, value, low, high time.Duration, usage, use string) {
+// durationFlag declares a flag for a duration between two bounds.
+func durationFlag(f *pflag.FlagSet, to *time.Duration, name, short string, value, low, high time.Duration, usage, use string) {
 	text := ""
 	if *to = value; value > 0 {
 		text = value.String()
 	}
-	checked(f, to, name, short, text, usage, use, func(text string) (time.Duration, bool) {
+	checkedVar(f, to, name, short, text, usage, use, func(text string) (time.Duration, bool) {
 		d, err := time.ParseDuration(text)
 		return d, err == nil && d >= low && d <= high
 	})
 }
 
-// oneOf declares a flag whose value is one of several words. The first word is the default.
-func oneOf(c *cobra.Command, to *string, name, short, usage string, words ...string) {
+// choiceFlag declares a flag whose value is one of several words. The first word is the default.
+func choiceFlag(c *cobra.Command, to *string, name, short, usage string, words ...string) {
 	*to = words[0]
 	known := func(text string) (string, bool) { return text, slices.Contains(words, text) }
-	checked(c.Flags(), to, name, short, words[0], usage, "one of "+strings.Join(words, ", "), known)
+	checkedVar(c.Flags(), to, name, short, words[0], usage, "one of "+strings.Join(words, ", "), known)
 	_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// textOrJSON declares -o for a command that lists something.
-func textOrJSON(c *cobra.Command, to *string) {
-	oneOf(c, to, "output", "o", "output `FORMAT`: text or json", "text", "json")
+// formatFlag declares -o for a command that lists something.
+func formatFlag(c *cobra.Command, to *string) {
+	choiceFlag(c, to, "output", "o", "output `FORMAT`: text or json", "text", "json")
 }
 
 // listing describes how a command prints a list: as a JSON object with the list under a name, or as a table.

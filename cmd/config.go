@@ -36,7 +36,7 @@ func newConfigInitCmd(a *app) *cobra.Command {
 		Use:   "init",
 		Short: "Write a commented file to start from; never overwrite one",
 		Args:  noArgs,
-		RunE: loaded(a.configPath, func(_ context.Context, path string, _ []string) error {
+		RunE: withLoaded(a.configPath, func(_ context.Context, path string, _ []string) error {
 			if err := config.Init(path); err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ func newConfigPathCmd(a *app) *cobra.Command {
 		Use:   "path",
 		Short: "Print the path of the file",
 		Args:  noArgs,
-		RunE: loaded(a.configPath, func(_ context.Context, path string, _ []string) error {
+		RunE: withLoaded(a.configPath, func(_ context.Context, path string, _ []string) error {
 			var named error
 			if a.Lookup.Get("FERRY_CONFIG") != "" {
 				named = config.CheckNamed(path)
@@ -70,14 +70,14 @@ func newConfigListCmd(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List all effective settings and where each comes from",
 		Args:  noArgs,
-		RunE: loaded(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
+		RunE: withLoaded(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
 			return listing[config.Entry]{
 				name: "settings", heading: []string{"setting", "value", "from"}, keep: 1,
 				row: func(e config.Entry) []string { return []string{e.Key, e.Value, e.Origin} },
 			}.show(a, form, s.list())
 		}),
 	}
-	textOrJSON(c, &form)
+	formatFlag(c, &form)
 	return c
 }
 
@@ -100,9 +100,9 @@ func newConfigGetCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "get KEY",
 		Short:             "Print an effective setting, such as retry.attempts or nodes.hongkong.url",
-		Args:              wantArgs("a setting, such as retry.attempts", 1),
-		ValidArgsFunction: offer(1, a.settingKeys),
-		RunE: loaded(a.fileSettings, func(_ context.Context, s *settings, args []string) error {
+		Args:              requireArgs("a setting, such as retry.attempts", 1),
+		ValidArgsFunction: completeArgs(1, a.settingKeys),
+		RunE: withLoaded(a.fileSettings, func(_ context.Context, s *settings, args []string) error {
 			if err := config.CheckKey(args[0]); err != nil {
 				return err
 			}
@@ -119,8 +119,8 @@ func newConfigSetCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "set KEY VALUE",
 		Short:             "Set a value in the file; comments are kept",
-		Args:              wantArgs("a setting and a value", 2),
-		ValidArgsFunction: offer(1, a.fileKeys),
+		Args:              requireArgs("a setting and a value", 2),
+		ValidArgsFunction: completeArgs(1, a.fileKeys),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.edit(c.Context(), func(src []byte) ([]byte, error) { return config.Set(src, args[0], args[1]) })
 		},
@@ -131,8 +131,8 @@ func newConfigUnsetCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "unset KEY",
 		Short:             "Remove a setting or a node from the file; comments are kept",
-		Args:              wantArgs("a setting, such as retry.attempts", 1),
-		ValidArgsFunction: offer(1, a.fileKeys),
+		Args:              requireArgs("a setting, such as retry.attempts", 1),
+		ValidArgsFunction: completeArgs(1, a.fileKeys),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.edit(c.Context(), func(src []byte) ([]byte, error) { return config.Unset(src, args[0]) })
 		},
@@ -176,7 +176,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 		Use:   "nodes",
 		Short: "List the nodes",
 		Args:  noArgs,
-		RunE: loaded(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
+		RunE: withLoaded(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
 			var nodes []nodeJSON
 			for _, name := range s.nodeNames(s.file) {
 				node, err := s.selectNode(name)
@@ -193,7 +193,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 			}.show(a, form, nodes)
 		}),
 	}
-	textOrJSON(c, &form)
+	formatFlag(c, &form)
 	c.Flags().BoolVar(&all, "all", false, "also list the built-in demo nodes")
 	return c
 }

@@ -21,7 +21,7 @@ func (s *settings) openConversation(ctx context.Context, o conversationOptions) 
 	if s.noStore {
 		return nil, usagef("leave out one of the two", "--no-store saves nothing, so there is no conversation to continue")
 	}
-	store, homeless := s.sessions() // without a home directory the store keeps nothing
+	store, noHome := s.sessions() // without a home directory the store keeps nothing
 	name, err := o.choose(store, s.Clock.Now())
 	if err != nil {
 		return nil, err
@@ -31,8 +31,8 @@ func (s *settings) openConversation(ctx context.Context, o conversationOptions) 
 	}
 	handle, err := store.Open(ctx, name, s.Clock.Now(), s.values.SessionIdle)
 	c := &client.Conversation{Handle: handle, Clock: s.Clock, Note: s.note}
-	if homeless != nil && errors.Is(err, session.ErrUnavailable) {
-		c.Warn(homeless)
+	if noHome != nil && errors.Is(err, session.ErrUnavailable) {
+		c.Warn(noHome)
 	}
 	if err = c.Tolerate(err); err != nil {
 		return nil, err

@@ -66,24 +66,24 @@ func (s *settings) order(ctx context.Context, names []string, o endpointOptions)
 		order.Unlimited = order.Unlimited && node.Budget == 0 && node.Rate.Events == 0
 		order.Candidates = append(order.Candidates, client.Candidate{
 			Name: node.Name, Zone: node.Zone, API: node.API, Model: node.Model,
-			Endpoint: func(ctx context.Context) (*client.Endpoint, error) { return order.ready(ctx, i) },
+			Endpoint: func(ctx context.Context) (*client.Endpoint, error) { return order.endpointAt(ctx, i) },
 		})
 	}
 	if model := s.given["model"]; model != "" {
-		s.doubtModel(order.nodes[0].Node, model)
+		s.noteUnlistedModel(order.nodes[0].Node, model)
 	}
 	return order, nil
 }
 
-// ready builds a node's endpoint when it is first used. It may be called from many goroutines.
-func (order *nodeOrder) ready(ctx context.Context, i int) (*client.Endpoint, error) {
+// endpointAt builds a node's endpoint when it is first used. It may be called from many goroutines.
+func (order *nodeOrder) endpointAt(ctx context.Context, i int) (*client.Endpoint, error) {
 	n := order.nodes[i]
 	n.once.Do(func() {
 		if n.IsDemo() {
 			name := text.Shown(n.Name, text.MostNamed) // from the file or built in: there is nothing to redact
 			order.settings.remark(name + " is the demo node: its answers are made up here")
 		}
-		n.endpoint, n.err = order.settings.endpoint(ctx, n.Node, order.options)
+		n.endpoint, n.err = order.settings.newEndpoint(ctx, n.Node, order.options)
 		if n.err != nil {
 			return
 		}
@@ -103,13 +103,13 @@ func (order *nodeOrder) ready(ctx context.Context, i int) (*client.Endpoint, err
 
 // first builds the endpoint of the first node.
 func (order *nodeOrder) first(ctx context.Context) (*endpoint, error) {
-	_, err := order.ready(ctx, 0)
+	_, err := order.endpointAt(ctx, 0)
 	return order.nodes[0].endpoint, err
 }
 
-// behind returns the nodes that may be used after the first. Without --across it stops before the first node in another
-// zone.
-func (order *nodeOrder) behind() []*orderedNode {
+// remaining returns the nodes that may be used after the first. Without --across it stops before the first node in
+// another zone.
+func (order *nodeOrder) remaining() []*orderedNode {
 	rest := order.nodes[1:]
 	for i, node := range rest {
 		if node.Zone != order.nodes[0].Zone && !order.Across {
@@ -119,10 +119,10 @@ func (order *nodeOrder) behind() []*orderedNode {
 	return rest
 }
 
-// others returns the remaining nodes with what determines the cost of a request to them.
-func (order *nodeOrder) others() []*client.Endpoint {
+// remainingEndpoints returns the remaining nodes with what determines the cost of a request to them.
+func (order *nodeOrder) remainingEndpoints() []*client.Endpoint {
 	var others []*client.Endpoint
-	for _, node := range order.behind() {
+	for _, node := range order.remaining() {
 		others = append(others, &client.Endpoint{
 			Name: node.Name, API: node.API, Model: node.Model, MaxTokens: node.MaxTokens, System: node.System,
 			Aliases: node.Aliases, Params: node.Params, StreamOnly: node.StreamOnly, Rule: order.settings.values.Retry,
@@ -140,8 +140,8 @@ func (order *nodeOrder) close() {
 	}
 }
 
-// suits returns an error if the request cannot be sent to one of the nodes.
-func (order *nodeOrder) suits(request wire.Request) error {
+// checkRequest returns an error if the request cannot be sent to one of the nodes.
+func (order *nodeOrder) checkRequest(request wire.Request) error {
 	for _, node := range order.nodes {
 		if err := node.CheckModel(); err != nil {
 			return err
@@ -259,8 +259,8 @@ func (s *settings) resolveTo(e *endpoint) error {
 // maxStream is the maximum size of an event stream in bytes.
 const maxStream = 256 << 20
 
-// endpoint builds the endpoint of a node: it reads the key and creates the transport. All commands use it.
-func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOptions) (*endpoint, error) {
+// newEndpoint builds the endpoint of a node: it reads the key and creates the transport. All commands use it.
+func (s *settings) newEndpoint(ctx context.Context, node config.Node, o endpointOptions) (*endpoint, error) {
 	if node.Model == "" && !o.lists {
 		if err := node.CheckModel(); err != nil {
 			return nil, err
@@ -320,10 +320,10 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 		return nil, err
 	}
 	if node.Budget > 0 {
-		s.budget(e, node.Budget)
+		s.setBudget(e, node.Budget)
 	}
 	if node.Rate.Events > 0 {
-		err = s.limit(e, limit.Rate(node.Rate))
+		err = s.setLimit(e, limit.Rate(node.Rate))
 	}
 	return e, err
 }

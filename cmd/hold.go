@@ -72,9 +72,9 @@ func newConfigHoldCmd(a *app) *cobra.Command {
 		Use:   "hold",
 		Short: "List the connections kept open for later commands",
 		Args:  a.onlyCommands,
-		RunE:  loaded(a.holdDir, func(_ context.Context, dir string, _ []string) error { return a.listHolders(dir, form) }),
+		RunE:  withLoaded(a.holdDir, func(_ context.Context, dir string, _ []string) error { return a.listHolders(dir, form) }),
 	}
-	oneOf(c, &form, "output", "o", "output `FORMAT`: text, or json (one object per line)", "text", "json")
+	choiceFlag(c, &form, "output", "o", "output `FORMAT`: text, or json (one object per line)", "text", "json")
 	c.AddCommand(newHoldStopCmd(a), newHoldRunCmd(a))
 	return c
 }
@@ -86,7 +86,7 @@ type holderJSON struct {
 	PID         int     `json:"pid"`
 	AgeS        float64 `json:"age_s"`
 	Requests    int     `json:"requests"`
-	Lent        int     `json:"lent"`
+	InUse       int     `json:"lent"`
 	Connections int     `json:"connections"`
 	Memory      int64   `json:"memory_bytes"`
 	LeftS       float64 `json:"idle_left_s"`
@@ -97,11 +97,11 @@ func (a *app) listHolders(dir, form string) error {
 		a.note(noHolders)
 		return nil
 	}
-	all, mute, err := hold.List(dir)
+	all, unresponsive, err := hold.List(dir)
 	if err != nil {
 		return err
 	}
-	a.noteMute(mute)
+	a.noteUnresponsive(unresponsive)
 	if form == "json" {
 		for _, h := range all {
 			line := holderJSON{
@@ -114,7 +114,7 @@ func (a *app) listHolders(dir, form string) error {
 		return nil
 	}
 	if len(all) == 0 {
-		if mute == 0 {
+		if unresponsive == 0 {
 			a.note("no connection is held; ferry ask --hold 5m keeps one open")
 		}
 		return nil
@@ -126,12 +126,12 @@ func (a *app) listHolders(dir, form string) error {
 			left = "in use"
 		}
 		rows = append(rows, []string{h.Node, h.Age.Round(time.Second).String(), strconv.Itoa(h.Requests), strconv.Itoa(h.Connections),
-			spellMemory(h.Memory), left, strconv.Itoa(h.PID)})
+			formatMemory(h.Memory), left, strconv.Itoa(h.PID)})
 	}
 	return a.table(term.TableOrCards, rows, 1)
 }
 
-func spellMemory(bytes int64) string {
+func formatMemory(bytes int64) string {
 	if bytes == 0 {
 		return "-"
 	}
@@ -144,12 +144,12 @@ func newHoldStopCmd(a *app) *cobra.Command {
 		Short:             "Stop the holders of these nodes, or all; requests in progress are finished",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeNodes,
-		RunE: loaded(a.holdDir, func(_ context.Context, dir string, nodes []string) error {
+		RunE: withLoaded(a.holdDir, func(_ context.Context, dir string, nodes []string) error {
 			if !hold.Supported {
 				a.note(noHolders)
 				return nil
 			}
-			ended, mute, err := hold.Stop(dir, nodes...)
+			ended, unresponsive, err := hold.Stop(dir, nodes...)
 			if err != nil {
 				return err
 			}
@@ -157,9 +157,9 @@ func newHoldStopCmd(a *app) *cobra.Command {
 				a.note("ended the holder of %s (pid %d)", h.Node, h.PID)
 				nodes = slices.DeleteFunc(nodes, func(node string) bool { return node == h.Node })
 			}
-			a.noteMute(mute)
+			a.noteUnresponsive(unresponsive)
 			switch {
-			case mute > 0:
+			case unresponsive > 0:
 			case len(nodes) > 0:
 				return a.noteUnheld(dir, nodes)
 			case len(ended) == 0:
@@ -170,10 +170,10 @@ func newHoldStopCmd(a *app) *cobra.Command {
 	}
 }
 
-// noteMute notes that holders do not answer. Their nodes are not known.
-func (a *app) noteMute(mute int) {
-	if mute > 0 {
-		a.note("%s did not answer: it may be stopped, or the machine is busy", text.Count(mute, "holder"))
+// noteUnresponsive notes that holders do not answer. Their nodes are not known.
+func (a *app) noteUnresponsive(unresponsive int) {
+	if unresponsive > 0 {
+		a.note("%s did not answer: it may be stopped, or the machine is busy", text.Count(unresponsive, "holder"))
 	}
 }
 

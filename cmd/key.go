@@ -24,9 +24,9 @@ func newConfigKeyCmd(a *app) *cobra.Command {
 func (a *app) nodeCmd(name, short string, run func(context.Context, *settings, []string) error) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " NODE", Short: short,
-		Args:              wantArgs("a node's name", 1),
-		ValidArgsFunction: offer(1, a.fileNodes),
-		RunE:              loaded(a.fileSettings, run),
+		Args:              requireArgs("a node's name", 1),
+		ValidArgsFunction: completeArgs(1, a.fileNodes),
+		RunE:              withLoaded(a.fileSettings, run),
 	}
 }
 

@@ -20,18 +20,18 @@ type rateLimiter struct {
 }
 
 // Reserve returns the next reservation.
-func (l *rateLimiter) Reserve(ctx context.Context, most time.Duration) (*limit.Reservation, error) {
-	reserved, err := l.Bucket.Reserve(ctx, most)
+func (l *rateLimiter) Reserve(ctx context.Context, maxWait time.Duration) (*limit.Reservation, error) {
+	reserved, err := l.Bucket.Reserve(ctx, maxWait)
 	if why := l.Degraded(); why != nil {
 		l.degraded(why)
 	}
 	return reserved, err
 }
 
-// limit gives an endpoint the rate limit of its address. Nodes with the same address share it, even if it cannot be
+// setLimit gives an endpoint the rate limit of its address. Nodes with the same address share it, even if it cannot be
 // shared with other processes. It touches no file.
-func (s *settings) limit(e *endpoint, rate limit.Rate) error {
-	folder, homeless := s.limitsDir()
+func (s *settings) setLimit(e *endpoint, rate limit.Rate) error {
+	folder, noHome := s.limitsDir()
 	key := limit.Place(e.address()) + " " + rate.String()
 	limiter := s.limiters[key]
 	if limiter == nil {
@@ -39,7 +39,7 @@ func (s *settings) limit(e *endpoint, rate limit.Rate) error {
 		if err != nil {
 			return err
 		}
-		if s.noStore || homeless != nil {
+		if s.noStore || noHome != nil {
 			bucket.Alone()
 		}
 		limiter = &rateLimiter{Bucket: bucket, degraded: func(why error) {
@@ -47,20 +47,20 @@ func (s *settings) limit(e *endpoint, rate limit.Rate) error {
 		}}
 		s.limiters[key] = limiter
 	}
-	if homeless != nil && !s.noStore {
-		limiter.degraded(homeless)
+	if noHome != nil && !s.noStore {
+		limiter.degraded(noHome)
 	}
 	e.Limiter = limiter
 	return nil
 }
 
-// budget gives an endpoint the budget of its address. It touches no file.
-func (s *settings) budget(e *endpoint, tokens int64) {
+// setBudget gives an endpoint the budget of its address. It touches no file.
+func (s *settings) setBudget(e *endpoint, tokens int64) {
 	name := "(a URL)" // its address is not stored
 	if e.config.InFile || e.demo != nil || e.Name == "direct" {
 		name = e.Name
 	}
-	folder, homeless := s.limitsDir()
+	folder, noHome := s.limitsDir()
 	e.Budget = &client.Budget{
 		Ledger: limit.NewLedger(folder, e.address(), name, tokens, limitClock(s.Clock)),
 		Degraded: func(why error) {
@@ -69,11 +69,11 @@ func (s *settings) budget(e *endpoint, tokens int64) {
 		Unchecked: s.budgetUnchecked,
 		OnError:   func(err error) { s.note("the tokens used are not counted: %s", err) },
 	}
-	if s.noStore || homeless != nil {
+	if s.noStore || noHome != nil {
 		e.Budget.Ledger.Alone()
 	}
 	if !s.noStore {
-		e.Budget.NoFolder = homeless
+		e.Budget.NoFolder = noHome
 	}
 }
 
@@ -122,8 +122,8 @@ func (w *pauses) wait(ctx, sending context.Context, p client.Pause, sleep func(c
 	return p.Sleep(ctx, sleep)
 }
 
-// told describes what a run waits for, "" if nothing. since is how long ago the run began.
-func (w *pauses) told(answered bool, since time.Duration) string {
+// status describes what a run waits for, "" if nothing. since is how long ago the run began.
+func (w *pauses) status(answered bool, since time.Duration) string {
 	var parts []string
 	if !answered && since >= longSilence {
 		parts = append(parts, "waiting for the first answer… "+text.Seconds(since.Truncate(time.Second)))

@@ -41,9 +41,9 @@ func newConfigModelsCmd(a *app) *cobra.Command {
 			return runConfigModels(c.Context(), s, append(args, s.values.Nodes...)[0], o)
 		},
 	}
-	textOrJSON(c, &o.output)
+	formatFlag(c, &o.output)
 	c.Flags().StringVar(&o.node.api, "api", "", "`API` of a node given as a URL: "+wire.APINames)
-	span(c.Flags(), &o.timeout, "timeout", "", 30*time.Second, time.Second, longestTime,
+	durationFlag(c.Flags(), &o.timeout, "timeout", "", 30*time.Second, time.Second, maxDuration,
 		"time limit for the list", "1s to 24h")
 	return c
 }
@@ -93,7 +93,7 @@ func runConfigModels(ctx context.Context, s *settings, name string, o modelsOpti
 	if !complete {
 		s.note("the list of %s is longer: %d models are shown", node.Name, len(ids))
 	}
-	if err := s.keepModels(node, ids); err != nil {
+	if err := s.storeModels(node, ids); err != nil {
 		s.note("the list is not saved for -m: %s", err)
 	}
 	return nil
@@ -101,7 +101,7 @@ func runConfigModels(ctx context.Context, s *settings, name string, o modelsOpti
 
 // probeModels requests the models of a node.
 func (s *settings) probeModels(ctx context.Context, node config.Node, timeout time.Duration) (*client.Probe, error) {
-	e, err := s.endpoint(ctx, node, endpointOptions{lists: true})
+	e, err := s.newEndpoint(ctx, node, endpointOptions{lists: true})
 	if err != nil {
 		return nil, err
 	}
@@ -122,10 +122,10 @@ type modelList struct {
 const (
 	// maxModelList is the maximum size of such a file in bytes.
 	maxModelList = 4 << 20
-	// mostListed is the maximum number of models in it.
-	mostListed = 4096
-	// fresh is the maximum age of a list that can raise a doubt about a model before the request.
-	fresh = 7 * 24 * time.Hour
+	// maxListed is the maximum number of models in it.
+	maxListed = 4096
+	// maxListAge is the maximum age of a list that noteUnlistedModel uses.
+	maxListAge = 7 * 24 * time.Hour
 )
 
 // modelsDir returns the directory of the lists.
@@ -150,14 +150,14 @@ func (e Env) modelsPath(node config.Node) (string, error) {
 	return filepath.Join(dir, hex.EncodeToString(sum[:16])+modelListSuffix), err
 }
 
-// keepModels stores a node's list.
-func (s *settings) keepModels(node config.Node, ids []string) error {
+// storeModels stores a node's list.
+func (s *settings) storeModels(node config.Node, ids []string) error {
 	path, err := s.modelsPath(node)
 	if err != nil || s.noStore {
 		return err
 	}
 	kept := []string{}
-	for _, id := range ids[:min(len(ids), mostListed)] {
+	for _, id := range ids[:min(len(ids), maxListed)] {
 		kept = append(kept, s.masker.String(id))
 	}
 	data, err := json.Marshal(modelList{1, s.Clock.Now().UTC().Truncate(time.Second), kept})
@@ -170,8 +170,8 @@ func (s *settings) keepModels(node config.Node, ids []string) error {
 	return err
 }
 
-// seenModels reads a node's stored list. It is empty if there is none.
-func (e Env) seenModels(node config.Node) (list modelList) {
+// storedModels reads a node's stored list. It is empty if there is none.
+func (e Env) storedModels(node config.Node) (list modelList) {
 	path, err := e.modelsPath(node)
 	if err != nil {
 		return list
@@ -185,7 +185,7 @@ func (e Env) seenModels(node config.Node) (list modelList) {
 
 // nearModel returns the model nearest to name if a node's list, stored since then, does not have name; else "".
 func (e Env) nearModel(node config.Node, name string, since time.Time) string {
-	list := e.seenModels(node)
+	list := e.storedModels(node)
 	if name == "" || list.Seen.Before(since) {
 		return ""
 	}
@@ -196,13 +196,13 @@ func (e Env) nearModel(node config.Node, name string, since time.Time) string {
 	return near
 }
 
-// doubtModel notes that a model given by -m may be mistyped. The call continues, because a server may accept models
-// that it does not list.
-func (s *settings) doubtModel(node config.Node, name string) {
+// noteUnlistedModel notes that a model given by -m may be mistyped. The call continues, because a server may accept
+// models that it does not list.
+func (s *settings) noteUnlistedModel(node config.Node, name string) {
 	if _, alias := node.Aliases[name]; alias {
 		return
 	}
-	if near := s.nearModel(node, name, s.Clock.Now().Add(-fresh)); near != "" {
+	if near := s.nearModel(node, name, s.Clock.Now().Add(-maxListAge)); near != "" {
 		s.note("%s does not list %s; did you mean %s?", node.Name, name, near)
 	}
 }
@@ -238,7 +238,7 @@ func (a *app) completeModels(c *cobra.Command, args []string, _ string) ([]strin
 	var ids []string
 	for _, name := range names {
 		if node, err := s.selectNode(name); err == nil {
-			ids = append(ids, s.seenModels(node).Models...)
+			ids = append(ids, s.storedModels(node).Models...)
 			ids = slices.AppendSeq(ids, maps.Keys(node.Aliases))
 		}
 	}

@@ -21,7 +21,7 @@ func newConfigNginxCmd(a *app) *cobra.Command {
 		Use:   "nginx",
 		Short: "Write the complete nginx configuration of a reverse proxy for the nodes",
 		Args:  noArgs,
-		RunE:  loaded(a.gateway, func(ctx context.Context, g *gatewayFile, _ []string) error { return runConfigNginx(ctx, g, out) }),
+		RunE:  withLoaded(a.gateway, func(ctx context.Context, g *gatewayFile, _ []string) error { return runConfigNginx(ctx, g, out) }),
 	}
 	c.Flags().StringVar(&out, "out", "", "write nginx.conf and keys.conf to `DIR`")
 	_ = c.MarkFlagDirname("out")

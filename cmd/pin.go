@@ -33,7 +33,7 @@ func runConfigPin(ctx context.Context, s *settings, args []string) error {
 	if !strings.HasPrefix(node.URL, "https://") {
 		return usagef("", "node %s is not reached over TLS: there is nothing to pin", node.Name)
 	}
-	state, err := s.look(ctx, node)
+	state, err := s.handshake(ctx, node)
 	if err != nil {
 		return err
 	}
@@ -45,15 +45,15 @@ func runConfigPin(ctx context.Context, s *settings, args []string) error {
 	return nil
 }
 
-// look performs a handshake with a node, without its key and without a request.
-func (s *settings) look(ctx context.Context, node config.Node) (*tls.ConnectionState, error) {
+// handshake performs a handshake with a node, without its key and without a request.
+func (s *settings) handshake(ctx context.Context, node config.Node) (*tls.ConnectionState, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.values.Timeout, &client.DeadlineError{Timeout: s.values.Timeout})
 	defer cancel()
 	node.Auth, node.Headers = config.Auth{Scheme: config.AuthNone}, nil
 	if node.Model == "" {
 		node.Model = "none" // chat requires a model, but no request is sent
 	}
-	e, err := s.endpoint(ctx, node, endpointOptions{unread: true})
+	e, err := s.newEndpoint(ctx, node, endpointOptions{unread: true})
 	if err != nil {
 		return nil, err
 	}
@@ -96,13 +96,13 @@ func pinReport(node config.Node, chain []*x509.Certificate) string {
 
 // advisePins notes what the chain means for the configured pins.
 func (a *app) advisePins(node config.Node, chain []*x509.Certificate) {
-	fits := slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return slices.Contains(node.Pins, guard.PinOf(c)) })
+	matches := slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return slices.Contains(node.Pins, guard.PinOf(c)) })
 	switch {
 	case len(node.Pins) == 0 && !node.InFile:
 		a.note("pins are for a node of the file: ferry config set nodes.NAME.url %s makes one", node.URL)
 	case len(node.Pins) == 0:
 		a.note("nothing is pinned yet")
-	case !fits:
+	case !matches:
 		a.note("the chain has none of the pinned keys (%s): the node is not asked; ask its owner before pinning another",
 			guard.JoinPins(node.Pins, ", "))
 	}

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spareFiles is how many files ferry has open in addition to its connections.
-const spareFiles = 16
+// ownFiles is how many files ferry has open in addition to its connections.
+const ownFiles = 16
 
 // prepareProcess disables core files, which would contain keys. It fails if hardly any file can be opened: the Go
 // runtime itself could fail later, in the middle of a call.
@@ -25,7 +25,7 @@ func prepareProcess() error {
 	}
 	var open []int
 	var err error
-	for len(open) < spareFiles && err == nil {
+	for len(open) < ownFiles && err == nil {
 		var fd int
 		if fd, err = unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 0); err == nil {
 			open = append(open, fd)
@@ -36,7 +36,7 @@ func prepareProcess() error {
 	}
 	if err != nil {
 		return usagef("ulimit -n shows and sets the limit; 64 is enough for a single call",
-			"only %d more files can be opened, and ferry needs %d: %s", len(open), spareFiles, err)
+			"only %d more files can be opened, and ferry needs %d: %s", len(open), ownFiles, err)
 	}
 	return nil
 }
@@ -45,7 +45,7 @@ func prepareProcess() error {
 // the hard limit.
 func checkFileLimit(connections int) error {
 	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || uint64(connections+spareFiles) <= uint64(limit.Cur) {
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || uint64(connections+ownFiles) <= uint64(limit.Cur) {
 		return nil
 	}
 	return usagef("a smaller -c, or ulimit -n with a larger number",

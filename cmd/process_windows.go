@@ -34,9 +34,9 @@ func isClosedPipe(err error) bool {
 
 // Now returns the current time by the performance counter: on Windows the clock of package time stands still for up to
 // 16 ms.
-func (systemClock) Now() time.Time { return movingClock()() }
+func (systemClock) Now() time.Time { return preciseClock()() }
 
-var movingClock = sync.OnceValue(func() func() time.Time {
+var preciseClock = sync.OnceValue(func() func() time.Time {
 	kernel := windows.NewLazySystemDLL("kernel32.dll")
 	counter, frequency := kernel.NewProc("QueryPerformanceCounter"), kernel.NewProc("QueryPerformanceFrequency")
 	ask := func(what *windows.LazyProc) (n int64) {

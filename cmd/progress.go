@@ -170,7 +170,7 @@ func (a *app) oneLine(name string, parts []string) string {
 			line += part
 		}
 	}
-	return a.local(text.Cut(name, max(leastName, room-text.Width(line))) + line)
+	return a.translate(text.Cut(name, max(leastName, room-text.Width(line))) + line)
 }
 
 // leastName is the minimum width of a node's name, in columns.

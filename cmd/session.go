@@ -29,7 +29,7 @@ func newSessionListCmd(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List all conversations, the last used first",
 		Args:  noArgs,
-		RunE: loaded(a.sessions, func(_ context.Context, store session.Store, _ []string) error {
+		RunE: withLoaded(a.sessions, func(_ context.Context, store session.Store, _ []string) error {
 			infos, err := store.List()
 			if err != nil {
 				return err
@@ -40,7 +40,7 @@ func newSessionListCmd(a *app) *cobra.Command {
 			}.show(a, form, sessionsJSON(infos))
 		}),
 	}
-	textOrJSON(c, &form)
+	formatFlag(c, &form)
 	return c
 }
 
@@ -86,9 +86,9 @@ func newSessionShowCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:               "show NAME",
 		Short:             "Print the text of a conversation",
-		Args:              wantArgs("a session's name", 1),
-		ValidArgsFunction: offer(1, a.sessionNames),
-		RunE: loaded(a.sessions, func(_ context.Context, store session.Store, args []string) error {
+		Args:              requireArgs("a session's name", 1),
+		ValidArgsFunction: completeArgs(1, a.sessionNames),
+		RunE: withLoaded(a.sessions, func(_ context.Context, store session.Store, args []string) error {
 			found, err := store.Read(args[0])
 			switch {
 			case err != nil:
@@ -99,7 +99,7 @@ func newSessionShowCmd(a *app) *cobra.Command {
 			return a.write([]byte(a.transcript(found)))
 		}),
 	}
-	oneOf(c, &form, "output", "o", "output `FORMAT`: text, or json (the stored object)", "text", "json")
+	choiceFlag(c, &form, "output", "o", "output `FORMAT`: text, or json (the stored object)", "text", "json")
 	return c
 }
 
@@ -145,9 +145,9 @@ func newSessionRmCmd(a *app) *cobra.Command {
 		Use:               "rm NAME…",
 		Short:             "Remove conversations with their text",
 		SuggestFor:        []string{"remove", "delete"},
-		Args:              wantSome("the names of sessions", "ferry config session list"),
-		ValidArgsFunction: offer(math.MaxInt, a.sessionNames),
-		RunE: loaded(a.sessions, func(ctx context.Context, store session.Store, args []string) error {
+		Args:              requireAtLeastOne("the names of sessions", "ferry config session list"),
+		ValidArgsFunction: completeArgs(math.MaxInt, a.sessionNames),
+		RunE: withLoaded(a.sessions, func(ctx context.Context, store session.Store, args []string) error {
 			removed, err := store.Remove(ctx, args...)
 			a.noteRemoved(removed)
 			return err
@@ -161,7 +161,7 @@ func newSessionPruneCmd(a *app) *cobra.Command {
 		Use:   "prune --older-than DURATION",
 		Short: "Remove conversations that were not used for a given time",
 		Args:  noArgs,
-		RunE: loaded(a.sessions, func(ctx context.Context, store session.Store, _ []string) error {
+		RunE: withLoaded(a.sessions, func(ctx context.Context, store session.Store, _ []string) error {
 			if age == 0 {
 				return usagef("ferry config session prune --older-than 7d", "--older-than needs a duration")
 			}
@@ -173,7 +173,7 @@ func newSessionPruneCmd(a *app) *cobra.Command {
 			return err
 		}),
 	}
-	checked(c.Flags(), &age, "older-than", "", "", "minimum `DURATION` without use, such as 7d, 36h or 1d12h; required",
+	checkedVar(c.Flags(), &age, "older-than", "", "", "minimum `DURATION` without use, such as 7d, 36h or 1d12h; required",
 		"a duration above 0, such as 7d, 36h or 1d12h", parseAge)
 	_ = c.RegisterFlagCompletionFunc("older-than", cobra.NoFileCompletions)
 	return c

@@ -44,8 +44,8 @@ type settings struct {
 // shorthands are the one-letter flags of settings.
 var shorthands = map[string]string{"node": "n", "model": "m", "output": "o", "system": "s"}
 
-// wanted names the arguments of flags in help.
-var wanted = map[string]string{
+// argumentNames names the arguments of flags in help.
+var argumentNames = map[string]string{
 	"node": "NODE", "model": "MODEL", "max_tokens": "N", "retry.policy": "POLICY", "retry.attempts": "N",
 	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "idle_timeout": "DURATION",
 	"proxy": "URL", "output": "FORMAT", "render": "on|off",
@@ -72,7 +72,7 @@ type settingFlag struct {
 }
 
 func (s *settingFlag) String() string { return cmp.Or(s.given[s.Key], s.Default) }
-func (s *settingFlag) Type() string   { return wanted[s.Key] }
+func (s *settingFlag) Type() string   { return argumentNames[s.Key] }
 
 // Set stores a value. If a flag is given twice, both values are kept as a list; for --system only the last one is kept.
 func (s *settingFlag) Set(value string) error {

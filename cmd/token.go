@@ -22,9 +22,9 @@ func newTokenNewCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "new ROLE",
 		Short:             "Create a token; it is shown only once",
-		Args:              wantArgs("a role of the section gateway:", 1),
-		ValidArgsFunction: offer(1, a.roleNames),
-		RunE:              loaded(a.gateway, runTokenNew),
+		Args:              requireArgs("a role of the section gateway:", 1),
+		ValidArgsFunction: completeArgs(1, a.roleNames),
+		RunE:              withLoaded(a.gateway, runTokenNew),
 	}
 }
 
@@ -72,7 +72,7 @@ func newTokenListCmd(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List tokens by public name, with role and date",
 		Args:  noArgs,
-		RunE: loaded(a.gateway, func(_ context.Context, g *gatewayFile, _ []string) error {
+		RunE: withLoaded(a.gateway, func(_ context.Context, g *gatewayFile, _ []string) error {
 			tokens, err := g.tokens().List()
 			if err != nil {
 				return err
@@ -90,7 +90,7 @@ func newTokenListCmd(a *app) *cobra.Command {
 			}.show(a, form, g.tokensJSON(tokens))
 		}),
 	}
-	textOrJSON(c, &form)
+	formatFlag(c, &form)
 	return c
 }
 
@@ -114,9 +114,9 @@ func newTokenRevokeCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "revoke TOKEN…",
 		Short:             "Revoke tokens by public name; all of them or none",
-		Args:              wantSome("the names of tokens", "ferry config token list"),
-		ValidArgsFunction: offer(math.MaxInt, a.tokenNames),
-		RunE: loaded(a.gateway, func(ctx context.Context, g *gatewayFile, names []string) error {
+		Args:              requireAtLeastOne("the names of tokens", "ferry config token list"),
+		ValidArgsFunction: completeArgs(math.MaxInt, a.tokenNames),
+		RunE: withLoaded(a.gateway, func(ctx context.Context, g *gatewayFile, names []string) error {
 			ctx, stop := a.Catch(ctx)
 			defer stop()
 			if err := g.tokens().Revoke(ctx, names...); err != nil {

@@ -121,7 +121,7 @@ func TestChineseOfLongTexts(t *testing.T) {
 		parts:                                parts,
 		"hk: unknown key; b: unknown key; c": "hk：没有这个配置项；b：没有这个配置项；c",
 		"unknown flag: {2}":                  "没有参数 {2}",
-		strings.Repeat("x", mostTranslated) + "; unknown key": strings.Repeat("x", mostTranslated) + "; unknown key",
+		strings.Repeat("x", maxTranslated) + "; unknown key": strings.Repeat("x", maxTranslated) + "; unknown key",
 	} {
 		if got := chinese(text); got != want {
 			t.Errorf("%.60q: got %.200q, want %.200q", text, got, want)

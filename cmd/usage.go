@@ -16,9 +16,9 @@ func newConfigUsageCmd(a *app) *cobra.Command {
 		Use:   "usage",
 		Short: "Show the tokens used, by day and node",
 		Args:  noArgs,
-		RunE:  loaded(a.limitsDir, func(_ context.Context, dir string, _ []string) error { return runConfigUsage(a, dir, form) }),
+		RunE:  withLoaded(a.limitsDir, func(_ context.Context, dir string, _ []string) error { return runConfigUsage(a, dir, form) }),
 	}
-	textOrJSON(c, &form)
+	formatFlag(c, &form)
 	return c
 }
 

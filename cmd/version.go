@@ -27,7 +27,7 @@ func newVersionCmd(a *app) *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(*cobra.Command, []string) error { return runVersion(a, form) },
 	}
-	textOrJSON(c, &form)
+	formatFlag(c, &form)
 	return c
 }
 
