@@ -122,7 +122,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 		"add `FILE` to the prompt: text, a picture or a PDF; can be repeated")
 	f.BoolVar(&o.prompt.noStdin, "no-stdin", false, "never read standard input (also FERRY_STDIN=never)")
 	f.StringVar(&o.conversation.name, "session", "", "continue the conversation `NAME`, or start it")
-	f.BoolVar(&o.conversation.last, "continue", false, "continue the conversation used last")
+	f.BoolVar(&o.conversation.last, "continue", false, "continue the most recently used conversation")
 	f.BoolVar(&o.conversation.fresh, "new", false,
 		"start a new conversation, with the name from --session or a generated one")
 	f.BoolVar(&o.conversation.resend, "resend", false, "send the conversation's last prompt again if it got no answer")

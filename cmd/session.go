@@ -27,7 +27,7 @@ func newSessionListCmd(a *app) *cobra.Command {
 	var form string
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "List all conversations, the last used first",
+		Short: "List all conversations, the most recently used first",
 		Args:  noArgs,
 		RunE: withLoaded(a.sessions, func(_ context.Context, store session.Store, _ []string) error {
 			infos, err := store.List()
