@@ -42,9 +42,9 @@ type app struct {
 	live    *term.Live
 	// open reports that the last line of standard error is reasoning that has not ended.
 	open bool
-	// stopSilence removes the display of a wait. silent is called before that display is shown.
-	stopSilence atomic.Pointer[func()]
-	silent      func()
+	// stopWait removes the display of a wait. beforeWait is called before that display is shown.
+	stopWait   atomic.Pointer[func()]
+	beforeWait func()
 }
 
 func newApp(env Env) *app {
@@ -53,7 +53,7 @@ func newApp(env Env) *app {
 		Env:    env,
 		out:    term.Stream{Writer: env.Stdout, Facts: term.Look(env.Stdout, plain)},
 		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, plain)},
-		masker: &guard.Masker{}, redactor: &guard.Redactor{}, silent: func() {},
+		masker: &guard.Masker{}, redactor: &guard.Redactor{}, beforeWait: func() {},
 	}
 	a.lang, _ = report.Language(cmp.Or(env.Lookup.Get("LC_ALL"), env.Lookup.Get("LC_MESSAGES"), env.Lookup.Get("LANG")))
 	if term.ReadOnly(env.Stdout) || term.Closed(env.Stdout, env.Stdin, env.Stderr) && env.Lookup.Get("FERRY_STDOUT") != "discard" {
@@ -73,10 +73,10 @@ type closedStream struct{}
 func (closedStream) Write([]byte) (int, error) { return 0, syscall.EBADF }
 
 // note prints a message on standard error, made safe, unless -q is set.
-func (a *app) note(format string, args ...any) { a.remark(a.safe(fmt.Sprintf(format, args...))) }
+func (a *app) note(format string, args ...any) { a.noteSafe(a.safe(fmt.Sprintf(format, args...))) }
 
-// remark is note for text that is already safe. It indents all lines but the first, including lines made by wrapping.
-func (a *app) remark(text string) {
+// noteSafe is note for text that is already safe. It indents all lines but the first, including lines made by wrapping.
+func (a *app) noteSafe(text string) {
 	const who = "ferry: "
 	if a.quiet {
 		return
@@ -85,14 +85,14 @@ func (a *app) remark(text string) {
 	if a.err.TTY {
 		text = a.err.Wrap(text, len(who))
 	}
-	a.tell(text + "\n")
+	a.writeErr(text + "\n")
 }
 
-// say writes a line to standard error, with secrets masked and made safe for a terminal.
-func (a *app) say(line string) { a.tell(a.err.Wrap(indented(a.safe(line), 2), 2) + "\n") }
+// writeErrLine writes a line to standard error, with secrets masked and made safe for a terminal.
+func (a *app) writeErrLine(line string) { a.writeErr(a.err.Wrap(indented(a.safe(line), 2), 2) + "\n") }
 
-// tell writes to standard error, from any goroutine. A closed standard error is not a failure.
-func (a *app) tell(text string) {
+// writeErr writes to standard error, from any goroutine. A closed standard error is not a failure.
+func (a *app) writeErr(text string) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	if a.live != nil {
@@ -119,14 +119,14 @@ func indented(text string, by int) string {
 
 func (a *app) outStyles() term.Styles { return term.NewStyles(a.out.Facts) }
 
-// complain prints an error and, below it, its hint.
-func (a *app) complain(err error) {
+// printError prints an error and, below it, its hint.
+func (a *app) printError(err error) {
 	styles := term.NewStyles(a.err.Facts)
 	said := styles.Bad.Render("Error:") + " " + indented(a.translate(a.errorText(err)), len("Error: "))
 	if hint := text.Hint(err); hint != "" {
 		said += "\n" + hintText(styles, 0, a.translate(a.safe(hint)))
 	}
-	a.tell(a.err.Wrap(said, hintIndent) + "\n")
+	a.writeErr(a.err.Wrap(said, hintIndent) + "\n")
 }
 
 // hintIndent is the indentation of the further lines of a hint.

@@ -183,7 +183,7 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 		NotUTF8: func(line int) {
 			b.note("line %d: the answer has bytes that are not UTF-8; %s has U+FFFD in their place", line, b.outFile)
 		},
-		Untaken: func(line []byte) { b.tell(b.masker.String(string(line))) },
+		Untaken: func(line []byte) { b.writeErr(b.masker.String(string(line))) },
 	})
 	stop()
 	return b.reportResult(tally, err, caught.Err() != nil)
@@ -250,17 +250,17 @@ func (b *batchCall) describe() string {
 func (b *batchCall) reportFaults() {
 	p := b.plan
 	for _, fault := range p.Faults[:min(len(p.Faults), maxShownFaults)] {
-		b.complain(fmt.Errorf("%s: %w", b.inName, fault))
+		b.printError(fmt.Errorf("%s: %w", b.inName, fault))
 	}
 	if len(p.Faults) > maxShownFaults {
-		b.complain(fmt.Errorf("%s: and %d more malformed lines", b.inName, p.Malformed-maxShownFaults))
+		b.printError(fmt.Errorf("%s: and %d more malformed lines", b.inName, p.Malformed-maxShownFaults))
 	}
 	switch {
 	case p.Ambiguous.Count == 0:
 	case b.again:
 		b.note("sending again: %s", inFlight(p.Ambiguous))
 	default:
-		b.complain(inFlight(p.Ambiguous))
+		b.printError(inFlight(p.Ambiguous))
 	}
 }
 
@@ -281,7 +281,7 @@ func unanswered(what string, items client.Names) error {
 // reportResult reports the result of a run. The exit code is 0 if OUT has an answer to every line.
 func (b *batchCall) reportResult(t client.Tally, why error, caught bool) error {
 	if why != nil {
-		b.complain(why)
+		b.printError(why)
 	}
 	p := b.plan
 	left := p.Ambiguous.Count // an older item counts once; with --again as an item of this run
@@ -289,7 +289,7 @@ func (b *batchCall) reportResult(t client.Tally, why error, caught bool) error {
 		left = 0
 	}
 	if t.Ambiguous.Count > 0 {
-		b.complain(unanswered("may have been carried out, and have no answer in OUT", t.Ambiguous))
+		b.printError(unanswered("may have been carried out, and have no answer in OUT", t.Ambiguous))
 	}
 	unsent := p.ToSend - t.Answered - t.Failed
 	sum := fmt.Sprintf("%d of %d answered", p.Done+t.Answered, p.Items+p.Malformed)
@@ -321,7 +321,7 @@ func (b *batchCall) reportResult(t client.Tally, why error, caught bool) error {
 	if unsent+t.Failed-t.Ambiguous.Count > 0 {
 		hints = append(hints, "the same command sends the items without an answer")
 	}
-	b.complain(text.Errorf(strings.Join(hints, "; "), "%s", sum))
+	b.printError(text.Errorf(strings.Join(hints, "; "), "%s", sum))
 	return exitSilently(exitFailed)
 }
 
@@ -345,7 +345,7 @@ func (b *batchCall) showProgress() (stop func()) {
 		}
 		return done, line
 	}
-	return b.showing(
+	return b.startDisplay(
 		0,
 		func() []string {
 			done, line := progress()

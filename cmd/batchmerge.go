@@ -79,6 +79,6 @@ func (a *app) reportMerged(m *client.Merged, outs int) error {
 	if answered == lines {
 		hint = "name one OUT of each shard"
 	}
-	a.complain(text.Errorf(hint, "%s", sum))
+	a.printError(text.Errorf(hint, "%s", sum))
 	return exitSilently(exitFailed)
 }

@@ -137,7 +137,7 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	b.plan.Header.Begin(a.Clock.Now())
 	if o.save != "" {
 		if b.plan.Saved, err = bench.Create(o.save, b.plan.Header); err != nil {
-			return usagef(text.Hint(err), "--save %s: %s", o.save, bare(err))
+			return usagef(text.Hint(err), "--save %s: %s", o.save, bareError(err))
 		}
 	}
 	a.note("%s", b.plan.Estimate(b.input, b.output))
@@ -147,7 +147,7 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 		err = cmp.Or(err, b.plan.Saved.Close())
 	}
 	if err != nil {
-		a.complain(fmt.Errorf("cannot save the run in %s: %w", o.save, err))
+		a.printError(fmt.Errorf("cannot save the run in %s: %w", o.save, err))
 	}
 	if failed := a.printReport(bench.Summarise([]*bench.Run{run}), o.report); failed != nil {
 		return failed
@@ -188,7 +188,7 @@ func (a *app) measure(ctx context.Context, r *benchRun) (*bench.Run, error) {
 	b := bench.New(r.plan)
 	started := a.Clock.Now()
 	since := func() time.Duration { return a.Clock.Now().Sub(started) }
-	stop := a.showing(
+	stop := a.startDisplay(
 		0,
 		func() []string {
 			progress := b.Progress()

@@ -86,7 +86,7 @@ func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOpt
 	if o.Stream {
 		h.IdleTimeout = s.values.IdleTimeout
 	}
-	if err = s.readySeries(ctx, p, names, kinds, o); err == nil {
+	if err = s.buildSeries(ctx, p, names, kinds, o); err == nil {
 		err = p.check(names, kinds, o)
 	}
 	if err != nil {
@@ -116,8 +116,8 @@ func (s *settings) benchPrompt(ctx context.Context, o *benchOptions) (string, er
 	return prompt, stages.Filter.CheckRequest(wire.Request{Prompt: prompt})
 }
 
-// readySeries builds the endpoints for the first kind of connection, and for the second if there is one.
-func (s *settings) readySeries(
+// buildSeries builds the endpoints for the first kind of connection, and for the second if there is one.
+func (s *settings) buildSeries(
 	ctx context.Context, p *benchRun, names []string, kinds []bench.Connection, o *benchOptions,
 ) error {
 	options := endpointOptions{
@@ -207,8 +207,8 @@ func (p *benchRun) check(names []string, kinds []bench.Connection, o *benchOptio
 	if differs && o.report.output == "best" {
 		return usagef("-m MODEL uses one model for all nodes", "nodes on different models cannot be ranked")
 	}
-	if least := int64(len(h.Nodes)) * p.plan.PerRequest; o.tokenCap > 0 && o.tokenCap < least {
-		return usagef("", "--max-tokens-total %d is less than one round may cost (%d)", o.tokenCap, least)
+	if lowest := int64(len(h.Nodes)) * p.plan.PerRequest; o.tokenCap > 0 && o.tokenCap < lowest {
+		return usagef("", "--max-tokens-total %d is less than one round may cost (%d)", o.tokenCap, lowest)
 	}
 	return p.CheckLimits(*h, p.endpoints())
 }

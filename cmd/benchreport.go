@@ -197,7 +197,7 @@ func (a *app) verdict(s *bench.Summary, checks []bench.Check, all bool) error {
 	missed := false
 	for _, check := range checks {
 		if check.Missed {
-			a.complain(fmt.Errorf("threshold missed: %s", check))
+			a.printError(fmt.Errorf("threshold missed: %s", check))
 			missed = true
 		}
 	}
@@ -222,7 +222,7 @@ func (a *app) printUnsuccessful(s *bench.Summary) bool {
 		if len(row.Failures) > 0 {
 			why = row.Failures[0].Detail
 		}
-		a.complain(fmt.Errorf("%s had no success in %s: %s", report.Series(row.Node), text.Count(row.Requests, "request"), why))
+		a.printError(fmt.Errorf("%s had no success in %s: %s", report.Series(row.Node), text.Count(row.Requests, "request"), why))
 	}
 	return found
 }

@@ -79,7 +79,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	stages.Output = output.show
 	output.keep = output.keep || conversation != nil || stages.Audit != nil && stages.Audit.Content
 	if o.verbose {
-		order.onEndpoint, order.OnReady = a.showProxy, a.showReadied
+		order.onEndpoint, order.OnReady = a.showProxy, a.showConnected
 		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
 	}
 	if s.values.AuditFile != "" || o.streams || order.guarded || output.output == "json" {
@@ -90,7 +90,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		endWrites(ctx, &a.out, &a.err)
 	}
 	if a.err.TTY && !a.quiet {
-		ctx, cancel = order.underway(ctx, &stages)
+		ctx, cancel = order.showCall(ctx, &stages)
 		defer cancel()
 	}
 	result, err := client.Chain(stages).Do(ctx, call)
@@ -283,7 +283,7 @@ func (s *settings) auditLog(conversation *client.Conversation) *client.AuditLog 
 		Content: s.values.AuditsContent,
 		Clock:   s.Clock,
 		Outcome: outcome,
-		OnError: func(err error) { s.say("ferry: this call is not in the audit log: " + err.Error()) },
+		OnError: func(err error) { s.writeErrLine("ferry: this call is not in the audit log: " + err.Error()) },
 	}
 	if conversation != nil {
 		log.Session = audit.SessionID(conversation.Handle.Session().Name)

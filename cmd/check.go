@@ -67,9 +67,9 @@ func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOpt
 	var onStart func(*client.Underway) (ended func())
 	if s.err.TTY && !s.quiet {
 		var release context.CancelFunc
-		ctx, release = s.catchInSilence(ctx)
+		ctx, release = s.catchWhileWaiting(ctx)
 		defer release()
-		onStart = s.showUnderway
+		onStart = s.showPhase
 	}
 	failed, all := false, []checkJSON{}
 	for _, node := range nodes {

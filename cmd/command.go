@@ -42,7 +42,7 @@ func (a *app) onlyCommands(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return a.noCommand(c, args)
+	return a.unknownCommand(c, args)
 }
 
 // noArgs rejects any argument.

@@ -81,7 +81,7 @@ func (order *nodeOrder) endpointAt(ctx context.Context, i int) (*client.Endpoint
 	n.once.Do(func() {
 		if n.IsDemo() {
 			name := text.Shown(n.Name, text.MostNamed) // from the file or built in: there is nothing to redact
-			order.settings.remark(name + " is the demo node: its answers are made up here")
+			order.settings.noteSafe(name + " is the demo node: its answers are made up here")
 		}
 		n.endpoint, n.err = order.settings.newEndpoint(ctx, n.Node, order.options)
 		if n.err != nil {

@@ -14,9 +14,9 @@ import (
 
 // The limits of the width of a help page. In a pipe it is pipeWidth columns.
 const (
-	leastHelp = 40
-	mostHelp  = 120
-	pipeWidth = 80
+	minHelpWidth = 40
+	maxHelpWidth = 120
+	pipeWidth    = 80
 )
 
 // helpPage is a help page that is being built.
@@ -44,7 +44,7 @@ func (p *helpPage) section(title, text string) {
 func helpText(c *cobra.Command, f term.Facts) string {
 	p := helpPage{width: pipeWidth, heading: term.NewStyles(f).Strong}
 	if f.TTY {
-		p.width = min(max(f.Width, leastHelp), mostHelp)
+		p.width = min(max(f.Width, minHelpWidth), maxHelpWidth)
 	}
 	groups := readPage(c)
 	p.section("", reflow(cmp.Or(c.Long, c.Short), p.width))
@@ -130,13 +130,13 @@ func columns(rows []helpRow, width int) string {
 		if len(between) < 2 {
 			between = "\n" + strings.Repeat(" ", indent)
 		}
-		b.WriteString(strings.TrimRight(row.left+between+hanging(row.right, width, indent), " ") + "\n")
+		b.WriteString(strings.TrimRight(row.left+between+hangingIndent(row.right, width, indent), " ") + "\n")
 	}
 	return b.String()
 }
 
-// hanging wraps text that begins at column indent.
-func hanging(words string, width, indent int) string {
+// hangingIndent wraps text that begins at column indent.
+func hangingIndent(words string, width, indent int) string {
 	return strings.ReplaceAll(term.Wrap(words, width-indent, 0), "\n", "\n"+strings.Repeat(" ", indent))
 }
 
@@ -152,8 +152,8 @@ func reflow(page string, width int) string {
 	return strings.Join(lines, "\n")
 }
 
-// typed reports whether a line is a command: it begins with a program and is not a sentence about one.
-func typed(line string) bool {
+// isCommandLine reports whether a line is a command: it begins with a program and is not a sentence about one.
+func isCommandLine(line string) bool {
 	program, _, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
 	return strings.HasPrefix(line, " ") && !strings.HasSuffix(line, ".") && (program == "ferry" || program == "bash") ||
 		strings.Contains(line, " | ferry ")
@@ -167,16 +167,16 @@ func wrapped(line string, width int) string {
 	right = strings.TrimLeft(right, " ")
 	at := text.Width(line) - text.Width(right)
 	switch {
-	case !two && typed(line), strings.Contains(right, "  "):
+	case !two && isCommandLine(line), strings.Contains(right, "  "):
 		return line
 	case !two:
-		return line[:indent] + hanging(body, width, indent)
+		return line[:indent] + hangingIndent(body, width, indent)
 	case at <= width/2:
-		return line[:len(line)-len(right)] + hanging(right, width, at)
+		return line[:len(line)-len(right)] + hangingIndent(right, width, at)
 	}
-	if left = line[:indent] + left; !typed(left) && !strings.Contains(left, "{") {
+	if left = line[:indent] + left; !isCommandLine(left) && !strings.Contains(left, "{") {
 		left = term.Wrap(left, width, indent)
 	}
 	below := indent + 4
-	return left + "\n" + strings.Repeat(" ", below) + hanging(right, width, below)
+	return left + "\n" + strings.Repeat(" ", below) + hangingIndent(right, width, below)
 }

@@ -88,14 +88,14 @@ func (a *app) readKey(node string) (guard.Secret, error) {
 	var typed []byte
 	var err error
 	if term.Look(a.Stdin, false).TTY {
-		a.tell("key for " + node + " (not shown): ")
+		a.writeErr("key for " + node + " (not shown): ")
 		typed, err = term.ReadSecret(a.Stdin.(*os.File))
-		a.say("")
+		a.writeErrLine("")
 	} else if a.Stdin != nil {
 		typed, err = io.ReadAll(io.LimitReader(a.Stdin, maxKey+1))
 	}
 	if err != nil {
-		return guard.Secret{}, usagef("", "cannot read the key: %s", bare(err))
+		return guard.Secret{}, usagef("", "cannot read the key: %s", bareError(err))
 	}
 	if len(typed) > maxKey {
 		return guard.Secret{}, usagef("", "the key from standard input is over %d KiB", maxKey>>10)

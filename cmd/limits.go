@@ -125,7 +125,7 @@ func (w *pauses) wait(ctx, sending context.Context, p client.Pause, sleep func(c
 // status describes what a run waits for, "" if nothing. since is how long ago the run began.
 func (w *pauses) status(answered bool, since time.Duration) string {
 	var parts []string
-	if !answered && since >= longSilence {
+	if !answered && since >= showWaitAfter {
 		parts = append(parts, "waiting for the first answer… "+text.Seconds(since.Truncate(time.Second)))
 	}
 	for _, of := range []struct {

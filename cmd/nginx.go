@@ -49,7 +49,7 @@ func runConfigNginx(ctx context.Context, g *gatewayFile, out string) error {
 		return g.write(files.Main)
 	}
 	if out, err = filepath.Abs(out); err != nil {
-		return usagef("", "--out: %s", bare(err))
+		return usagef("", "--out: %s", bareError(err))
 	}
 	ctx, stop := g.Catch(ctx)
 	defer stop()

@@ -70,7 +70,7 @@ func (s *callOutput) show(call *client.Call, result *client.Result, failed error
 	case s.output == "json":
 		err = s.printCall(result, failed, "")
 	case !result.Complete:
-		s.keepPartial(result, failed)
+		s.printPartial(result, failed)
 	case s.output == "raw":
 		err = s.write(result.Body)
 	case s.extract:
@@ -103,7 +103,7 @@ func (s *callOutput) showRest(call *client.Call, result *client.Result, failed e
 		}
 	}
 	if failed != nil && s.output != "json" && !s.sink.Shown() {
-		s.keepPartial(result, failed)
+		s.printPartial(result, failed)
 	}
 	if !errors.As(failed, new(*outputError)) { // no notes after a failed write
 		s.noteAnswer(result)
@@ -114,7 +114,7 @@ func (s *callOutput) showRest(call *client.Call, result *client.Result, failed e
 // check applies the checks that a complete answer can still fail. It stays complete if only a check of the user fails.
 func (s *callOutput) check(call *client.Call, result *client.Result, failed error) error {
 	if s.verbose && len(result.Attempts) > 0 {
-		s.say("* in all " + text.Latency(result.Latency))
+		s.writeErrLine("* in all " + text.Latency(result.Latency))
 	}
 	result.Complete = failed == nil
 	if failed != nil {
@@ -208,18 +208,18 @@ func (s *callOutput) noteEnding(answer wire.Answer, ending wire.Ending) {
 // was paid for, and a retry does not empty a full disk.
 type outputError struct{ err error }
 
-func (e *outputError) Error() string { return "cannot write to standard output: " + bare(e.err) }
+func (e *outputError) Error() string { return "cannot write to standard output: " + bareError(e.err) }
 func (e *outputError) Unwrap() error { return e.err }
 
-// onePiece is how many bytes of an answer are prepared and written at once.
-const onePiece = 1 << 20
+// writeChunk is how many bytes of an answer are prepared and written at once.
+const writeChunk = 1 << 20
 
 // write writes text to standard output, at most 1 MiB in one call.
 func (a *app) write(text []byte) error {
-	if a.stopSilence.Load() != nil {
-		a.endSilence()
+	if a.stopWait.Load() != nil {
+		a.hideWait()
 	}
-	for piece := range slices.Chunk(text, onePiece) {
+	for piece := range slices.Chunk(text, writeChunk) {
 		if _, err := a.out.Write(piece); err != nil {
 			return &outputError{err}
 		}
@@ -234,7 +234,7 @@ func (s *callOutput) printText(answer string, render bool) error {
 	var visible text.VisibleStream
 	markdown := term.Markdown{Plain: !render || s.out.Plain}
 	for more := true; more; {
-		out := []byte(rest[:min(len(rest), onePiece)])
+		out := []byte(rest[:min(len(rest), writeChunk)])
 		rest = rest[len(out):]
 		more = rest != ""
 		if s.out.TTY {
@@ -262,14 +262,14 @@ func (s *callOutput) printText(answer string, render bool) error {
 func (s *callOutput) printBlock(answer string) error {
 	block, ok := term.FirstBlock(answer)
 	if !ok {
-		s.sayKept("the answer", answer)
+		s.printKept("the answer", answer)
 		return nil
 	}
 	return s.printText(block, false)
 }
 
-// keepPartial prints the received part of an answer on standard error, because it was paid for.
-func (s *callOutput) keepPartial(result *client.Result, failed error) {
+// printPartial prints the received part of an answer on standard error, because it was paid for.
+func (s *callOutput) printPartial(result *client.Result, failed error) {
 	if len(result.Attempts) == 0 || result.Attempts[len(result.Attempts)-1].HTTPStatus != http.StatusOK {
 		return
 	}
@@ -279,13 +279,13 @@ func (s *callOutput) keepPartial(result *client.Result, failed error) {
 		partial = string(result.Body)
 	}
 	if partial != "" {
-		s.sayKept("the received part of the answer", partial)
+		s.printKept("the received part of the answer", partial)
 	}
 }
 
-// sayKept prints text that was paid for on standard error.
-func (s *callOutput) sayKept(what, partial string) {
-	s.say("ferry: " + what + ":\n" + text.Shown(s.masker.String(strings.TrimRight(partial, "\n")), text.MostShown))
+// printKept prints text that was paid for on standard error.
+func (s *callOutput) printKept(what, partial string) {
+	s.writeErrLine("ferry: " + what + ":\n" + text.Shown(s.masker.String(strings.TrimRight(partial, "\n")), text.MostShown))
 }
 
 // printJSON prints an object on one line of standard output.

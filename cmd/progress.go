@@ -18,14 +18,14 @@ const (
 	liveEvery  = 150 * time.Millisecond
 	plainEvery = 5 * time.Second
 	barWidth   = 12
-	// longSilence is how long a wait lasts before ferry shows it.
-	longSilence = time.Second
+	// showWaitAfter is how long a wait lasts before ferry shows it.
+	showWaitAfter = time.Second
 )
 
-// showing redraws lines on a terminal, and elsewhere calls say every few seconds, until stop is called. Both begin
-// after the delay. Without a delay, lines are drawn at once. say may be nil.
-func (a *app) showing(after time.Duration, lines func() []string, say func()) (stop func()) {
-	draw, every := say, plainEvery
+// startDisplay redraws lines on a terminal, and elsewhere calls printLine every few seconds, until stop is called. Both
+// begin after the delay. Without a delay, lines are drawn at once. printLine may be nil.
+func (a *app) startDisplay(after time.Duration, lines func() []string, printLine func()) (stop func()) {
+	draw, every := printLine, plainEvery
 	if a.err.TTY && !a.err.Plain {
 		draw, every = func() { a.draw(lines()) }, liveEvery
 	}
@@ -74,40 +74,40 @@ func (a *app) draw(lines []string) {
 	a.live.Draw(lines)
 }
 
-// silence shows on a terminal what ferry waits for, after one second without output, until it is ended or standard
+// showWait shows on a terminal what ferry waits for, after one second without output, until it is ended or standard
 // output is written. what returns the line: with the elapsed time if the line is redrawn, without it if lines are
 // added.
-func (a *app) silence(what func(took string) string) (ended func()) {
-	a.endSilence()
+func (a *app) showWait(what func(took string) string) (ended func()) {
+	a.hideWait()
 	began, last := a.Clock.Now(), ""
-	stop := a.showing(longSilence,
+	stop := a.startDisplay(showWaitAfter,
 		func() []string {
-			a.silent()
+			a.beforeWait()
 			return []string{what(" " + text.Seconds(a.Clock.Now().Sub(began).Truncate(time.Second)))}
 		},
 		func() {
-			a.silent()
+			a.beforeWait()
 			if line := what(""); line != last {
 				a.note("%s", line)
 				last = line
 			}
 		},
 	)
-	a.stopSilence.Store(&stop)
-	return a.endSilence
+	a.stopWait.Store(&stop)
+	return a.hideWait
 }
 
-func (a *app) endSilence() {
-	if stop := a.stopSilence.Swap(nil); stop != nil {
+func (a *app) hideWait() {
+	if stop := a.stopWait.Swap(nil); stop != nil {
 		(*stop)()
 	}
 }
 
-// catchInSilence returns a context that a signal ends, but only once ferry shows that it waits: catching costs a
+// catchWhileWaiting returns a context that a signal ends, but only once ferry shows that it waits: catching costs a
 // thread, which a quick call does not need. On a signal, ferry first removes what it shows on the terminal.
-func (a *app) catchInSilence(ctx context.Context) (caught context.Context, release func()) {
+func (a *app) catchWhileWaiting(ctx context.Context) (caught context.Context, release func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	a.silent = sync.OnceFunc(func() {
+	a.beforeWait = sync.OnceFunc(func() {
 		signalled, stop := a.Catch(ctx)
 		context.AfterFunc(signalled, func() {
 			cancel(context.Cause(signalled))
@@ -117,16 +117,16 @@ func (a *app) catchInSilence(ctx context.Context) (caught context.Context, relea
 	return ctx, func() { cancel(nil) }
 }
 
-// underway shows the attempts of a call that take long, and before them the race of nodes for the first connection. It
+// showCall shows the attempts of a call that take long, and before them the race of nodes for the first connection. It
 // returns a context that a signal ends while something is shown. It is for a terminal with a person.
-func (order *nodeOrder) underway(ctx context.Context, stages *client.Stages) (context.Context, context.CancelFunc) {
-	ctx, release := order.settings.catchInSilence(ctx)
-	stages.OnStart = order.settings.showUnderway
+func (order *nodeOrder) showCall(ctx context.Context, stages *client.Stages) (context.Context, context.CancelFunc) {
+	ctx, release := order.settings.catchWhileWaiting(ctx)
+	stages.OnStart = order.settings.showPhase
 	if order.Fastest {
-		order.settings.silence(func(took string) string { return fmt.Sprintf("connecting to %d nodes…%s", len(order.nodes), took) })
+		order.settings.showWait(func(took string) string { return fmt.Sprintf("connecting to %d nodes…%s", len(order.nodes), took) })
 	}
 	return ctx, func() {
-		order.settings.endSilence()
+		order.settings.hideWait()
 		release()
 	}
 }
@@ -137,9 +137,9 @@ var waitsFor = [...]string{
 	transport.Sending: "sending the request", transport.Waiting: "waiting for the answer", transport.Receiving: "receiving the answer",
 }
 
-// showUnderway shows an attempt that takes long: what it waits for, its number, and its time limit.
-func (s *settings) showUnderway(u *client.Underway) (ended func()) {
-	return s.silence(func(took string) string {
+// showPhase shows an attempt that takes long: what it waits for, its number, and its time limit.
+func (s *settings) showPhase(u *client.Underway) (ended func()) {
+	return s.showWait(func(took string) string {
 		phase, most := u.Phase(), u.Most
 		what := waitsFor[phase]
 		switch connect := s.values.ConnectTimeout; {
@@ -164,14 +164,14 @@ func (s *settings) showUnderway(u *client.Underway) (ended func()) {
 // oneLine returns a line for the terminal: the name, the first part, and each further part that fits.
 func (a *app) oneLine(name string, parts []string) string {
 	name = a.safe(name)
-	room, line := a.err.Width-1, parts[0]
+	width, line := a.err.Width-1, parts[0]
 	for _, part := range parts[1:] {
-		if text.Width(name+line+part) <= room {
+		if text.Width(name+line+part) <= width {
 			line += part
 		}
 	}
-	return a.translate(text.Cut(name, max(leastName, room-text.Width(line))) + line)
+	return a.translate(text.Cut(name, max(minNameWidth, width-text.Width(line))) + line)
 }
 
-// leastName is the minimum width of a node's name, in columns.
-const leastName = 8
+// minNameWidth is the minimum width of a node's name, in columns.
+const minNameWidth = 8

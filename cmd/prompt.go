@@ -20,13 +20,14 @@ import (
 )
 
 const (
-	maxPrompt      = wire.MaxRequest
-	limitOfRequest = "that is the limit of a request"
+	maxPrompt        = wire.MaxRequest
+	requestLimitHint = "that is the limit of a request"
 
-	// silentPipe is how long a pipe may send nothing before ferry says that it waits for it.
-	silentPipe = 2 * time.Second
-	// deadPipe is the same with -q: if nothing ever arrives, a script with -q would wait without any message.
-	deadPipe = 30 * time.Second
+	// pipeNoticeAfter is how long a pipe may send nothing before ferry says that it waits for it.
+	pipeNoticeAfter = 2 * time.Second
+	// quietPipeNoticeAfter is the same with -q: if nothing ever arrives, a script with -q would wait without any
+	// message.
+	quietPipeNoticeAfter = 30 * time.Second
 )
 
 // promptOptions say where a prompt comes from.
@@ -73,7 +74,7 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 	}
 	var attached client.PromptFiles
 	for _, name := range o.files {
-		content, err := readFile(ctx, name, maxPrompt, limitOfRequest)
+		content, err := readFile(ctx, name, maxPrompt, requestLimitHint)
 		if err == nil {
 			err = attached.Add(name, content)
 		}
@@ -94,7 +95,7 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 		size += len(part)
 	}
 	if size > maxPrompt {
-		return "", nil, usagef(limitOfRequest, "the prompt is over %d MiB", maxPrompt>>20)
+		return "", nil, usagef(requestLimitHint, "the prompt is over %d MiB", maxPrompt>>20)
 	}
 	prompt := strings.Join(parts, "\n\n")
 	if strings.TrimSpace(prompt) == "" && len(attached.Files) > 0 {
@@ -141,43 +142,43 @@ func (a *app) readStdin(ctx context.Context, isPipe bool) ([]byte, error) {
 	if a.BeginCall != nil {
 		a.BeginCall(&a.sent)
 	}
-	input := &hearing{Reader: a.Stdin}
+	input := &notingReader{Reader: a.Stdin}
 	if isPipe {
-		wait, tell := silentPipe, a.note
+		wait, note := pipeNoticeAfter, a.note
 		if a.quiet {
-			wait, tell = deadPipe, func(format string, _ ...any) { a.say("ferry: " + format) }
+			wait, note = quietPipeNoticeAfter, func(format string, _ ...any) { a.writeErrLine("ferry: " + format) }
 		}
 		notice := time.AfterFunc(wait, func() {
-			if !input.heard.Load() {
-				tell("waiting for standard input; --no-stdin does not read it")
+			if !input.read.Load() {
+				note("waiting for standard input; --no-stdin does not read it")
 			}
 		})
 		defer notice.Stop()
 	}
-	return readAll(ctx, "standard input", maxPrompt, limitOfRequest, func() (io.ReadCloser, error) { return io.NopCloser(input), nil })
+	return readAll(ctx, "standard input", maxPrompt, requestLimitHint, func() (io.ReadCloser, error) { return io.NopCloser(input), nil })
 }
 
-// hearing records that something was read.
-type hearing struct {
+// notingReader records that something was read.
+type notingReader struct {
 	io.Reader
-	heard atomic.Bool
+	read atomic.Bool
 }
 
-func (h *hearing) Read(p []byte) (int, error) {
-	n, err := h.Reader.Read(p)
-	h.heard.Store(true)
+func (r *notingReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.read.Store(true)
 	return n, err
 }
 
-// readFile reads a file that the user named. Its size in bytes must not exceed most.
-func readFile(ctx context.Context, name string, most int64, why string) ([]byte, error) {
-	return readAll(ctx, name, most, why, func() (io.ReadCloser, error) { return os.Open(name) })
+// readFile reads a file that the user named. Its size in bytes must not exceed maxBytes.
+func readFile(ctx context.Context, name string, maxBytes int64, why string) ([]byte, error) {
+	return readAll(ctx, name, maxBytes, why, func() (io.ReadCloser, error) { return os.Open(name) })
 }
 
-// readAll reads at most most bytes. If there are more, it fails, and why explains the limit. The context also ends the
-// wait for open: it may open a FIFO that no process writes to.
+// readAll reads at most maxBytes bytes. If there are more, it fails, and why explains the limit. The context also ends
+// the wait for open: it may open a FIFO that no process writes to.
 func readAll(
-	ctx context.Context, what string, most int64, why string, open func() (io.ReadCloser, error),
+	ctx context.Context, what string, maxBytes int64, why string, open func() (io.ReadCloser, error),
 ) ([]byte, error) {
 	var read []byte
 	done := make(chan error, 1)
@@ -188,10 +189,10 @@ func readAll(
 			var b bytes.Buffer
 			if file, ok := from.(*os.File); ok {
 				if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-					b.Grow(int(min(info.Size(), most)) + bytes.MinRead) // avoids copying a file while it is read
+					b.Grow(int(min(info.Size(), maxBytes)) + bytes.MinRead) // avoids copying a file while it is read
 				}
 			}
-			_, err = b.ReadFrom(io.LimitReader(from, most+1))
+			_, err = b.ReadFrom(io.LimitReader(from, maxBytes+1))
 			read = b.Bytes()
 		}
 		done <- err
@@ -207,13 +208,13 @@ func readAll(
 	case err := <-done:
 		switch {
 		case err != nil:
-			return nil, usagef("", "cannot read %s: %s", what, bare(err))
-		case len(read) > int(most):
-			return nil, usagef(why, "%s is over %d MiB", what, most>>20)
+			return nil, usagef("", "cannot read %s: %s", what, bareError(err))
+		case len(read) > int(maxBytes):
+			return nil, usagef(why, "%s is over %d MiB", what, maxBytes>>20)
 		}
 		return read, nil
 	}
 }
 
-// bare returns a file error without its operation and path.
-func bare(err error) string { return state.Bare(err).Error() }
+// bareError returns a file error without its operation and path.
+func bareError(err error) string { return state.Bare(err).Error() }

@@ -58,7 +58,7 @@ func (a *app) showProxy(e *endpoint) {
 			shown += " with a user and password"
 		}
 	}
-	a.say("* " + shown + " (" + e.options.ProxyFrom + ")")
+	a.writeErrLine("* " + shown + " (" + e.options.ProxyFrom + ")")
 }
 
 // list returns every effective setting. For direct, the nodes of the file and the nodes in use it includes the

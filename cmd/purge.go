@@ -53,7 +53,7 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 	if err := a.table(term.Table, rows, 3); err != nil {
 		return err
 	}
-	if sure, err := a.sure(o.yes); err != nil || !sure {
+	if confirmed, err := a.confirm(o.yes); err != nil || !confirmed {
 		return err
 	}
 	for _, k := range all {
@@ -61,7 +61,7 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 	}
 	a.removeEmpty()
 	if err := errors.Join(failed...); err != nil {
-		a.complain(fmt.Errorf("not removed:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  ")))
+		a.printError(fmt.Errorf("not removed:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  ")))
 		return exitSilently(exitFailed)
 	}
 	a.note("removed")
@@ -135,18 +135,18 @@ func (e Env) removeEmpty() {
 	}
 }
 
-// sure asks for confirmation on a terminal. Without a terminal, --yes is required.
-func (a *app) sure(yes bool) (bool, error) {
+// confirm asks for confirmation on a terminal. Without a terminal, --yes is required.
+func (a *app) confirm(yes bool) (bool, error) {
 	if yes {
 		return true, nil
 	}
 	if !a.err.TTY || !term.Look(a.Stdin, false).TTY {
 		return false, usagef("ferry config purge --yes removes it", "there is no terminal to ask on, and nothing was removed")
 	}
-	a.tell("remove all of it? [y/N] ")
+	a.writeErr("remove all of it? [y/N] ")
 	line, err := bufio.NewReader(a.Stdin).ReadString('\n')
 	if err != nil && err != io.EOF {
-		return false, usagef("", "cannot read the answer: %s", bare(err))
+		return false, usagef("", "cannot read the answer: %s", bareError(err))
 	}
 	switch strings.ToLower(strings.TrimSpace(line)) {
 	case "y", "yes":

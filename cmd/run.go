@@ -284,7 +284,7 @@ func exitSilently(code int) error { return &exitError{fmt.Errorf("exit code %d",
 
 // crashed prints the stack of a panic and returns an error for it.
 func (a *app) crashed(value any) error {
-	a.say(string(debug.Stack()))
+	a.writeErrLine(string(debug.Stack()))
 	hint := "nothing was sent; the lines above show where ferry failed"
 	if a.sent.Load() {
 		hint = "the request may have been carried out and billed; the lines above show where ferry failed"
@@ -296,7 +296,7 @@ func (a *app) crashed(value any) error {
 func (a *app) exit(err error) int {
 	code, reported := exitCode(err)
 	if !reported {
-		a.complain(err)
+		a.printError(err)
 	}
 	return code
 }
@@ -357,7 +357,7 @@ func newRootCmd(a *app, args []string) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 0:
-				return a.noCommand(c, args)
+				return a.unknownCommand(c, args)
 			case showVersion:
 				return runVersion(a, "text")
 			}

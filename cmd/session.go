@@ -106,7 +106,7 @@ func newSessionShowCmd(a *app) *cobra.Command {
 // transcript returns a conversation as text, with role, time, node and model above each turn.
 func (a *app) transcript(s *session.Session) string {
 	var b strings.Builder
-	say := func(words string, heading ...string) {
+	addTurn := func(words string, heading ...string) {
 		if b.Len() > 0 {
 			b.WriteString("\n")
 		}
@@ -123,10 +123,10 @@ func (a *app) transcript(s *session.Session) string {
 		b.WriteString(line + "\n" + strings.TrimRight(words, "\n") + "\n")
 	}
 	for _, turn := range s.Turns {
-		say(withFiles(turn.Text, turn.Files), turn.Role, a.moment(turn.At), turn.Node, turn.Model)
+		addTurn(withFiles(turn.Text, turn.Files), turn.Role, a.moment(turn.At), turn.Node, turn.Model)
 	}
 	if s.Pending != "" {
-		say(withFiles(s.Pending, s.PendingFiles), session.User, a.moment(s.Used), "no answer yet")
+		addTurn(withFiles(s.Pending, s.PendingFiles), session.User, a.moment(s.Used), "no answer yet")
 	}
 	return b.String()
 }

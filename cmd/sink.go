@@ -25,7 +25,7 @@ type printer interface {
 	Flush() error
 	Shown() bool
 	// finish prints what was held back when the stream has ended, complete or not.
-	finish(whole, stopped bool) error
+	finish(complete, stopped bool) error
 	// text returns the complete text if it was to be kept.
 	text() string
 }
@@ -49,7 +49,7 @@ type basePrinter struct {
 	masked, reasoning *guard.MaskStream
 	out               []byte
 	shown             bool
-	full              error // set if the text is too long to keep
+	tooLong           error // set if the text is too long to keep
 	kept              strings.Builder
 	scratch           []byte // masked text
 }
@@ -58,24 +58,24 @@ func (p *basePrinter) Shown() bool      { return p.shown }
 func (p *basePrinter) Raw([]byte) error { return nil }
 func (p *basePrinter) text() string     { return p.kept.String() }
 
-// mostKept is how many bytes of a stream's text are kept at most, as for a complete answer.
-const mostKept = 64 << 20
+// maxKept is how many bytes of a stream's text are kept at most, as for a complete answer.
+const maxKept = 64 << 20
 
 // remember keeps masked text.
 func (p *basePrinter) remember(masked []byte) {
-	if !p.output.keep || p.full != nil {
+	if !p.output.keep || p.tooLong != nil {
 		return
 	}
-	if p.kept.Len()+len(masked) > mostKept {
-		p.full = &client.Error{Class: client.TooLarge, Err: &text.LimitError{What: "the text of the stream, which must be saved,", Limit: mostKept}}
+	if p.kept.Len()+len(masked) > maxKept {
+		p.tooLong = &client.Error{Class: client.TooLarge, Err: &text.LimitError{What: "the text of the stream, which must be saved,", Limit: maxKept}}
 		return
 	}
 	p.kept.Write(masked)
 }
 
 func (p *basePrinter) Flush() error {
-	if len(p.out) == 0 || p.full != nil {
-		return p.full
+	if len(p.out) == 0 || p.tooLong != nil {
+		return p.tooLong
 	}
 	p.shown = true
 	err := p.output.write(p.out)
@@ -95,20 +95,20 @@ type textPrinter struct {
 
 func (p *textPrinter) Delta(d wire.Delta) error {
 	if p.output.thinking && len(d.Reasoning) > 0 {
-		p.think(p.reasoning.Append(nil, d.Reasoning))
+		p.printReasoning(p.reasoning.Append(nil, d.Reasoning))
 	}
 	p.scratch = p.masked.Append(p.scratch[:0], d.Text)
 	p.add(p.scratch)
 	return nil
 }
 
-// think prints reasoning, dimmed, on a separate line that stays open.
-func (p *textPrinter) think(masked []byte) {
+// printReasoning prints reasoning, dimmed, on a separate line that stays open.
+func (p *textPrinter) printReasoning(masked []byte) {
 	if len(masked) == 0 {
 		return
 	}
 	a := p.output.app
-	a.endSilence()
+	a.hideWait()
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	if a.live != nil {
@@ -125,8 +125,8 @@ func (p *textPrinter) think(masked []byte) {
 	a.open = true
 }
 
-// endThought ends the line of reasoning.
-func (p *textPrinter) endThought() {
+// endReasoning ends the line of reasoning.
+func (p *textPrinter) endReasoning() {
 	p.output.writing.Lock()
 	defer p.output.writing.Unlock()
 	p.output.endLine()
@@ -146,7 +146,7 @@ func (p *textPrinter) add(masked []byte) {
 }
 
 func (p *textPrinter) put(masked []byte) {
-	p.endThought()
+	p.endReasoning()
 	p.open = true
 	if p.output.out.TTY {
 		p.safe = p.visible.Append(p.safe[:0], masked)
@@ -156,17 +156,17 @@ func (p *textPrinter) put(masked []byte) {
 	p.out = append(p.out, masked...)
 }
 
-func (p *textPrinter) finish(whole, stopped bool) error {
-	p.think(p.reasoning.Flush(nil, !whole))
-	p.add(p.masked.Flush(nil, !whole))
+func (p *textPrinter) finish(complete, stopped bool) error {
+	p.printReasoning(p.reasoning.Flush(nil, !complete))
+	p.add(p.masked.Flush(nil, !complete))
 	if p.output.out.TTY {
 		p.out = p.markdown.Append(p.out, p.visible.Flush(nil))
 		p.out = p.markdown.Flush(p.out)
 	}
-	p.endThought()
+	p.endReasoning()
 	// A pipe gets exactly the received part of a truncated answer. On a terminal, and after a signal, a line end
 	// follows, so that the shell's prompt begins a new line.
-	if whole || p.open && (stopped || p.output.out.TTY) {
+	if complete || p.open && (stopped || p.output.out.TTY) {
 		p.out = append(p.out, '\n')
 	}
 	return p.Flush()
@@ -176,10 +176,10 @@ func (p *textPrinter) finish(whole, stopped bool) error {
 // split over events cannot be masked: if the masked lines contain one, nothing more is printed.
 type rawPrinter struct {
 	basePrinter
-	bytes  *guard.MaskStream
-	pieces *guard.Pieces
-	looked int // how many bytes of out are complete lines that were checked
-	split  bool
+	bytes   *guard.MaskStream
+	pieces  *guard.Pieces
+	checked int // how many bytes of out are complete lines that were checked
+	split   bool
 }
 
 // splitKey returns the error for a secret that the answer contains in pieces.
@@ -190,20 +190,20 @@ func splitKey() error {
 func (p *rawPrinter) Raw(b []byte) error {
 	from := len(p.out)
 	p.out = p.bytes.Append(p.out, b)
-	p.look(from)
+	p.checkLines(from)
 	return p.check()
 }
 
-// look checks the lines that are complete. There is no line end before from.
-func (p *rawPrinter) look(from int) {
+// checkLines checks the lines that are complete. There is no line end before from.
+func (p *rawPrinter) checkLines(from int) {
 	for {
 		n := bytes.IndexAny(p.out[from:], "\r\n")
 		if n < 0 {
 			return
 		}
-		p.pieces.Line(p.out[p.looked : from+n])
+		p.pieces.Line(p.out[p.checked : from+n])
 		from += n + 1
-		p.looked = from
+		p.checked = from
 	}
 }
 
@@ -212,7 +212,7 @@ func (p *rawPrinter) check() error {
 	if p.split = p.split || p.pieces.Found(); !p.split {
 		return nil
 	}
-	p.out, p.looked = nil, 0
+	p.out, p.checked = nil, 0
 	return splitKey()
 }
 
@@ -226,31 +226,31 @@ func (p *rawPrinter) Delta(d wire.Delta) error {
 	return p.check()
 }
 
-// mostHeldBack is how many bytes are held back at most until it is certain that they do not end inside a secret.
-const mostHeldBack = 16 << 20
+// maxHeldBack is how many bytes are held back at most until it is certain that they do not end inside a secret.
+const maxHeldBack = 16 << 20
 
 // Flush prints nothing while the text may end inside a secret.
 func (p *rawPrinter) Flush() error {
 	if p.pieces.Holding() {
-		if len(p.out) > mostHeldBack {
-			return &text.LimitError{What: "the part of the stream that may contain a split key", Limit: mostHeldBack}
+		if len(p.out) > maxHeldBack {
+			return &text.LimitError{What: "the part of the stream that may contain a split key", Limit: maxHeldBack}
 		}
 		return nil
 	}
-	rest := bytes.Clone(p.out[p.looked:])
-	p.out = p.out[:p.looked]
+	rest := bytes.Clone(p.out[p.checked:])
+	p.out = p.out[:p.checked]
 	err := p.basePrinter.Flush()
-	p.out, p.looked = append(p.out, rest...), 0
+	p.out, p.checked = append(p.out, rest...), 0
 	return err
 }
 
-func (p *rawPrinter) finish(whole, _ bool) error {
-	p.remember(p.masked.Flush(nil, !whole))
+func (p *rawPrinter) finish(complete, _ bool) error {
+	p.remember(p.masked.Flush(nil, !complete))
 	from := len(p.out)
-	p.out = p.bytes.Flush(p.out, !whole)
-	p.look(from)
-	p.pieces.Line(p.out[p.looked:])
-	if !whole && p.pieces.Holding() {
+	p.out = p.bytes.Flush(p.out, !complete)
+	p.checkLines(from)
+	p.pieces.Line(p.out[p.checked:])
+	if !complete && p.pieces.Holding() {
 		p.out = nil // part of a secret is not printed either
 	}
 	p.pieces.End()
@@ -263,23 +263,24 @@ func (p *rawPrinter) finish(whole, _ bool) error {
 // jsonPrinter prints a line of JSON for each batch of text or reasoning that arrived together.
 type jsonPrinter struct {
 	basePrinter
-	words, thoughts []byte
+	pendingText, pendingReasoning []byte
 }
 
 func (p *jsonPrinter) Delta(d wire.Delta) error {
-	p.thoughts = p.reasoning.Append(p.thoughts, d.Reasoning)
-	p.words = p.masked.Append(p.words, d.Text)
+	p.pendingReasoning = p.reasoning.Append(p.pendingReasoning, d.Reasoning)
+	p.pendingText = p.masked.Append(p.pendingText, d.Text)
 	return nil
 }
 
-func (p *jsonPrinter) Flush() error { return p.flush(text.WholeRunes(p.words)) }
+func (p *jsonPrinter) Flush() error { return p.flush(text.WholeRunes(p.pendingText)) }
 
-// flush prints the reasoning and these words of the text. An incomplete character waits for its other bytes.
+// flush prints the pending reasoning, and words, the first part of the pending text. An incomplete character waits for
+// its other bytes.
 func (p *jsonPrinter) flush(words []byte) error {
-	p.line("reasoning", p.thoughts)
+	p.line("reasoning", p.pendingReasoning)
 	p.line("text", words)
 	p.remember(words)
-	p.thoughts, p.words = p.thoughts[:0], append(p.words[:0], p.words[len(words):]...)
+	p.pendingReasoning, p.pendingText = p.pendingReasoning[:0], append(p.pendingText[:0], p.pendingText[len(words):]...)
 	return p.basePrinter.Flush()
 }
 
@@ -291,8 +292,8 @@ func (p *jsonPrinter) line(kind string, masked []byte) {
 	}
 }
 
-func (p *jsonPrinter) finish(whole, _ bool) error {
-	p.thoughts = p.reasoning.Flush(p.thoughts, !whole)
-	p.words = p.masked.Flush(p.words, !whole)
-	return p.flush(p.words)
+func (p *jsonPrinter) finish(complete, _ bool) error {
+	p.pendingReasoning = p.reasoning.Flush(p.pendingReasoning, !complete)
+	p.pendingText = p.masked.Flush(p.pendingText, !complete)
+	return p.flush(p.pendingText)
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// foreign maps words of other programs to ferry's commands. It is a function, because a variable would be built at
-// every start.
-func foreign() map[string]string {
+// otherCommands maps words of other programs to ferry's commands. It is a function, because a variable would be built
+// at every start.
+func otherCommands() map[string]string {
 	return map[string]string{
 		"auth": "ferry config key NODE", "batch": "ferry ask --batch IN.jsonl --out OUT.jsonl",
 		"chat": "ferry ask --session NAME", "compare": "ferry bench NODE NODE", "doctor": "ferry config check", "gateway": "ferry config nginx",
@@ -29,8 +29,8 @@ func foreign() map[string]string {
 	}
 }
 
-// foreignFlags maps flags of other programs to hints, also as a function.
-func foreignFlags() map[string]string {
+// otherFlags maps flags of other programs to hints, also as a function.
+func otherFlags() map[string]string {
 	return map[string]string{
 		"api-key": keyHint, "json": "-o json prints an object", "key": keyHint, "prompt": "the arguments are the prompt",
 		"stream":        "ferry stream prints the answer as it arrives",
@@ -41,9 +41,9 @@ func foreignFlags() map[string]string {
 
 const keyHint = "ferry has no flag for a key, because others could see it; ferry config key NODE stores one"
 
-// places maps the name of each command and topic to its path. If a name occurs twice, the one in the group c wins, and
-// its own commands win over those below them.
-func places(c *cobra.Command) map[string]string {
+// commandPaths maps the name of each command and topic to its path. If a name occurs twice, the one in the group c
+// wins, and its own commands win over those below them.
+func commandPaths(c *cobra.Command) map[string]string {
 	found := map[string]string{}
 	for _, child := range slices.Concat(c.Commands(), tree(c)[1:], c.Root().Commands(), tree(c.Root())[1:]) {
 		path := child.CommandPath()
@@ -62,9 +62,9 @@ func places(c *cobra.Command) map[string]string {
 	return found
 }
 
-// noCommand returns the error for arguments that name no command of c. Its hint does not offer them as a prompt if
+// unknownCommand returns the error for arguments that name no command of c. Its hint does not offer them as a prompt if
 // there is only one word, which may be a misspelled command, or if they begin with a command's name.
-func (a *app) noCommand(c *cobra.Command, args []string) error {
+func (a *app) unknownCommand(c *cobra.Command, args []string) error {
 	full := newRootCmd(a, nil)
 	if same, _, err := full.Find(strings.Fields(c.CommandPath())[1:]); err == nil {
 		c = same
@@ -74,8 +74,8 @@ func (a *app) noCommand(c *cobra.Command, args []string) error {
 		of = " of " + strings.TrimPrefix(c.CommandPath(), "ferry ")
 	}
 	said := fmt.Sprintf("there is no command %q%s", word, of)
-	known := places(c)
-	meant := foreign()[word]
+	known := commandPaths(c)
+	meant := otherCommands()[word]
 	if own := known[nearest(word, known)]; own != "" && (meant == "" || known[word] != "" && !strings.HasPrefix(own, "ferry help ")) {
 		meant = own
 	}
@@ -126,7 +126,7 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 			if !c.HasParent() {
 				before = before[:1] // do not offer a prompt that has lost its flags
 			}
-			return a.noCommand(c, before)
+			return a.unknownCommand(c, before)
 		}
 		name, own := unknown.GetSpecifiedName(), map[string]string{}
 		c.Flags().VisitAll(func(f *pflag.Flag) {
@@ -139,7 +139,7 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 			dashed = "-" + name
 		}
 		near := nearest(name, own)
-		other := cmp.Or(flagAdvice(c, name), foreignFlags()[name])
+		other := cmp.Or(flagAdvice(c, name), otherFlags()[name])
 		if other == "" && near == "" && (dashed == "--"+name || !hasPrompt) {
 			other = a.flagElsewhere(c, dashed)
 		}
@@ -224,8 +224,8 @@ func newHelpCmd() *cobra.Command {
 				return on.Help()
 			}
 			said := fmt.Sprintf("there is no command or topic %q", strings.Join(args, " "))
-			if near := nearest(args[len(args)-1], places(c.Root())); near != "" {
-				place := places(c.Root())[near]
+			if near := nearest(args[len(args)-1], commandPaths(c.Root())); near != "" {
+				place := commandPaths(c.Root())[near]
 				said += "; did you mean ferry help " + strings.TrimPrefix(strings.TrimPrefix(place, "ferry "), "help ") + "?"
 			}
 			return usagef("ferry --help lists the commands and topics", "%s", said)

@@ -15,12 +15,12 @@ import (
 
 // showRequest prints a request, for -v.
 func (a *app) showRequest(_ *client.Endpoint, p *client.Prepared) {
-	a.say("> " + p.Method + " " + p.URL.String())
+	a.writeErrLine("> " + p.Method + " " + p.URL.String())
 	for _, f := range p.Header {
-		a.say("> " + f.Name + ": " + f.Public())
+		a.writeErrLine("> " + f.Name + ": " + f.Public())
 	}
 	if p.Body != nil {
-		a.say(fmt.Sprintf("> (%d bytes)", p.Body.Len()))
+		a.writeErrLine(fmt.Sprintf("> (%d bytes)", p.Body.Len()))
 	}
 }
 
@@ -30,7 +30,7 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	ph := at.Phases
 	line += fmt.Sprintf(" (DNS %s, connect %s, TLS %s, wait %s, transfer %s)",
 		text.Latency(ph.DNS), text.Latency(ph.Connect), text.Latency(ph.TLS), text.Latency(ph.Wait), text.Latency(ph.Transfer))
-	a.say(line)
+	a.writeErrLine(line)
 	var about []string
 	if at.Remote != "" {
 		about = append(about, at.Remote)
@@ -53,54 +53,54 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 		about = append(about, "reused connection")
 	}
 	if len(about) > 0 {
-		a.say("* " + strings.Join(about, ", "))
+		a.writeErrLine("* " + strings.Join(about, ", "))
 	}
 	if at.Reconnected {
-		a.say("* a kept connection was closed before an answer arrived; the request was sent again on a new one")
+		a.writeErrLine("* a kept connection was closed before an answer arrived; the request was sent again on a new one")
 	}
 	if at.StreamOnly {
-		a.say("* the model answers only as a stream, so ferry requests one now; stream: only of the node does this at once")
+		a.writeErrLine("* the model answers only as a stream, so ferry requests one now; stream: only of the node does this at once")
 	}
 	if at.HTTPStatus != 0 {
-		a.say(fmt.Sprintf("< HTTP %d", at.HTTPStatus))
+		a.writeErrLine(fmt.Sprintf("< HTTP %d", at.HTTPStatus))
 	}
 	header := at.Header()
 	for _, f := range header {
-		a.say("< " + f.Name + ": " + f.Public())
+		a.writeErrLine("< " + f.Name + ": " + f.Public())
 	}
 	var refused *wire.APIError
 	if errors.As(at.Err, &refused) && at.HTTPStatus != http.StatusOK && len(refused.Body) > 0 {
-		a.say("< " + text.ShownOf(string(refused.Body[:min(len(refused.Body), 2*text.MostShown)]), text.MostShown, len(refused.Body)))
+		a.writeErrLine("< " + text.ShownOf(string(refused.Body[:min(len(refused.Body), 2*text.MostShown)]), text.MostShown, len(refused.Body)))
 	}
 	if line := client.ServerLimits(header, a.Clock.Now()); line != "" {
-		a.say("* " + line)
+		a.writeErrLine("* " + line)
 	}
 }
 
-// showReadied prints when a node was connected, or why not, for -v.
-func (a *app) showReadied(r client.Readied) {
+// showConnected prints when a node was connected, or why not, for -v.
+func (a *app) showConnected(r client.Readied) {
 	if r.Err != nil {
-		a.say(fmt.Sprintf("* %s: no connection after %s: %s", r.Node, text.Latency(r.Took), r.Err))
+		a.writeErrLine(fmt.Sprintf("* %s: no connection after %s: %s", r.Node, text.Latency(r.Took), r.Err))
 		return
 	}
-	a.say(fmt.Sprintf("* %s: connected in %s", r.Node, text.Latency(r.Took)))
+	a.writeErrLine(fmt.Sprintf("* %s: connected in %s", r.Node, text.Latency(r.Took)))
 }
 
 // showUsage prints the token counts of an answer, for -u.
 func (a *app) showUsage(u *wire.Usage) {
 	if u == nil {
-		a.say("tokens: the server reported none")
+		a.writeErrLine("tokens: the server reported none")
 		return
 	}
 	line := fmt.Sprintf("tokens: %d in, %d out", u.Input, u.Output)
 	if u.CacheRead > 0 || u.CacheCreation > 0 {
 		line += fmt.Sprintf(" (of the input %d read from the cache, %d written to it)", u.CacheRead, u.CacheCreation)
 	}
-	a.say(line)
+	a.writeErrLine(line)
 }
 
-// leastShown is the shortest wait for the rate limit that is printed.
-const leastShown = 100 * time.Millisecond
+// minShownWait is the shortest wait for the rate limit that is printed.
+const minShownWait = 100 * time.Millisecond
 
 // wait waits between two attempts or for the rate limit. On a terminal it counts down a wait of a second or more;
 // elsewhere it prints one line.
@@ -120,11 +120,11 @@ func (a *app) wait(ctx context.Context, p client.Pause) error {
 	}
 	switch {
 	case countdown:
-		defer a.showing(0, func() []string {
+		defer a.startDisplay(0, func() []string {
 			rest := (max(0, left()) + time.Second - 1).Truncate(time.Second)
 			return []string{a.oneLine(p.Node, []string{what + " in " + text.Seconds(rest)})}
 		}, nil)()
-	case p.Limit != "" && p.Wait >= leastShown:
+	case p.Limit != "" && p.Wait >= minShownWait:
 		a.note("%s: waiting %s for the limit of %s", p.Node, text.Seconds(p.Wait), p.Limit)
 	case p.Limit == "" && p.Wait >= time.Second:
 		a.note("%s%s in %s", p.Node, what, text.Seconds(p.Wait))
