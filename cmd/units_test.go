@@ -119,8 +119,8 @@ func TestChineseOfLongTexts(t *testing.T) {
 	for text, want := range map[string]string{
 		lines:                                lines,
 		parts:                                parts,
-		"hk: unknown key; b: unknown key; c": "hk：没有这个配置项；b：没有这个配置项；c",
-		"unknown flag: {2}":                  "没有参数 {2}",
+		"hk: unknown key; b: unknown key; c": "hk：未知的配置项；b：未知的配置项；c",
+		"unknown flag: {2}":                  "未知参数 {2}",
 		strings.Repeat("x", maxTranslated) + "; unknown key": strings.Repeat("x", maxTranslated) + "; unknown key",
 	} {
 		if got := chinese(text); got != want {
