@@ -81,7 +81,7 @@ func TestBenchHTTP3(t *testing.T) {
 		errorIf(t, row.Phases.TLS <= 0, "%s: phases %+v, want a handshake", n.Name, row.Phases)
 	}
 	equal(t, "race of the saved run", runs[0].Header.Race, false)
-	ferry(t, env, "bench", "-r", "2", "--race", "far").want(0, "a new connection each, raced,", "")
+	ferry(t, env, "bench", "-r", "2", "--race", "far").want(0, "new connection per request, handshakes raced,", "")
 	ferry(t, env, "bench", "-r", "2", "nowhere+http3").want(2, "", "unknown node nowhere")
 	ferry(t, env, "bench", "-r", "2", "far+http4").want(2, "", "use a node's name")
 	ferry(t, env, "bench", "-o", "best", "far", "far+http3").want(2, "", "far+http3 is not one")

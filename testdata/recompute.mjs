@@ -398,9 +398,9 @@ function holdInterval(what, cell, rate) {
 const columns = {
   p50: (r) => r.latency?.p50, p90: (r) => r.latency?.p90, p95: (r) => r.latency?.p95, p99: (r) => r.latency?.p99,
   "latency mean": (r) => r.latency?.mean, mean: (r) => r.latency?.mean, sd: (r) => r.latency?.sd,
-  min: (r) => r.latency?.min, max: (r) => r.latency?.max, success: (r) => r.success.value, "1st try": (r) => r.firstSuccess.value,
+  min: (r) => r.latency?.min, max: (r) => r.latency?.max, success: (r) => r.success.value, "1st attempt": (r) => r.firstSuccess.value,
   "latency p50": (r) => r.latency?.p50, "latency p95": (r) => r.latency?.p95, "latency p99": (r) => r.latency?.p99,
-  "ITL mean": (r) => r.itl?.mean, "decode/s": (r) => r.decode?.mean, "tokens/s": (r) => r.tps?.mean, "tokens an answer": (r) => r.tokens?.mean,
+  "ITL mean": (r) => r.itl?.mean, "decode/s": (r) => r.decode?.mean, "tokens/s": (r) => r.tps?.mean, "tokens/answer": (r) => r.tokens?.mean,
   "requests/s": (r) => r.perSecond, "in flight": (r) => r.inFlight, "not sent": (r) => r.unsent,
   "TTFT mean": (r) => r.ttft?.mean, "mean TTFT": (r) => r.ttft?.mean, "mean latency": (r) => r.latency?.mean, "success rate": (r) => r.success.value, requests: (r) => r.n,
 };
@@ -438,7 +438,7 @@ text.forEach((line, at) => {
 });
 hold("tables of the text, two and more", tables >= 2, true);
 
-const ratio = (c) => new RegExp(`typically ([0-9.]+) × its ${ttft ? "TTFT" : "latency"} pair by pair \\(95 % interval ([0-9.]+)–([0-9.]+)`).exec(c);
+const ratio = (c) => new RegExp(`([0-9.]+) × its ${ttft ? "TTFT" : "latency"} \\(paired, 95 % CI ([0-9.]+)–([0-9.]+)`).exec(c);
 for (const [form, line] of [["text", (r) => text.find((l) => l.startsWith(title(r) + ": "))],
   ["markdown", (r) => report("md").replaceAll("\\", "").split("\n").find((l) => l.startsWith(`- ${title(r)}: `) && !l.includes(": failed: "))]]) {
   for (const r of rows) {
@@ -447,7 +447,7 @@ for (const [form, line] of [["text", (r) => text.find((l) => l.startsWith(title(
     const [, rate, interval] = /success ([0-9.]+ %) \(([^)]*)\)/.exec(said) ?? [];
     holdShown(what, rate, r.success.value);
     holdInterval(what, interval ?? "", r.success);
-    if (r.tokens) holdShown(what, /([0-9.]+) tokens an answer/.exec(said)?.[1], r.tokens.mean);
+    if (r.tokens) holdShown(what, /([0-9.]+) tokens\/answer/.exec(said)?.[1], r.tokens.mean);
     const p50 = /p50 ([0-9.]+ m?s)/.exec(said)?.[1];
     if (r.ok >= 3) holdShown(what, p50, headline(r).p50);
     if (r.versus && Number.isFinite(r.versus.high)) {
@@ -464,7 +464,7 @@ const table = report("md").replaceAll("\\", "").split("\n").filter((l) => l.star
 rows.forEach((r, i) => table[0].forEach((name, k) => {
   const cell = table[i + 1]?.[k], what = `markdown ${title(r)} ${name}`;
   if (name === "access") hold(what, cell, title(r));
-  else if (name === "success 95 % interval") holdInterval(what, cell, r.success);
+  else if (name === "success 95 % CI") holdInterval(what, cell, r.success);
   else if (name === "vs reference") {
     const m = /^([0-9.]+) × \(([0-9.]+)–([0-9.]+)\), (.*)$/.exec(cell);
     if (r.versus && Number.isFinite(r.versus.high)) ["ratio", "low", "high"].forEach((n, j) => holdShown(what + " " + n, m?.[j + 1], r.versus[n]));
@@ -479,8 +479,8 @@ rows.forEach((r, i) => table[0].forEach((name, k) => {
 const entities = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&#34;": '"', "&#39;": "'", "&nbsp;": " ", "\u00a0": " " };
 const plain = (s) => s.replace(/<[^>]*>/g, "").replace(/&[a-z0-9#]+;|\u00a0/g, (e) => entities[e] ?? e).trim();
 const html = report("html");
-const groups = [[/first text \(TTFT\)/, "ttft"], [/between tokens/, "itl"], [/after the first text/, "decode"], [/tokens per second/, "tps"],
-  [/tokens of an answer/, "tokens"], [/actual start/, "uncorrected"], [/later than intended/, "lag"]];
+const groups = [[/first token \(TTFT\)/, "ttft"], [/inter-token latency/, "itl"], [/after the first text/, "decode"], [/tokens per second/, "tps"],
+  [/tokens per answer/, "tokens"], [/actual start/, "uncorrected"], [/start delay/, "lag"]];
 const shownRows = { results: 0, failures: 0 };
 for (const section of ["results", "measures", "failures"]) {
   const body = html.split(`<section id="${section}">`)[1]?.split("</section>")[0] ?? "";
@@ -501,7 +501,7 @@ for (const section of ["results", "measures", "failures"]) {
         holdShown(what, tag("b"), r.success.value);
         hold(what, tag("small"), `${r.ok} of ${r.n}`);
         holdInterval(what, plain(/<small class="bounds">(.*?)<\/small>/.exec(td)[1]).replaceAll(" %", "").replace(" to ", "–"), r.success);
-      } else if (name === "against the reference") {
+      } else if (name === "vs reference") {
         if (!r.versus) { hold(what, plain(td), "–"); continue; }
         holdShown(what, tag("b").replace(" ×", ""), r.versus.ratio);
         const [low, high] = tag("small").split(" to ");

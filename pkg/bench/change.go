@@ -282,10 +282,10 @@ func (n *Change) Verdicts() []Verdict {
 func (c *Changes) warn() {
 	add := (*warningList)(&c.Warnings).add
 	if c.New.Header.Started.Before(c.Old.Header.Started) {
-		add(RunsSwapped, "", "the new run began before the old one")
+		add(RunsSwapped, "", "the new run started before the old run")
 	}
 	if len(c.Settings) > 0 {
-		add(SettingsDiffer, "", "the runs also differ in: %s", c.Settings)
+		add(SettingsDiffer, "", "the runs have different settings: %s", c.Settings)
 	}
 	for _, title := range c.OnlyOld {
 		add(OnlyOld, "", "only the old run has %s", title)
@@ -296,7 +296,7 @@ func (c *Changes) warn() {
 	for _, run := range []struct {
 		format string
 		s      *Summary
-	}{{"in the old run, %s", c.Old}, {"in the new run, %s", c.New}} {
+	}{{"old run: %s", c.Old}, {"new run: %s", c.New}} {
 		for _, w := range run.s.Warnings {
 			if w.Code != DifferentModels && w.Code != OtherReference { // nodes are not compared with each other here
 				add(w.Code, "", run.format, w)
@@ -334,13 +334,13 @@ func (t Threshold) checkChange(n *Change, successesOnly bool) (seen Message, ok 
 	case n.New.OK == 0 || n.Old.OK == 0:
 		return Message{Format: "no success"}, false
 	case c == nil:
-		return Message{Format: "not measured without a stream"}, false
+		return Message{Format: "the run is not streaming"}, false
 	}
 	// Computed with logarithms, 120 ms / 100 ms is slightly less than 1.2.
 	figure := significant(map[string]float64{"ratio": c.Ratio, "ratio_low": c.Low, "ratio_high": c.High}[t.stat], 9)
 	switch {
 	case math.IsInf(figure, 1):
-		return Message{Format: "too few for an interval"}, strings.HasPrefix(t.op, ">")
+		return Message{Format: "too few samples"}, strings.HasPrefix(t.op, ">")
 	case n.Success.Verdict == FailsMore && !successesOnly && strings.HasPrefix(t.op, "<"):
 		return Message{"%s, but it fails more often: success %s %% of %s, was %s %% of %s", []any{t.write(figure),
 			text.Percent(n.New.Success.Value, 1), Count{n.New.Requests, "request"},

@@ -62,7 +62,7 @@ func Read(r io.Reader, name string) (*Run, error) {
 			f.finish()
 			return f.run, nil
 		case err == errCut:
-			f.note("line %d is cut; the other %d are used", f.line, f.used-f.earlier)
+			f.note("line %d is incomplete; the other %d lines are used", f.line, f.used-f.earlier)
 			f.earlier = 0
 		case err != nil:
 			return nil, err
@@ -226,11 +226,11 @@ func (f *reading) footer(l *footerLine) error {
 // finish sets what a killed run could not write.
 func (f *reading) finish() {
 	if f.earlier > 0 {
-		f.note("the request of line %d is cut; the other %d lines are used", f.line, f.used-f.earlier)
+		f.note("the request of line %d is incomplete; the other %d lines are used", f.line, f.used-f.earlier)
 	}
 	if !f.over {
 		f.run.Elapsed = f.last
-		f.note("the run was ended before it was complete; the measured part is used")
+		f.note("the run did not finish; the requests saved so far are used")
 	}
 }
 

@@ -58,12 +58,12 @@ func TestReadCut(t *testing.T) {
 			got += s.samples.len()
 		}
 		waiting := map[int]int{3: 1, 4: 2}[lines] // earlier attempts whose request is missing
-		notes := []string{"a: the run was ended before it was complete; the measured part is used"}
+		notes := []string{"a: the run did not finish; the requests saved so far are used"}
 		switch {
 		case size > end:
-			notes = append([]string{fmt.Sprintf("a: line %d is cut; the other %d are used", lines+1, lines-waiting)}, notes...)
+			notes = append([]string{fmt.Sprintf("a: line %d is incomplete; the other %d lines are used", lines+1, lines-waiting)}, notes...)
 		case waiting > 0:
-			notes = append([]string{fmt.Sprintf("a: the request of line %d is cut; the other %d lines are used", lines, lines-waiting)}, notes...)
+			notes = append([]string{fmt.Sprintf("a: the request of line %d is incomplete; the other %d lines are used", lines, lines-waiting)}, notes...)
 		}
 		// The longest request is from 0 to 5 s.
 		elapsed := []time.Duration{0, 801200003, 801200003, 801200003, 5 * time.Second, 5 * time.Second}[lines-1]
@@ -86,7 +86,7 @@ func read(t *testing.T, r io.Reader) *Run {
 func TestReadGarbledEnd(t *testing.T) {
 	for _, end := range []string{"\x00\x00\x00\x00", "\x00\x00\n", `{"node":0,"rou` + "\n", "x"} {
 		run := read(t, strings.NewReader(savedHead+savedRequests[0].lines+end))
-		equal(t, end, []any{run.Series[0].samples.len(), run.Notes[0]}, []any{1, "a: line 3 is cut; the other 2 are used"})
+		equal(t, end, []any{run.Series[0].samples.len(), run.Notes[0]}, []any{1, "a: line 3 is incomplete; the other 2 lines are used"})
 	}
 	run := read(t, strings.NewReader(savedHead+"\r\n"+savedRequests[0].lines+savedFoot+"\n \n"))
 	equal(t, "requests and notes between empty lines", []any{run.Series[0].samples.len(), len(run.Notes)}, []any{1, 0})

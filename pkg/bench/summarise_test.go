@@ -248,15 +248,15 @@ func TestInterTokenLatency(t *testing.T) {
 		{"four tokens in each event, which share its time", ttft, 100, 100, 25, 10.3125, 96.97, ""},
 		{"reasoning that is counted apart", ttft, 700, 100, 100, 10, 100, ""},
 		{"reasoning that is not", ttft, 700, 0, 100, 0, 0,
-			"itl_unknown a: a: it does not count reasoning tokens separately: the time between tokens is not known"},
-		{"two tokens", ttft, 2, 2, 2, 0, 0, "itl_unknown a: a: answers of fewer than 10 tokens are too short to measure the time between tokens"},
+			"itl_unknown a: a: reasoning tokens are not counted separately: inter-token latency unknown"},
+		{"two tokens", ttft, 2, 2, 2, 0, 0, "itl_unknown a: a: answers have fewer than 10 tokens: inter-token latency unknown"},
 		{"a node that does not count", ttft, 0, 0, 100, 0, 0, ""},
 		{"no stream", 0, 100, 0, 0, 0, 0, ""},
 		{"a file of an earlier ferry", ttft, 100, 0, 0, 0, 0, ""},
 		{"one event", 1080 * time.Millisecond, 100, 100, 1, 0, 0,
-			"buffered a: a: the first text arrived together with the last in 20 of 20 answers: a proxy may buffer streams"},
+			"buffered a: a: first and last text arrived together in 20 of 20 answers: a proxy may be buffering the stream"},
 		{"all events at once", 1080 * time.Millisecond, 100, 100, 100, 0, 0,
-			"buffered a: a: the first text arrived together with the last in 20 of 20 answers: a proxy may buffer streams"},
+			"buffered a: a: first and last text arrived together in 20 of 20 answers: a proxy may be buffering the stream"},
 		{"a short text after long reasoning", 1050 * time.Millisecond, 700, 20, 20, 40. / 19, 475, ""},
 	} {
 		h := Header{ID: "x", Stream: true, Nodes: nodesOf("a")}
@@ -290,7 +290,7 @@ func TestBufferedCountsLongAnswers(t *testing.T) {
 	records := append(streamed(0, 1080*time.Millisecond, 100, 100, 1, around(1090, 6)...), streamed(0, 100*time.Millisecond, 2, 2, 2, around(1090, 14)...)...)
 	s := Summarise([]*Run{made(h, records...)})
 	equal(t, "warnings", fmt.Sprint(s.Warnings[0].Text, len(s.Warnings)),
-		"a: the first text arrived together with the last in 6 of 6 answers: a proxy may buffer streams1")
+		"a: first and last text arrived together in 6 of 6 answers: a proxy may be buffering the stream1")
 }
 
 // Text that arrives faster than any model sends it was buffered, whatever its share of a short latency. If this is so
@@ -323,7 +323,7 @@ func TestStreamsAreComparedByTTFT(t *testing.T) {
 func TestAnswersOfDifferentLengthWarn(t *testing.T) {
 	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
 	for tokens, want := range map[int64]string{
-		20: "answer_lengths_differ: answers differ in length: b typically has 20 tokens, a 100; longer ones take longer",
+		20: "answer_lengths_differ: answer lengths differ: b typically has 20 tokens, a 100; longer answers take longer",
 		90: "", 0: "",
 	} {
 		s := Summarise([]*Run{made(h, append(streamed(0, 0, 100, 0, 0, around(800, 20)...), streamed(1, 0, tokens, 0, 0, around(700, 20)...)...)...)})

@@ -191,7 +191,7 @@ func (s *Summary) Check(thresholds []Threshold, successesOnly bool) []Check {
 			checks = append(checks, Check{t, s.Title(r), !ok, seen})
 		}
 		if !measured {
-			checks = append(checks, Check{t, t.node, true, Message{Format: "it was not measured"}})
+			checks = append(checks, Check{t, t.node, true, Message{Format: "no results for this node"}})
 		}
 	}
 	return checks
@@ -204,7 +204,7 @@ func (t Threshold) check(r *Row, successesOnly bool) (seen Message, ok bool) {
 	case math.IsNaN(figure):
 		return without, false
 	case math.IsInf(figure, 1):
-		return Message{"a failure: %d of %s failed", []any{r.Requests - r.OK, Count{r.Requests, "request"}}},
+		return Message{"failure (%d of %s failed)", []any{r.Requests - r.OK, Count{r.Requests, "request"}}},
 			strings.HasPrefix(t.op, ">")
 	}
 	return Message{Format: t.write(figure)}, t.keeps(figure)
@@ -252,16 +252,16 @@ func (t Threshold) figure(r *Row, successesOnly bool) (figure float64, without M
 	case r.OK == 0:
 		return math.NaN(), none("no success")
 	case s == nil && t.family == "itl" && r.TTFT != nil:
-		return math.NaN(), none("the time between tokens is not known")
+		return math.NaN(), none("inter-token latency unknown")
 	case s == nil && t.family == "tps":
-		return math.NaN(), none("the node does not count tokens")
+		return math.NaN(), none("the node reports no token counts")
 	case s == nil:
-		return math.NaN(), none("not measured without a stream")
+		return math.NaN(), none("the run is not streaming")
 	}
 	if s.N < t.Needs() {
-		return math.NaN(), Message{"%s needs at least %d requests, and there are %d", []any{t.stat, t.Needs(), s.N}}
+		return math.NaN(), Message{"%s needs at least %d requests, got %d", []any{t.stat, t.Needs(), s.N}}
 	}
-	return s.Named(t.stat), Message{"too few values: %d measured", []any{s.N}}
+	return s.Named(t.stat), Message{"too few samples: %d", []any{s.N}}
 }
 
 // share returns the share of requests, or of successes, whose latency is within the bound, NaN if there are none.

@@ -137,9 +137,9 @@ func TestCheck(t *testing.T) {
 		{"a:success>99.9%", []string{"a: a:success>99.9% missed: 99.9%"}},
 		{"a:first_success>=99.9%", []string{"a: a:first_success>=99.9% missed: 99.8%"}},
 		{"a:ttft.p50<20ms", []string{"a: a:ttft.p50<20ms missed: 20ms"}},
-		{"a:max<1h", []string{"a: a:max<1h missed: a failure: 1 of 1000 requests failed"}},
+		{"a:max<1h", []string{"a: a:max<1h missed: failure (1 of 1000 requests failed)"}},
 		{"a:p99<=100ms", nil},
-		{"a:ttft.max<1h", []string{"a: a:ttft.max<1h missed: a failure: 1 of 1000 requests failed"}},
+		{"a:ttft.max<1h", []string{"a: a:ttft.max<1h missed: failure (1 of 1000 requests failed)"}},
 		{"a:slo:latency<=100ms>=99.9%", nil},
 		{"a:slo:latency<100ms>=1%", []string{"a: a:slo:latency<100ms>=1% missed: 0%"}},
 		{"slo:latency<2s>=99%", []string{"c: slo:latency<2s>=99% missed: 0%", "d: slo:latency<2s>=99% missed: no request"}},
@@ -147,13 +147,13 @@ func TestCheck(t *testing.T) {
 		{"a:tps.mean>=50", nil},
 		{"a:tps.mean>50", []string{"a: a:tps.mean>50 missed: 50"}},
 		{"b:max<1200ms", []string{"b: b:max<1200ms missed: 1.2004s"}},
-		{"b:p95<2s", []string{"b: b:p95<2s missed: p95 needs at least 20 requests, and there are 2"}},
-		{"b:ttft.p95<2s", []string{"b: b:ttft.p95<2s missed: not measured without a stream"}},
-		{"b:tps.p95>1", []string{"b: b:tps.p95>1 missed: the node does not count tokens"}},
+		{"b:p95<2s", []string{"b: b:p95<2s missed: p95 needs at least 20 requests, got 2"}},
+		{"b:ttft.p95<2s", []string{"b: b:ttft.p95<2s missed: the run is not streaming"}},
+		{"b:tps.p95>1", []string{"b: b:tps.p95>1 missed: the node reports no token counts"}},
 		{"c:p95<2s", []string{"c: c:p95<2s missed: no success"}},
 		{"c:success>0", []string{"c: c:success>0 missed: 0%"}},
 		{"d:success>=0", []string{"d: d:success>=0 missed: no request"}},
-		{"e:p95<2s", []string{"e: e:p95<2s missed: it was not measured"}},
+		{"e:p95<2s", []string{"e: e:p95<2s missed: no results for this node"}},
 		{"mean<1s", []string{"c: mean<1s missed: no success", "d: mean<1s missed: no success"}},
 	} {
 		threshold, err := ParseThreshold(c.text)
@@ -185,8 +185,8 @@ func TestCheckFailures(t *testing.T) {
 	s := Summarise([]*Run{made(Header{ID: "x", Nodes: nodesOf("a")}, records...)})
 	for text, want := range map[string][2]string{
 		"p90<1s":              {"a: p90<1s met: 100ms", "a: p90<1s met: 100ms"},
-		"p95<1s":              {"a: p95<1s missed: a failure: 6 of 100 requests failed", "a: p95<1s met: 100ms"},
-		"p99<1s":              {"a: p99<1s missed: a failure: 6 of 100 requests failed", "a: p99<1s missed: p99 needs at least 100 requests, and there are 94"},
+		"p95<1s":              {"a: p95<1s missed: failure (6 of 100 requests failed)", "a: p95<1s met: 100ms"},
+		"p99<1s":              {"a: p99<1s missed: failure (6 of 100 requests failed)", "a: p99<1s missed: p99 needs at least 100 requests, got 94"},
 		"slo:latency<2s>=99%": {"a: slo:latency<2s>=99% missed: 94%", "a: slo:latency<2s>=99% met: 100%"},
 	} {
 		threshold, err := ParseThreshold(text)

@@ -53,7 +53,7 @@ func warnings(s *Summary, runs []*Run, space *workspace, sameModel bool) []Warni
 	w := &warner{s, space, nil}
 	w.runs(runs)
 	if !sameModel {
-		w.add(DifferentModels, "", "the nodes used different models: their latencies are shown but not compared")
+		w.add(DifferentModels, "", "the nodes use different models: latencies are shown but not compared")
 	}
 	short := 0
 	for _, r := range s.Rows {
@@ -65,7 +65,7 @@ func warnings(s *Summary, runs []*Run, space *workspace, sameModel bool) []Warni
 	case len(s.Rows) == 1:
 		w.add(FewRounds, "", "only %s: not reliable with fewer than 10", Count{short, "request"})
 	default:
-		w.add(FewRounds, "", "no node had more than %s: not reliable with fewer than 10", Count{short, "request"})
+		w.add(FewRounds, "", "at most %s per node: not reliable with fewer than 10", Count{short, "request"})
 	}
 	for _, r := range s.Rows {
 		w.row(r, short > 0)
@@ -87,7 +87,7 @@ func (w *warner) runs(runs []*Run) {
 			w.add(CutFile, "", note.Format, note.Args...)
 		}
 		if p := run.Header.Precision; p > 0 && run.Stopped != "precision" && !precise(partsOf(run, runs), p) {
-			w.add(NotPrecise, "", "the run ended before every interval was within ±%g %%", 100*p)
+			w.add(NotPrecise, "", "the run ended before all intervals were within ±%g %%", 100*p)
 		}
 		delay = max(delay, run.SchedulingDelay)
 		if run.ClockJump.Abs() > jump.Abs() {
@@ -95,13 +95,13 @@ func (w *warner) runs(runs []*Run) {
 		}
 	}
 	if fastest := w.fastest(); delay > busyAtLeast && !(milliseconds(delay) <= busyShare*fastest) {
-		w.add(BusyClient, "", "this machine was busy: it started requests up to %s late, and the latencies include that",
+		w.add(BusyClient, "", "this machine was busy: latencies include scheduling delays of up to %s",
 			text.Millis(milliseconds(delay)))
 	}
 	if jump.Abs() > jumpAtLeast {
-		format := "the clock was moved forward by %s during the run; no latency depends on it"
+		format := "the system clock moved forward by %s during the run; latencies are not affected"
 		if jump < 0 {
-			format = "the clock was moved back by %s during the run; no latency depends on it"
+			format = "the system clock moved back by %s during the run; latencies are not affected"
 		}
 		w.add(ClockJumped, "", format, text.Millis(milliseconds(jump.Abs())))
 	}
@@ -123,33 +123,33 @@ func (w *warner) fastest() float64 {
 func (w *warner) row(r *Row, allShort bool) {
 	name, v := w.Title(r), r.VsReference
 	if r.OK == 0 {
-		w.add(NoSuccess, name, "%s, no success", Count{r.Requests, "request"})
+		w.add(NoSuccess, name, "no success in %s", Count{r.Requests, "request"})
 		if other := w.replacement(r); other != "" {
 			w.add(OtherReference, name, "the reference had no success: the others are compared with %s instead", other)
 		}
 	}
 	switch {
 	case r.Ended != "":
-		w.add(EndedEarly, name, "it was stopped after %s: %s", Count{r.Requests, "request"}, r.Ended)
+		w.add(EndedEarly, name, "stopped after %s: %s", Count{r.Requests, "request"}, r.Ended)
 	case allShort:
 	case r.Requests < fewRounds:
 		w.add(FewRounds, name, "only %s: not reliable with fewer than 10", Count{r.Requests, "request"})
 	case v != nil && v.Pairs < leastPairs:
-		w.add(FewRounds, name, "it and %s both had an answer in only %d rounds: with fewer than %d no difference can be shown",
+		w.add(FewRounds, name, "it and %s both answered in only %d rounds: at least %d are needed to show a difference",
 			v.Reference, v.Pairs, leastPairs)
 	case v != nil && v.Pairs < fewRounds:
-		w.add(FewRounds, name, "it and %s both had an answer in only %d rounds: only large differences can be shown",
+		w.add(FewRounds, name, "it and %s both answered in only %d rounds: this shows only large differences",
 			v.Reference, v.Pairs)
 	}
 	if r.Unsent > 0 {
-		w.add(NotSent, name, "%s could not begin in time and were not sent: -c %d is too low for that rate",
+		w.add(NotSent, name, "%s could not start in time and were not sent: -c %d is too low for this rate",
 			Count{r.Unsent, "request"}, w.Header.Concurrency)
 	} else if r.Lag != nil && w.Header.Rate > 0 && r.Lag.middle() > 1000/w.Header.Rate {
-		w.add(Overrun, name, "requests began late, typically by %s: -c %d is too low for that rate",
+		w.add(Overrun, name, "requests started late, typically by %s: -c %d is too low for this rate",
 			text.Millis(r.Lag.middle()), w.Header.Concurrency)
 	}
 	if r.Fresh > 0 {
-		w.add(FreshConnection, name, "%s meant for a kept connection had to open a new one", Count{r.Fresh, "request"})
+		w.add(FreshConnection, name, "%s opened a new connection instead of reusing one", Count{r.Fresh, "request"})
 	}
 }
 
@@ -165,7 +165,7 @@ func (w *warner) failing() {
 		for _, i := range c.Rows {
 			r := w.Rows[i]
 			if slices.ContainsFunc(c.Rows, func(j int) bool { return w.Rows[j].Success.Value > r.Success.Value }) {
-				w.add(SomeFailed, w.Title(r), "%d of %s failed: more requests (-r) tell whether it fails more often than the others",
+				w.add(SomeFailed, w.Title(r), "%d of %s failed: use more requests (-r) to find out if it fails more often than the others",
 					r.Requests-r.OK, Count{r.Requests, "request"})
 			}
 		}
@@ -188,13 +188,13 @@ func (w *warner) stream(r *Row) {
 	name := w.Title(r)
 	switch {
 	case 2*bursts > long:
-		w.add(Buffered, name, "the first text arrived together with the last in %d of %s: a proxy may buffer streams",
+		w.add(Buffered, name, "first and last text arrived together in %d of %s: a proxy may be buffering the stream",
 			bursts, Count{long, "answer"})
 	case r.ITL != nil:
 	case reasoning > 0:
-		w.add(ITLUnknown, name, "it does not count reasoning tokens separately: the time between tokens is not known")
+		w.add(ITLUnknown, name, "reasoning tokens are not counted separately: inter-token latency unknown")
 	case short > 0:
-		w.add(ITLUnknown, name, "answers of fewer than %d tokens are too short to measure the time between tokens", leastTokens)
+		w.add(ITLUnknown, name, "answers have fewer than %d tokens: inter-token latency unknown", leastTokens)
 	}
 }
 
@@ -208,7 +208,7 @@ func (w *warner) lengths() {
 	shortest, longest := slices.MinFunc(rows, byLength), slices.MaxFunc(rows, byLength)
 	few, many := shortest.AnswerTokens.middle(), longest.AnswerTokens.middle()
 	if many > few*lengthRatio && many-few >= lengthTokens {
-		w.add(LengthsDiffer, "", "answers differ in length: %s typically has %.0f tokens, %s %.0f; longer ones take longer",
+		w.add(LengthsDiffer, "", "answer lengths differ: %s typically has %.0f tokens, %s %.0f; longer answers take longer",
 			w.Title(shortest), few, w.Title(longest), many)
 	}
 }
@@ -240,8 +240,8 @@ func (w *warner) extremes(r *Row) {
 	}
 	far := Count{len(r.Sorted), "request"}
 	if float64(outliers) > fewOutliers*float64(len(r.Sorted)) {
-		w.add(SeveralLevels, w.Title(r), "%d of %s lie far from the median of %s: the latencies have more than one level, "+
-			"and neither mean nor p50 describes them", outliers, far, text.Millis(middle))
+		w.add(SeveralLevels, w.Title(r), "%d of %s are far from the median of %s: the distribution has several modes, "+
+			"so neither mean nor p50 describes it", outliers, far, text.Millis(middle))
 		return
 	}
 	for _, run := range r.series.runs() {
@@ -252,12 +252,12 @@ func (w *warner) extremes(r *Row) {
 		first := pointOf(in.earliest(), startUnit)
 		if first.OK && first.Latency-middle > bound {
 			outliers--
-			w.add(SlowFirst, w.Title(r), "the first request took %s, far from the median of %s: a larger --warmup leaves it out",
+			w.add(SlowFirst, w.Title(r), "the first request took %s, far from the median of %s: a larger --warmup excludes it",
 				text.Millis(first.Latency), text.Millis(middle))
 		}
 	}
 	if outliers > 0 {
-		w.add(Outliers, w.Title(r), "%d of %s lie far from the median of %s: mean and sd depend on them",
+		w.add(Outliers, w.Title(r), "%d of %s are outliers, far from the median of %s: they affect mean and sd",
 			outliers, far, text.Millis(middle))
 	}
 }

@@ -54,58 +54,58 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"nothing", around(800, 40), around(900, 40), none, nil},
 		{"few", around(800, 5), around(900, 5), none,
-			[]string{"few_rounds: no node had more than 5 requests: not reliable with fewer than 10"}},
+			[]string{"few_rounds: at most 5 requests per node: not reliable with fewer than 10"}},
 		{"few of one", around(800, 40), around(900, 7), none,
 			[]string{"few_rounds b: b: only 7 requests: not reliable with fewer than 10"}},
 		{"precise at its end", around(800, 40), around(900, 40), func(r *Run) { r.Header.Precision = 0.05 }, nil},
 		{"not precise", around(800, 40), around(900, 40), func(r *Run) { r.Header.Precision = 0.01 },
-			[]string{"not_precise: the run ended before every interval was within ±1 %"}},
+			[]string{"not_precise: the run ended before all intervals were within ±1 %"}},
 		{"ended", around(800, 40), around(900, 1), func(r *Run) { r.Series[1].Ended = "status 401" },
-			[]string{"ended_early b: b: it was stopped after 1 request: status 401"}},
+			[]string{"ended_early b: b: stopped after 1 request: status 401"}},
 		{"slow first", slow(0, 3100), around(900, 40), none,
-			[]string{"slow_first a: a: the first request took 3.10 s, far from the median of 800 ms: a larger --warmup leaves it out"}},
+			[]string{"slow_first a: a: the first request took 3.10 s, far from the median of 800 ms: a larger --warmup excludes it"}},
 		{"slow later", slow(20, 3100), around(900, 40), none,
-			[]string{"outliers a: a: 1 of 40 requests lie far from the median of 800 ms: mean and sd depend on them"}},
+			[]string{"outliers a: a: 1 of 40 requests are outliers, far from the median of 800 ms: they affect mean and sd"}},
 		{"one spike among equals", slices.Concat(slices.Repeat([]float64{10}, 20), []float64{11}), around(900, 21), none,
-			[]string{"outliers a: a: 1 of 21 requests lie far from the median of 10 ms: mean and sd depend on them"}},
+			[]string{"outliers a: a: 1 of 21 requests are outliers, far from the median of 10 ms: they affect mean and sd"}},
 		{"two levels, the first request on the higher one", slices.Concat(around(3100, 12), around(800, 28)), around(900, 40), none,
-			[]string{"several_levels a: a: 12 of 40 requests lie far from the median of 812 ms: the latencies have more than one " +
-				"level, and neither mean nor p50 describes them"}},
+			[]string{"several_levels a: a: 12 of 40 requests are far from the median of 812 ms: the distribution has several " +
+				"modes, so neither mean nor p50 describes it"}},
 		{"a ripple among equals", slices.Concat(slices.Repeat([]float64{10}, 20), []float64{10.01}), around(900, 21), none, nil},
 		{"busy", around(800, 40), around(900, 40), func(r *Run) { r.SchedulingDelay = 60 * time.Millisecond },
-			[]string{"busy_client: this machine was busy: it started requests up to 60 ms late, and the latencies include that"}},
+			[]string{"busy_client: this machine was busy: latencies include scheduling delays of up to 60 ms"}},
 		{"busy, but the nodes are slow", around(800, 40), around(900, 40), func(r *Run) { r.SchedulingDelay = 30 * time.Millisecond }, nil},
 		{"fast nodes, a machine not busy", around(1, 40), around(1, 40), func(r *Run) { r.SchedulingDelay = time.Millisecond }, nil},
 		{"clock", around(800, 40), around(900, 40), func(r *Run) { r.ClockJump = -90 * time.Second },
-			[]string{"clock_jumped: the clock was moved back by 90.00 s during the run; no latency depends on it"}},
+			[]string{"clock_jumped: the system clock moved back by 90.00 s during the run; latencies are not affected"}},
 		{"clock slewed", around(800, 40), around(900, 40), func(r *Run) { r.ClockJump = time.Second }, nil},
 		{"no success", around(800, 40), nil, func(r *Run) {
 			for _, f := range rounds(1, around(900, 40)...) {
 				f.Class = "reset"
 				r.Series[1].add(f)
 			}
-		}, []string{"no_success b: b: 40 requests, no success"}},
+		}, []string{"no_success b: b: no success in 40 requests"}},
 		{"failures of a node that is not told apart", around(800, 10), around(800, 8), func(r *Run) {
 			r.Series[1] = made(r.Header, series(1, 2, "5xx", around(800, 8)...)...).Series[1]
-		}, []string{"few_rounds b: b: it and a both had an answer in only 8 rounds: only large differences can be shown",
-			"some_failed b: b: 2 of 10 requests failed: more requests (-r) tell whether it fails more often than the others"}},
+		}, []string{"few_rounds b: b: it and a both answered in only 8 rounds: this shows only large differences",
+			"some_failed b: b: 2 of 10 requests failed: use more requests (-r) to find out if it fails more often than the others"}},
 		{"failures of a node that is proven slower", around(800, 20), around(900, 19), func(r *Run) {
 			r.Series[1] = made(r.Header, series(1, 1, "5xx", around(900, 19)...)...).Series[1]
 		}, nil},
 		{"unsent", around(800, 40), around(900, 40), func(r *Run) { r.Series[0].Unsent = 2 },
-			[]string{"unsent a: a: 2 requests could not begin in time and were not sent: -c 1 is too low for that rate"}},
+			[]string{"unsent a: a: 2 requests could not start in time and were not sent: -c 1 is too low for this rate"}},
 		{"fresh", around(800, 40), around(900, 39), func(r *Run) {
 			r.Series[1].add(Outcome{Node: 1, Round: 39, Latency: 900 * time.Millisecond, Attempts: 1, Fresh: true})
-		}, []string{"fresh_connections b: b: 1 request meant for a kept connection had to open a new one"}},
+		}, []string{"fresh_connections b: b: 1 request opened a new connection instead of reusing one"}},
 		{"notes", around(800, 40), around(900, 40), func(r *Run) { r.Notes = []Message{{"%s: cut", []any{"x"}}, {"%s: cut", []any{"x"}}} },
 			[]string{"cut_file: x: cut"}},
 		{"begun late by half of a round", around(800, 40), around(900, 40), late(10), nil},
 		{"begun late by more than a round", around(800, 40), around(900, 40), late(30),
-			[]string{"overrun a: a: requests began late, typically by 30 ms: -c 1 is too low for that rate"}},
+			[]string{"overrun a: a: requests started late, typically by 30 ms: -c 1 is too low for this rate"}},
 		{"5 pairs", around(800, 20), around(900, 20), paired(5),
-			[]string{"few_rounds b: b: it and a both had an answer in only 5 rounds: with fewer than 6 no difference can be shown"}},
+			[]string{"few_rounds b: b: it and a both answered in only 5 rounds: at least 6 are needed to show a difference"}},
 		{"9 pairs", around(800, 20), around(900, 20), paired(9),
-			[]string{"few_rounds b: b: it and a both had an answer in only 9 rounds: only large differences can be shown"}},
+			[]string{"few_rounds b: b: it and a both answered in only 9 rounds: this shows only large differences"}},
 		{"10 pairs", around(800, 20), around(900, 20), paired(10), nil},
 	} {
 		h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b"), Concurrency: 1}

@@ -46,10 +46,10 @@ func recommended(s *bench.Summary, r *bench.Row) bool {
 func noBest(s *bench.Summary) error {
 	switch {
 	case !anyRow(s, func(r *bench.Row) bool { return r.OK > 0 }):
-		return text.Errorf("-o text shows what went wrong; ferry config check looks at a node", "there is no best node: none had a success")
+		return text.Errorf("-o text shows what went wrong; ferry config check looks at a node", "no best node: no request succeeded")
 	case modelsDiffer(s):
-		return text.Errorf("give all of them one model with -m", "there is no best node: they were asked for different models")
+		return text.Errorf("give all of them one model with -m", "no best node: the nodes use different models")
 	}
 	return text.Errorf("-o text shows what was measured",
-		"there is no best node: each refused the rest of its requests, or was asked only once")
+		"no best node: each node rejected its requests or got only one")
 }

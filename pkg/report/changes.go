@@ -14,7 +14,7 @@ import (
 // each line.
 func (l language) changeColumns(c *bench.Changes) (columns []column, verdicts []bench.Verdict) {
 	columns = []column{
-		{title: l.say("node"), kind: names}, {title: l.say("measure"), kind: left}, {title: l.say("old"), rank: 2}, {title: l.say("new"), rank: 1},
+		{title: l.say("node"), kind: names}, {title: l.say("metric"), kind: left}, {title: l.say("old"), rank: 2}, {title: l.say("new"), rank: 1},
 		{title: l.say("change")}, {title: l.say("95 % CI"), rank: 3}, {title: l.say("verdict"), kind: left},
 	}
 	add := func(verdict bench.Verdict, cells ...string) {
@@ -81,9 +81,9 @@ func (l language) changeFinding(n *bench.Change) string {
 		switch name := strings.TrimSpace(name); {
 		case c == nil:
 		case math.IsInf(c.High, 1):
-			sentence += l.say("; %s typically %s × the old one (too few for an interval)", name, ratio(c.Ratio))
+			sentence += l.say("; %s %s × the old value (too few samples for a CI)", name, ratio(c.Ratio))
 		default:
-			sentence += l.say("; %s typically %s × the old one (95 %% interval %s–%s), p50 %s, was %s", name,
+			sentence += l.say("; %s %s × the old value (95 %% CI %s–%s), p50 %s, was %s", name,
 				ratio(c.Ratio), bound(c.Low), bound(c.High), text.Millis(c.P50), text.Millis(c.ReferenceP50))
 		}
 	}

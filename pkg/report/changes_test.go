@@ -31,10 +31,10 @@ func changes() *bench.Changes {
 			Rows: []*bench.Row{row(direct, 100, 98, 1310), row(hongkong, 100, 82, 700), row(singapore, 100, 100, 1190), row(node("seoul", ""), 100, 100, 500)}},
 		OnlyOld: []string{"tokyo"}, Settings: bench.Settings{"concurrency (4 and 8)"},
 		Warnings: []bench.Warning{
-			warning(bench.SettingsDiffer, "", "the runs also differ in: %s", bench.Settings{"concurrency (4 and 8)"}),
+			warning(bench.SettingsDiffer, "", "the runs have different settings: %s", bench.Settings{"concurrency (4 and 8)"}),
 			warning(bench.OnlyOld, "", "only the old run has %s", "tokyo"), warning(bench.OnlyNew, "", "only the new run has %s", "seoul"),
-			warning(bench.FreshConnection, "", "in the new run, %s", warning(bench.FreshConnection, "direct",
-				"%s meant for a kept connection had to open a new one", bench.Count{N: 2, Noun: "request"})),
+			warning(bench.FreshConnection, "", "new run: %s", warning(bench.FreshConnection, "direct",
+				"%s opened a new connection instead of reusing one", bench.Count{N: 2, Noun: "request"})),
 		},
 	}
 	c.OnlyNew = c.New.Rows[3:]
@@ -146,7 +146,7 @@ func TestChangesAtARate(t *testing.T) {
 	for rate, want := range map[float64]bool{0: false, 2: true} {
 		c.New.Header.Rate = rate
 		got := write(t, Markdown, c, Options{Explain: true})
-		if strings.Contains(got, "latency and TTFT count from when a request was due") != want {
+		if strings.Contains(got, "latency and TTFT are measured from the time when a request should start") != want {
 			t.Errorf("a rate of %g: got the definition of intended: %v, want %v:\n%s", rate, !want, want, got)
 		}
 	}

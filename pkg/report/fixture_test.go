@@ -137,7 +137,7 @@ func three() *bench.Summary {
 	return &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure,
 		Header: h, Runs: 1, Vantages: []string{"beijing"}, Elapsed: 143.2, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: only(1),
 		Warnings: []bench.Warning{
-			warning(bench.Outliers, "direct", "%d of %s lie far from the median of %s: mean and sd depend on them",
+			warning(bench.Outliers, "direct", "%d of %s are outliers, far from the median of %s: they affect mean and sd",
 				3, bench.Count{N: 82, Noun: "request"}, "3.09 s"),
 			warning(bench.FewRounds, "singapore", "only %s: not reliable with fewer than 10", bench.Count{N: 9, Noun: "request"}),
 		},
@@ -156,7 +156,7 @@ func poor() *bench.Summary {
 	h.Requests, h.Duration, h.Attempts = 0, 90*time.Second, 3
 	return &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure,
 		Header: h, Runs: 1, Elapsed: 9.94, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: only(0), Stopped: "interrupted",
-		Warnings: []bench.Warning{warning(bench.NoSuccess, "gone", "%s, no success", bench.Count{N: 20, Noun: "request"})},
+		Warnings: []bench.Warning{warning(bench.NoSuccess, "gone", "no success in %s", bench.Count{N: 20, Noun: "request"})},
 	}
 }
 
@@ -203,7 +203,7 @@ func strangers() *bench.Summary {
 	return &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure,
 		Header: header(a, b), Runs: 1, Elapsed: 61, Rows: []*bench.Row{row(a, 30, 30, 900), row(b, 30, 29, 650)},
 		Warnings: []bench.Warning{warning(bench.DifferentModels, "",
-			"the nodes used different models: their latencies are shown but not compared")},
+			"the nodes use different models: latencies are shown but not compared")},
 	}
 }
 

@@ -60,7 +60,7 @@ func asHTML(s *bench.Summary, o Options) (string, error) {
 	d.head(d.heading(), d.when())
 	d.verdict()
 	d.thresholds(o.Checks)
-	d.warnings(d.stop("the run: %s", s), s.Warnings)
+	d.warnings(d.stop("run: %s", s), s.Warnings)
 	if len(s.Rows) > 0 {
 		d.results()
 		if s.Figure == bench.TTFTFigure {
@@ -87,15 +87,15 @@ func changesAsHTML(c *bench.Changes, o Options) (string, error) {
 	d := &document{language: languageOf(o.Lang), s: c.New}
 	names := each(c.Nodes, func(n *bench.Change) string { return n.Title })
 	d.head(d.say("Before and after: %s", d.nodeList(names)),
-		markupf("%s", d.say("%s and then %s", d.moment(c.Old.Started), d.moment(c.New.Started))))
+		markupf("%s", d.say("old: %s, new: %s", d.moment(c.Old.Started), d.moment(c.New.Started))))
 	outcome := each(d.outcome(c), func(said line) markup { return markupf(`<p class="first sentence"><b>%s</b></p>`, said.text) })
 	d.found(outcome, each(c.Nodes, func(n *bench.Change) markup { return d.listItem(n.Title, d.changeFinding(n)) }))
 	d.thresholds(o.Checks)
-	d.warnings(append(d.stop("in the old run, %s", c.Old), d.stop("in the new run, %s", c.New)...), c.Warnings)
+	d.warnings(append(d.stop("old run: %s", c.Old), d.stop("new run: %s", c.New)...), c.Warnings)
 	d.changes(c)
 	ratios, both := d.changeRows(c)
 	d.s, d.role = ratios, func(int) string { return "best" }
-	d.ratios("New against old", d.say("How many times the old latency, with the interval. One that touches 1 shows no difference."),
+	d.ratios("New vs old", d.say("Ratio of new to old latency, with its CI. An interval that contains 1 shows no difference."),
 		"← faster than before", func(r *bench.Row) (words, sentence string) {
 			n := c.Nodes[slices.Index(ratios.Rows, r)]
 			return tied(ratio(n.Latency.Ratio) + d.say(" ×") + d.say(", ") + d.language.verdict(verdictOf(n.Latency))), d.changeSentence(n)
@@ -160,7 +160,7 @@ func bestFirst(s *bench.Summary) *bench.Summary {
 
 // end writes the definitions and the footer.
 func (d *document) end(all []definition) {
-	d.open("definitions", "What the words mean")
+	d.open("definitions", "Definitions")
 	d.put("<dl class=\"definitions\">\n")
 	for _, word := range all {
 		d.put("<div><dt>%s</dt><dd>%s</dd></div>\n", word.Term, word.Text)
@@ -219,11 +219,11 @@ func (d *document) heading() string {
 	names := nodeNames(d.s)
 	switch len(names) {
 	case 0:
-		return d.say("Nothing was measured")
+		return d.say("No results")
 	case 1:
-		return d.say("Latency and success of %s", d.nodeList(names))
+		return d.say("Latency and success rate of %s", d.nodeList(names))
 	}
-	return d.say("Latency and success compared: %s", d.nodeList(names))
+	return d.say("Latency and success rate: %s", d.nodeList(names))
 }
 
 // moment formats a date and time for people.
@@ -242,7 +242,7 @@ func (d *document) when() (when markup) {
 	}
 	when += markupf("%s", d.say("%s in %s", bench.Count{N: requests, Noun: "request"}, tied(span(d.s.Elapsed))))
 	if d.s.Runs > 1 {
-		when += markupf(" · %s", d.say("%d runs merged, the last one began %s", d.s.Runs, d.moment(d.s.LastStarted)))
+		when += markupf(" · %s", d.say("%d runs merged, the last started %s", d.s.Runs, d.moment(d.s.LastStarted)))
 	}
 	return when
 }
@@ -282,7 +282,7 @@ func (d *document) verdict() {
 			return markupf(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`, d.title(d.s, best), badge("best"), tied(d.finding(d.s, best)))
 		}
 		names := each(c.Rows, func(i int) string { return string(markupf(`<b><bdi>%s</bdi></b>`, d.title(d.s, d.s.Rows[i]))) })
-		return markupf(`<p class="first">%s%s</p>`, markup(strings.Join(names, d.say(" or "))), badge("not told apart"))
+		return markupf(`<p class="first">%s%s</p>`, markup(strings.Join(names, d.say(" or "))), badge("no difference shown"))
 	})
 	if len(first) == 0 {
 		first = []markup{markupf(`<p class="first sentence">%s</p>`, d.say(noBest(d.s).Error()))}
@@ -295,7 +295,7 @@ func (d *document) warnings(stopped []markup, all []bench.Warning) {
 	if len(all)+len(stopped) == 0 {
 		return
 	}
-	d.put(`<section class="warnings" id="warnings"><h2>%s</h2>`+"\n<ul>\n", d.say("Before you rely on this"))
+	d.put(`<section class="warnings" id="warnings"><h2>%s</h2>`+"\n<ul>\n", d.say("Warnings"))
 	for _, line := range stopped {
 		d.put("<li>%s</li>\n", line)
 	}
@@ -316,7 +316,7 @@ func (d *document) stop(sentence string, s *bench.Summary) []markup {
 // facts writes what was requested, how and from where.
 func (d *document) facts() {
 	h := d.s.Header
-	d.open("facts", "What was measured")
+	d.open("facts", "Test setup")
 	d.put("<dl class=\"facts\">\n")
 	plan, answers := d.work(h, "round"), d.answers(h)
 	if h.Warmup > 0 {
@@ -330,7 +330,7 @@ func (d *document) facts() {
 		seed = strconv.FormatUint(h.Seed, 10)
 	}
 	for _, fact := range [][2]string{
-		{"Model", d.model(d.s)}, {"Plan", plan}, {"Load of each node", d.load(h)}, {"Connections", d.connections(d.s)},
+		{"Model", d.model(d.s)}, {"Plan", plan}, {"Load per node", d.load(h)}, {"Connections", d.connections(d.s)},
 		{"Attempts", d.attempts(h)}, {"Answers", answers}, {"Reference", h.Reference},
 		{"Measured from", strings.Join(d.s.Vantages, d.say(", "))}, {"Proxy", cmp.Or(h.Proxy, d.say("none"))},
 		{"Program", "ferry " + h.Program}, {"Seed", seed},

@@ -103,8 +103,8 @@ func (d *document) phases() {
 	const height = 26
 	a := linear(longest * 1.02)
 	d.chart(chart{
-		id: "phases", heading: "Where the time goes",
-		note:  d.say("Mean phases of the attempt that brought the answer. What a kept connection saved is absent from its bar."),
+		id: "phases", heading: "Time per phase",
+		note:  d.say("Mean time in each phase of the successful attempt. Phases that a reused connection skips are not shown."),
 		above: legend + "</p>\n", height: height, axis: a, ticks: a.ticks(), label: a.label, describe: d.describePhases,
 		draw: func(r *bench.Row) {
 			from := 0.0
@@ -133,15 +133,15 @@ func (l language) describePhases(r *bench.Row) (words, sentence string) {
 		return "", l.say("No answer.")
 	}
 	parts := each(taken(r), func(part phase) string { return l.say(part.words) + " " + text.Millis(part.ms) })
-	return l.say("%s in all", text.Millis(total(r))), l.say("Mean phases: %s.", strings.Join(parts, l.say(", ")))
+	return l.say("%s in total", text.Millis(total(r))), l.say("Mean time per phase: %s.", strings.Join(parts, l.say(", ")))
 }
 
 // comparison draws the ratio of each row to the reference with its interval. An interval that does not touch 1 shows a
 // difference.
 func (d *document) comparison() {
 	if compared(d.s) {
-		d.ratios("Against the reference", d.say("How many times the %s of the reference, pair by pair, with the 95 %% interval. "+
-			"An interval that touches 1 shows no difference.", d.figure(d.s)), "← faster than the reference", d.describeRatio)
+		d.ratios("Compared with the reference", d.say("Ratio of the %s to the reference, paired by round, with 95 %% CI. "+
+			"An interval that contains 1 shows no difference.", d.figure(d.s)), "← faster than the reference", d.describeRatio)
 	}
 }
 
@@ -163,7 +163,7 @@ func (d *document) ratios(heading, note, faster string, describe func(*bench.Row
 			d.line("one", a.at(1), a.at(1), "0", "100%")
 			c := r.VsReference
 			if math.IsInf(c.High, 1) {
-				d.put(`<text class="nothing" x="0" y="%d">%s</text>`, height/2+4, d.say("too few for an interval"))
+				d.put(`<text class="nothing" x="0" y="%d">%s</text>`, height/2+4, d.say("too few samples"))
 				return
 			}
 			d.put(`<g class="%s">`, turnOf(c.Verdict))
@@ -180,10 +180,10 @@ func (d *document) describeRatio(r *bench.Row) (words, sentence string) {
 		p = "< 0.0001"
 	}
 	pairs := bench.Count{N: c.Pairs, Noun: "pair"}
-	sentence = d.say("%s times the %s of %s, 95 %% interval: %s, over %s, p %s: %s.",
+	sentence = d.say("%s times the %s of %s, 95 %% CI: %s, %s, p %s: %s.",
 		ratio(c.Ratio), d.figure(d.s), c.Reference, d.ratioInterval(c), pairs, p, d.language.verdict(verdictOf(c)))
 	if math.IsInf(c.High, 1) {
 		return d.count(pairs.N, pairs.Noun), sentence
 	}
-	return tied(d.say("%s × of %s, %s", ratio(c.Ratio), c.Reference, d.language.verdict(c.Verdict))), sentence
+	return tied(d.say("%s × %s, %s", ratio(c.Ratio), c.Reference, d.language.verdict(c.Verdict))), sentence
 }

@@ -22,13 +22,13 @@ const (
 
 func (d *document) distribution() {
 	a := latencyAxis(d.s.Rows)
-	note := d.say("How the latencies of whole answers are spread, on one axis for all nodes. Each curve has its own height; " +
-		"the strokes below it are single answers.")
+	note := d.say("Latency of complete answers. All nodes share the same axis. Each curve is scaled to the same height; " +
+		"each stroke below it is one answer.")
 	if a.log {
-		note += " " + d.say("The axis is logarithmic: equal steps are equal ratios.")
+		note += " " + d.say("The axis is logarithmic: equal distances are equal ratios.")
 	}
 	d.chart(chart{
-		id: "distribution", heading: "Distribution of latencies", note: note, height: curveHeight, axis: a, ticks: a.ticks(), label: a.label,
+		id: "distribution", heading: "Latency distribution", note: note, height: curveHeight, axis: a, ticks: a.ticks(), label: a.label,
 		describe: func(r *bench.Row) (words, sentence string) {
 			words = d.count(r.OK, "answer")
 			if first := slices.IndexFunc(r.Sorted, func(v float64) bool { return v > a.hi }); first >= 0 {
@@ -54,7 +54,7 @@ func (l language) describeSpread(r *bench.Row) string {
 	case !stats.HasPercentiles():
 		return l.say("%s, mean %s: too few for a distribution.", answers, took(stats.Mean))
 	default:
-		return l.say("%s: half took at most %s, 95 in 100 at most %s; from %s to %s.",
+		return l.say("%s: p50 %s, p95 %s, min %s, max %s.",
 			answers, took(stats.P50), took(stats.P95), took(stats.Min), took(stats.Max))
 	}
 }

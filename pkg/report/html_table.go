@@ -63,15 +63,15 @@ func (d *document) thresholds(checks []bench.Check) {
 	if len(checks) == 0 {
 		return
 	}
-	d.table("thresholds", "Thresholds", "dense", d.say("Bounds that this run was held to"), d.say("node"),
+	d.table("thresholds", "Thresholds", "dense", d.say("Thresholds checked in this run"), d.say("node"),
 		each(checks, func(c bench.Check) markup { return namedLine(c.Node) }), []column{
 			{title: d.say("threshold"), kind: left, class: "what", cells: each(checks, func(c bench.Check) string { return c.Threshold.String() })},
-			columnOf(d.say("seen"), left, 0, checks, func(c bench.Check) string { return d.message(c.Seen) }),
+			columnOf(d.say("measured"), left, 0, checks, func(c bench.Check) string { return d.message(c.Seen) }),
 			{title: d.say("result"), kind: left, markup: true, cells: each(checks, func(c bench.Check) string {
 				if c.Missed {
 					return marked("missed", "✗ "+d.say("missed"))
 				}
-				return marked("kept", "✓ "+d.say("kept"))
+				return marked("kept", "✓ "+d.say("met"))
 			})},
 		})
 }
@@ -87,7 +87,7 @@ func (d *document) changes(c *bench.Changes) {
 	for i := range columns[:6] {
 		columns[i].cells = each(columns[i].cells, tied)
 	}
-	d.table("results", "Results", "dense", d.say("Medians of successes and success rates, before and after"), columns[0].title, lines, columns[1:])
+	d.table("results", "Results", "dense", d.say("p50 of successful requests, and success rate, before and after"), columns[0].title, lines, columns[1:])
 }
 
 // results writes the main table. For streams, TTFT comes first.
@@ -117,10 +117,10 @@ func (d *document) results() {
 	main := slices.IndexFunc(columns, func(c column) bool { return strings.Contains(c.title, "p50") })
 	columns[main].class = "main"
 	if compared(d.s) {
-		columns = append(columns, column{title: d.say("against the reference"), kind: left, class: "versus", markup: true,
+		columns = append(columns, column{title: d.say("vs reference"), kind: left, class: "versus", markup: true,
 			cells: each(rows, func(r *bench.Row) string { return string(d.versusCell(r.VsReference)) })})
 	}
-	caption := d.say("Of successes only, and success with its 95 %% interval, drawn from %.0f %% to 100 %%.", floor*100)
+	caption := d.say("Latency of successful requests only. Success rate with 95 %% CI, on an axis from %.0f %% to 100 %%.", floor*100)
 	d.table("results", "Results", "results", caption, d.say("node"), lines, columns)
 }
 
@@ -182,7 +182,7 @@ func (d *document) versusCell(c *bench.Comparison) markup {
 	}
 	shown := verdictOf(c)
 	sign := map[bench.Verdict]string{bench.Faster: "▼ ", bench.Slower: "▲ ", bench.NoDifference: "= "}[shown] // the shape shows it too
-	medians := d.say("over %s; p50 %s against %s", bench.Count{N: c.Pairs, Noun: "pair"}, took(c.P50), took(c.ReferenceP50))
+	medians := d.say("%s; p50 %s vs %s", bench.Count{N: c.Pairs, Noun: "pair"}, took(c.P50), took(c.ReferenceP50))
 	if c.ShapesDiffer {
 		medians += d.say(": the distributions differ in shape")
 	}
@@ -193,7 +193,7 @@ func (d *document) versusCell(c *bench.Comparison) markup {
 // ratioInterval formats the interval of a ratio. There is none if High is +Inf.
 func (l language) ratioInterval(c *bench.Comparison) string {
 	if math.IsInf(c.High, 1) {
-		return l.say("too few for an interval")
+		return l.say("too few samples")
 	}
 	return l.say("%s to %s", bound(c.Low), bound(c.High))
 }
@@ -207,10 +207,10 @@ func (d *document) measures() {
 		name, unit string
 		of         statsOf
 	}{
-		{d.say("time to first text (TTFT)"), "ms", ttft}, {d.say("time between tokens (ITL)"), "ms", itl},
+		{d.say("time to first token (TTFT)"), "ms", ttft}, {d.say("inter-token latency (ITL)"), "ms", itl},
 		{d.say("tokens per second"), "token/s", tokens}, {d.say("tokens per second after the first text"), "token/s", decode},
-		{d.say("tokens of an answer"), "token", answer}, {d.say("latency from the actual start"), "ms", uncorrected},
-		{d.say("start later than intended (lag)"), "ms", lag},
+		{d.say("tokens per answer"), "token", answer}, {d.say("latency from the actual start"), "ms", uncorrected},
+		{d.say("start delay (lag)"), "ms", lag},
 	} {
 		group := markupf(`<tr role="row" class="group"><th role="rowheader" scope="rowgroup" colspan="%d">%s, %s</th></tr>`+"\n",
 			1+len(latencyNames()), m.name, m.unit)
@@ -230,7 +230,7 @@ func (d *document) measures() {
 	columns := each(latencyNames(), func(name string) column {
 		return columnOf(d.say(name), numbers, 0, stats, func(s *bench.Stats) string { return bare(s.Named(name)) })
 	})
-	d.table("measures", "More measures", "dense", d.say("Of successes only"), d.say("node"), lines, columns)
+	d.table("measures", "Other metrics", "dense", d.say("Successful requests only"), d.say("node"), lines, columns)
 }
 
 // hours writes the results by hour of day of runs over several days.
@@ -253,7 +253,7 @@ func (d *document) hours() {
 			return tied(text.Millis(h.P50) + " · " + d.percent(float64(h.OK)/float64(h.Requests)))
 		})
 	})
-	d.table("hours", "By hour of day", "dense", d.say("p50 of the %s, and success rate, of the requests that began in each hour, %s",
+	d.table("hours", "By hour of day", "dense", d.say("p50 %s and success rate of the requests that started in each hour, %s",
 		d.figure(d.s), zone(d.s)), d.say("hour"), each(hours, func(hour int) markup { return namedLine(fmt.Sprintf("%02d:00", hour)) }), columns)
 }
 
@@ -264,10 +264,10 @@ func (d *document) failures() {
 		d.put("<p>%s</p>\n</section>\n", d.say("No request failed."))
 		return
 	}
-	d.table("failures", "Failures", "dense", d.say("Requests without success, after all attempts"), d.say("node"),
+	d.table("failures", "Failures", "dense", d.say("Requests that failed after all attempts"), d.say("node"),
 		each(all, func(f rowFailure) markup { return d.row(f.row, d.name(f.row)) }), []column{
 			{title: d.say("class"), kind: left, class: "what", cells: each(all, func(f rowFailure) string { return f.Class })},
-			columnOf(d.say("lies with"), left, 0, all, func(f rowFailure) string { return d.say(f.Blame) }),
+			columnOf(d.say("blame"), left, 0, all, func(f rowFailure) string { return d.say(f.Blame) }),
 			columnOf(d.say("count"), numbers, 0, all, func(f rowFailure) string { return strconv.Itoa(f.Count) }),
 			columnOf(d.say("share"), numbers, 0, all, func(f rowFailure) string {
 				return tied(d.percent(float64(f.Count) / float64(max(d.s.Rows[f.row].Requests, 1))))
@@ -278,6 +278,6 @@ func (d *document) failures() {
 				}
 				return text.Millis(f.Latency.Mean)
 			}),
-			{title: d.say("the first one’s words"), kind: left, class: "words", cells: each(all, func(f rowFailure) string { return f.Detail })},
+			{title: d.say("first error"), kind: left, class: "words", cells: each(all, func(f rowFailure) string { return f.Detail })},
 		})
 }

@@ -28,10 +28,10 @@ func (d *document) timeline() {
 	if end == 0 {
 		return
 	}
-	note := d.say("Each request stands at the time (UTC) when it began; the line is the median of the answers around it. " +
-		"Latencies have one axis for all nodes.")
+	note := d.say("Each mark is one request at its start time (UTC). The line connects the medians of consecutive groups of answers. " +
+		"All nodes share the same latency axis.")
 	if over {
-		note += " " + d.say("What took longer than it reaches stands on its upper edge.")
+		note += " " + d.say("Requests beyond the axis are drawn at its top.")
 	}
 	time, ticks, label := timeAxis(d.s.Started, end)
 	levels := a.ticks()
@@ -44,7 +44,7 @@ func (d *document) timeline() {
 	d.chart(chart{
 		id: "timeline", heading: "Latency over time", note: note, height: timelineHeight, axis: time, ticks: ticks, label: label,
 		above: markupf(`<p class="legend" aria-hidden="true"><span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> %s</span>`+
-			`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> %s</span></p>`+"\n", d.say("answered"), d.say("failed")),
+			`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> %s</span></p>`+"\n", d.say("succeeded"), d.say("failed")),
 		describe: d.describeTimeline,
 		draw: func(r *bench.Row) {
 			for _, level := range levels {
@@ -72,12 +72,12 @@ func (l language) describeTimeline(r *bench.Row) (words, sentence string) {
 	if failed > 0 {
 		words = l.say("%d failed of %d", failed, r.Requests)
 	}
-	sentence = l.say("%s over time, %d of them failed.", requests, failed)
+	sentence = l.say("%s over time, %d failed.", requests, failed)
 	if len(r.Timeline) < r.Requests {
-		sentence += " " + l.say("%d of them are drawn, evenly chosen.", len(r.Timeline))
+		sentence += " " + l.say("%d of them are shown, evenly sampled.", len(r.Timeline))
 	}
 	if r.Ended != "" {
-		sentence += " " + l.say("Its part ended early: %s.", r.Ended)
+		sentence += " " + l.say("Stopped early: %s.", r.Ended)
 	}
 	return words, sentence
 }

@@ -141,7 +141,7 @@ func (l language) finding(s *bench.Summary, r *bench.Row) string {
 		return l.say("no success in %s", bench.Count{N: r.Requests, Noun: "request"})
 	}
 	shown := s.Headline(r)
-	middle := l.say("mean %s of %s", took(shown.Mean), bench.Count{N: shown.N, Noun: "success"})
+	middle := l.say("mean %s (%s)", took(shown.Mean), bench.Count{N: shown.N, Noun: "success"})
 	if shown.HasPercentiles() {
 		middle = "p50 " + took(shown.P50)
 	}
@@ -150,7 +150,7 @@ func (l language) finding(s *bench.Summary, r *bench.Row) string {
 	}
 	success := l.say("; success %s (%s)", l.percent(r.Success.Value), l.interval(r.Success))
 	if present(r.AnswerTokens) {
-		success += l.say("; %s tokens an answer", rate(r.AnswerTokens.Mean))
+		success += l.say("; %s tokens/answer", rate(r.AnswerTokens.Mean))
 	}
 	switch {
 	case r.VsReference != nil:
@@ -158,7 +158,7 @@ func (l language) finding(s *bench.Summary, r *bench.Row) string {
 	case len(s.Rows) == 1:
 		return middle + success
 	case reference(s, r) && !modelsDiffer(s):
-		return l.say("the reference; ") + middle + success
+		return l.say("reference; ") + middle + success
 	}
 	return l.say("not compared; ") + middle + success
 }
@@ -175,22 +175,22 @@ func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
 	than, figure := l.node(s, c.Reference), l.figure(s)
 	medians := ""
 	if !math.IsNaN(c.P50) && !math.IsNaN(c.ReferenceP50) {
-		medians = l.say("; p50 %s, %s %s", took(c.P50), than, took(c.ReferenceP50))
+		medians = l.say("; p50 %s (%s: %s)", took(c.P50), than, took(c.ReferenceP50))
 	}
 	if c.ShapesDiffer {
-		medians += l.say(", which say otherwise: the distributions differ in shape")
+		medians += l.say(", but the p50s show the opposite: the distributions differ in shape")
 	}
 	figures := []any{than, ratio(c.Ratio), figure, bound(c.Low), bound(c.High)}
 	pairs := bench.Count{N: c.Pairs, Noun: "pair"}
 	switch {
 	case c.Verdict == bench.Faster:
-		return l.say("faster than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)", figures...) + medians
+		return l.say("faster than %s, %s × its %s (paired, 95 %% CI %s–%s)", figures...) + medians
 	case c.Verdict == bench.Slower:
-		return l.say("slower than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)", figures...) + medians
+		return l.say("slower than %s, %s × its %s (paired, 95 %% CI %s–%s)", figures...) + medians
 	case math.IsInf(c.High, 1):
 		return l.say("too few answers to compare with %s (%s)", than, pairs) + medians
 	}
-	return l.say("no difference shown to %s, typically %s × its %s pair by pair (95 %% interval %s–%s, %s)", append(figures, pairs)...) + medians
+	return l.say("no difference shown vs %s, %s × its %s (paired, 95 %% CI %s–%s, %s)", append(figures, pairs)...) + medians
 }
 
 func (l language) verdict(v bench.Verdict) string { return visible(l.say(string(v))) }

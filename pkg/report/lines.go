@@ -39,7 +39,7 @@ func (l language) lines(s *bench.Summary, warnings []bench.Warning, definitions 
 		if c.Missed {
 			mark, tone = "✗ ", bad
 		}
-		all = append(all, line{tone, mark + visible(c.Node) + l.say(": ") + visible(c.Threshold.String()) + l.say(", seen %s", l.message(c.Seen))})
+		all = append(all, line{tone, mark + visible(c.Node) + l.say(": ") + visible(c.Threshold.String()) + l.say(", measured: %s", l.message(c.Seen))})
 	}
 	return append(all, outcome...)
 }
@@ -71,7 +71,7 @@ func (l language) best(s *bench.Summary) []line {
 	for _, c := range s.Best {
 		names := strings.Join(each(c.Rows, func(i int) string { return l.title(s, s.Rows[i]) }), l.say(" or "))
 		if len(c.Rows) > 1 {
-			names = l.say("%s (not told apart)", names)
+			names = l.say("%s (no difference shown)", names)
 		}
 		if len(s.Rows) > 1 {
 			best = append(best, line{good, l.say("best") + l.say(": ") + names})

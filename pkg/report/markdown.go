@@ -29,7 +29,7 @@ func asMarkdown(s *bench.Summary, o Options) (string, error) {
 		add(figure+name, numbers, func(r *bench.Row) string { return wholeMillis(s.Headline(r).Named(name)) })
 	}
 	add("requests", numbers, func(r *bench.Row) string { return strconv.Itoa(r.Requests) })
-	add("success 95 % interval", numbers, func(r *bench.Row) string { return percentRange(r.Success) + "%" })
+	add("success 95 % CI", numbers, func(r *bench.Row) string { return percentRange(r.Success) + "%" })
 	add("vs reference", left, func(r *bench.Row) string { return l.versus(s, r) })
 	return markdown(columns, l.summaryLines(s, o, true)), nil
 }

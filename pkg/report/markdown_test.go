@@ -60,8 +60,8 @@ func TestVerdictChinese(t *testing.T) {
 	few.Rows[2].VsReference = nil
 	got := write(t, Markdown, slower, Options{Lang: Chinese}) + write(t, Markdown, few, Options{Lang: Chinese})
 	for _, want := range []string{
-		"| 1.40 倍（1.20–1.60），更慢 |", "\n- 香港代理节点：比新加坡代理节点慢：逐对比较，典型延迟为其 1.40 倍（95% 区间 1.20–1.60）；p50 为 1.40 s，而新加坡代理节点为 1.00 s；成功率 98%（93–99%）\n",
-		"\n- rare：未作比较；2 次成功的平均 1.22 s；成功率 10%（3–30%）\n",
+		"| 1.40 倍（1.20–1.60），更慢 |", "\n- 香港代理节点：比新加坡代理节点慢：典型延迟为其 1.40 倍（配对比较，95% CI 1.20–1.60）；p50 为 1.40 s，而新加坡代理节点为 1.00 s；成功率 98%（93–99%）\n",
+		"\n- rare：未作比较；平均 1.22 s（2 次成功）；成功率 10%（3–30%）\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing from\n%s", want, got)
@@ -69,7 +69,7 @@ func TestVerdictChinese(t *testing.T) {
 	}
 	labelled := languageOf(Chinese)
 	labelled.labels = true
-	w := warning(bench.FreshConnection, language{}.title(kept, kept.Rows[7]), "%s meant for a kept connection had to open a new one", bench.Count{N: 3, Noun: "request"})
+	w := warning(bench.FreshConnection, language{}.title(kept, kept.Rows[7]), "%s opened a new connection instead of reusing one", bench.Count{N: 3, Noun: "request"})
 	if got, want := labelled.warning(kept, w), "香港代理节点（复用连接） @shanghai：3 个请求本应复用连接，却新建了连接"; got != want {
 		t.Errorf("a warning about a row: got %s, want %s", got, want)
 	}

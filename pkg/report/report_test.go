@@ -188,11 +188,11 @@ func TestBest(t *testing.T) {
 		wants string // the text of the error
 	}{
 		{"none succeeded", func() *bench.Summary { s := poor(); s.Rows, s.Best = s.Rows[1:2], nil; return s }(),
-			"there is no best node: none had a success"},
-		{"nothing ran", nothing(), "there is no best node: none had a success"},
-		{"different models", strangers(), "there is no best node: they were asked for different models"},
+			"no best node: no request succeeded"},
+		{"nothing ran", nothing(), "no best node: no request succeeded"},
+		{"different models", strangers(), "no best node: the nodes use different models"},
 		{"none named", func() *bench.Summary { s := three(); s.Best = nil; return s }(),
-			"there is no best node: each refused the rest of its requests, or was asked only once"},
+			"no best node: each node rejected its requests or got only one"},
 		{"two places", func() *bench.Summary { s := merged(); s.Best[1].Leader = 4; return s }(),
 			"the best node is not the same everywhere: hongkong at beijing, direct at shanghai"},
 		{"a place without a name", func() *bench.Summary { s := merged(); s.Best[1].Leader, s.Best[1].Vantage = 4, ""; return s }(),

@@ -25,16 +25,16 @@ func (l language) asked(s *bench.Summary) string {
 
 func (l language) model(s *bench.Summary) string {
 	if modelsDiffer(s) {
-		return l.say("different ones")
+		return l.say("different per node")
 	}
-	return cmp.Or(s.Model, l.say("the node's own"))
+	return cmp.Or(s.Model, l.say("node default"))
 }
 
 func (l language) answers(h bench.Header) string {
 	if h.Stream {
-		return l.say("streamed")
+		return l.say("streaming")
 	}
-	return l.say("whole answers")
+	return l.say("non-streaming")
 }
 
 // plan returns how much was to be sent, and how.
@@ -65,24 +65,24 @@ func (l language) work(h bench.Header, noun string) string {
 
 // connections returns the kind of the connections, and whether a second handshake was started when the first was late.
 func (l language) connections(s *bench.Summary) string {
-	kind, raced := l.say("a new connection each"), l.say("not raced")
+	kind, raced := l.say("new connection per request"), l.say("handshakes not raced")
 	switch {
 	case s.BothConnections():
-		kind = l.say("over new connections and reused ones")
+		kind = l.say("new and reused connections")
 	case len(s.Rows) > 0 && s.Rows[0].Node.Connection == bench.Reused:
-		kind = l.say("over reused connections")
+		kind = l.say("reused connections")
 	}
 	if s.Header.Race {
-		raced = l.say("raced")
+		raced = l.say("handshakes raced")
 	}
 	return kind + l.say(", ") + raced
 }
 
 func (l language) load(h bench.Header) string {
 	if h.Rate > 0 {
-		return l.say("%s a second, at most %d at a time", rate(h.Rate), h.Concurrency)
+		return l.say("%s requests/s, at most %d in flight", rate(h.Rate), h.Concurrency)
 	}
-	return l.say("%d at a time", max(h.Concurrency, 1))
+	return l.say("concurrency %d", max(h.Concurrency, 1))
 }
 
 func (l language) attempts(h bench.Header) string {
@@ -101,7 +101,7 @@ func vantages(s *bench.Summary) []string {
 func (l language) from(s *bench.Summary) string {
 	places := each(vantages(s), visible)
 	if proxy := s.Header.Proxy; proxy != "" {
-		places = append(places, l.say("through the proxy %s", visible(proxy)))
+		places = append(places, l.say("proxy %s", visible(proxy)))
 	}
 	return strings.Join(places, l.say(", "))
 }
@@ -110,7 +110,7 @@ func (l language) from(s *bench.Summary) string {
 func (l language) run(s *bench.Summary) string {
 	run := s.Started.UTC().Format("2006-01-02 15:04:05 UTC") + l.say(", ") + span(s.Elapsed)
 	if s.Runs > 1 {
-		run = l.say("%d runs since %s in all", s.Runs, run)
+		run = l.say("%d runs since %s in total", s.Runs, run)
 	}
 	if s.Stopped != "" {
 		run += l.say(", ") + l.stopped(s.Stopped)
@@ -121,11 +121,11 @@ func (l language) run(s *bench.Summary) string {
 // stopped returns why a run ended before its plan.
 func (l language) stopped(why string) string {
 	said := map[string]string{
-		"interrupted": "interrupted before its end", "max tokens": "ended by the cap on tokens",
-		"precision": "ended when it was precise enough",
+		"interrupted": "interrupted", "max tokens": "stopped at the token limit",
+		"precision": "stopped at the requested precision",
 	}[why]
 	if said == "" {
-		return l.say("ended early: %s", visible(why))
+		return l.say("stopped early: %s", visible(why))
 	}
 	return l.say(said)
 }

@@ -162,7 +162,7 @@ func (p *page) plots() {
 	between := max(1, columns-text.Width(from)-text.Width(to))
 	axis := strings.Repeat(" ", room+gap) + from + strings.Repeat(" ", between) + to
 	b.WriteString(p.style.Dim.Render(axis) + "\n")
-	p.section("latencies", b.String())
+	p.section("latency distribution", b.String())
 }
 
 // names returns the column of the rows' names.
@@ -212,7 +212,7 @@ func (p *page) results() {
 	columns = append(columns,
 		p.column("success", 0, rows, func(r *bench.Row) string { return p.percent(r.Success.Value) }),
 		p.column("95 % CI", 3, rows, func(r *bench.Row) string { return p.interval(r.Success) }),
-		p.column("1st try", 10, rows, func(r *bench.Row) string {
+		p.column("1st attempt", 10, rows, func(r *bench.Row) string {
 			if p.s.Header.Attempts <= 1 {
 				return "" // every success was at the first attempt
 			}
@@ -265,9 +265,9 @@ func (p *page) failures() {
 		columnOf(p.say("count"), numbers, 0, all, func(f rowFailure) string { return fmt.Sprint(f.Count) }),
 		columnOf(p.say("mean"), numbers, 0, all, func(f rowFailure) string { return text.Millis(f.Latency.Mean) }),
 		columnOf(p.say("blame"), words, 1, all, func(f rowFailure) string { return visible(p.say(f.Blame)) }),
-		columnOf(p.say("the first one"), left, 2, all, func(f rowFailure) string { return visible(f.Detail) }),
+		columnOf(p.say("first error"), left, 2, all, func(f rowFailure) string { return visible(f.Detail) }),
 	}, paint: func(_ int, title, cell string) string {
-		if title == p.say("blame") || title == p.say("the first one") {
+		if title == p.say("blame") || title == p.say("first error") {
 			return p.style.Dim.Render(cell)
 		}
 		return cell
@@ -294,19 +294,19 @@ func (p *page) phases() {
 			return text.Missing // a kept connection skips this phase
 		}))
 	}
-	p.rowTable("phases, mean", rows, columns...)
+	p.rowTable("mean time per phase", rows, columns...)
 }
 
 // streams writes the measures that only a stream, or a node that counts tokens, has.
 func (p *page) streams() {
 	heading := "tokens"
 	if anyRow(p.s, statsOf(ttft).present) {
-		heading = "streams"
+		heading = "streaming"
 	}
 	rows := p.with(func(r *bench.Row) bool { return present(r.TTFT) || present(r.TokensPerSecond) })
 	columns := []column{
 		p.stat("ITL mean", 0, rows, itl, "mean", text.Millis), p.stat("decode/s", 0, rows, decode, "mean", rate),
-		p.stat("tokens/s", 0, rows, tokens, "mean", rate), p.stat("tokens an answer", 0, rows, answer, "mean", rate),
+		p.stat("tokens/s", 0, rows, tokens, "mean", rate), p.stat("tokens/answer", 0, rows, answer, "mean", rate),
 	}
 	if p.s.Figure != bench.TTFTFigure { // otherwise it is in the main table
 		columns = append([]column{p.stat("TTFT p50", 0, rows, ttft, "p50", text.Millis), p.stat("TTFT p95", 1, rows, ttft, "p95", text.Millis)}, columns...)
@@ -337,7 +337,7 @@ func (p *page) load() {
 		p.column("in flight", 0, rows, func(r *bench.Row) string { return bare(r.InFlight) }))
 	if p.s.FasterWaited {
 		p.b.WriteString(p.painted(p.style.Dim,
-			p.say("faster nodes waited for slower ones between the rounds: their requests/s are not the most that they can do")))
+			p.say("each round waits for the slowest node, so the requests/s of faster nodes are not their maximum")))
 	}
 }
 
@@ -362,7 +362,7 @@ func (p *page) hours() {
 		}),
 		most("fastest", 0, func(h bench.Hour) float64 { return -h.P50 }, p50),
 		most("slowest", 0, func(h bench.Hour) float64 { return h.P50 }, p50),
-		most("least success", 2, func(h bench.Hour) float64 { return -share(h) }, func(h bench.Hour) string {
+		most("lowest success", 2, func(h bench.Hour) float64 { return -share(h) }, func(h bench.Hour) string {
 			if h.OK == h.Requests {
 				return text.Missing
 			}

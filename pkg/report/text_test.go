@@ -115,11 +115,11 @@ func TestHead(t *testing.T) {
 		r.Node.Connection = bench.Reused
 	}
 	for why, want := range map[string]string{
-		"interrupted": ", interrupted before its end\n", "max tokens": ", ended by the cap on tokens\n",
-		"precision": ", ended when it was precise enough\n", "the sky fell": ", ended early: the sky fell\n",
+		"interrupted": ", interrupted\n", "max tokens": ", stopped at the token limit\n",
+		"precision": ", stopped at the requested precision\n", "the sky fell": ", stopped early: the sky fell\n",
 	} {
 		s.Stopped = why
-		if got := write(t, Text, s, Options{}); !strings.Contains(got, want) || !strings.Contains(got, "over reused connections") {
+		if got := write(t, Text, s, Options{}); !strings.Contains(got, want) || !strings.Contains(got, ", reused connections,") {
 			t.Errorf("%s: got\n%s\nwant %q and reused connections", why, got, want)
 		}
 	}

@@ -49,12 +49,12 @@ func TestSentence(t *testing.T) {
 		row  int
 		want string
 	}{
-		{slower, 1, "hongkong: slower than direct, typically 1.40 × its latency pair by pair (95 % interval 1.20–1.60); " +
-			"p50 1.40 s, direct 1.00 s; success 98 % (93–99 %)"},
-		{shapes, 1, "hongkong: slower than direct, typically 1.40 × its latency pair by pair (95 % interval 1.20–1.60); " +
-			"p50 990 ms, direct 1.00 s, which say otherwise: the distributions differ in shape; success 98 % (93–99 %)"},
+		{slower, 1, "hongkong: slower than direct, 1.40 × its latency (paired, 95 % CI 1.20–1.60); " +
+			"p50 1.40 s (direct: 1.00 s); success 98 % (93–99 %)"},
+		{shapes, 1, "hongkong: slower than direct, 1.40 × its latency (paired, 95 % CI 1.20–1.60); " +
+			"p50 990 ms (direct: 1.00 s), but the p50s show the opposite: the distributions differ in shape; success 98 % (93–99 %)"},
 		{alone, 0, "direct: p50 3.09 s; success 82 % (73–88 %)"},
-		{few, 2, "rare: not compared; mean 1.22 s of 2 successes; success 10 % (3–30 %)"},
+		{few, 2, "rare: not compared; mean 1.22 s (2 successes); success 10 % (3–30 %)"},
 		{apart, 1, "hongkong: not compared; p50 788 ms; success 98 % (93–99 %)"},
 	} {
 		if got := (language{}).sentence(tt.s, tt.s.Rows[tt.row]); got != tt.want {
