@@ -107,9 +107,8 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 		o.node.given["http3"] = "only"
 		return nil
 	})
-	f.Lookup("http3-only").NoOptDefVal = "only"
 	f.StringArrayVar(&o.node.resolve, "resolve", nil,
-		"connect to the address in `HOST:PORT:ADDRESS[,ADDRESS]`; the certificate is still checked for HOST")
+		"`HOST:PORT:ADDRESS[,ADDRESS]`: connect to ADDRESS instead; the certificate is still checked for HOST")
 	addStoreFlags(f, &o.node)
 	f.StringVar(&o.node.api, "api", "", "`API` of a node given as a URL: "+wire.APINames)
 	addSettingFlags(f, &o.node, "output", "render")

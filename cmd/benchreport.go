@@ -44,7 +44,7 @@ func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string
 		return nil
 	}
 	f.Func("threshold",
-		"exit 5 unless `[NODE:]METRIC<VALUE` is true, such as 'hk:p95<1200ms' or 'success>=95%'; can be repeated",
+		"`[NODE:]METRIC<VALUE`: exit 5 unless this is true, such as 'hk:p95<1200ms' or 'success>=95%'; can be repeated",
 		func(text string) error {
 			threshold, err := bench.ParseThreshold(text)
 			o.thresholds = append(o.thresholds, threshold)

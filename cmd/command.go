@@ -108,9 +108,9 @@ type checkedFlag[T any] struct {
 
 func (v *checkedFlag[T]) String() string { return v.text }
 
-// Type determines how help shows the default: only a string is quoted.
+// Type names the argument in help if the usage text does not.
 func (v *checkedFlag[T]) Type() string {
-	return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", *v.to), "time."))
+	return strings.ToUpper(strings.TrimPrefix(fmt.Sprintf("%T", *v.to), "time."))
 }
 
 func (v *checkedFlag[T]) Set(text string) error {

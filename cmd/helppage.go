@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -84,7 +85,9 @@ func commandRows(c *cobra.Command, belongs func(*cobra.Command) bool, before str
 	return rows
 }
 
-// flagRows returns flags as pflag formats them: a flag with its argument, and its text.
+// flagRows returns flags with their arguments, and their texts. The format is that of pflag with three changes: an
+// optional argument is in brackets, as in --http3[=true|false|only]; only a default of several words is in quotes; and
+// if the usage text begins with "`NAME`: ", this part only names the argument and is left out.
 func flagRows(flags *pflag.FlagSet) (rows []helpRow) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		one := pflag.NewFlagSet("", pflag.ContinueOnError)
@@ -92,7 +95,15 @@ func flagRows(flags *pflag.FlagSet) (rows []helpRow) {
 		const names = len("  -n, ") // the left column begins with a shorthand or with spaces
 		if line := one.FlagUsages(); line != "" {
 			left, right, _ := strings.Cut(line[names:], "   ")
-			rows = append(rows, helpRow{f.Name, line[:names] + left, strings.TrimSpace(right)})
+			if flag, arg, ok := strings.Cut(strings.TrimSuffix(left, "[="+f.NoOptDefVal+"]"), " "); ok && f.NoOptDefVal != "" {
+				left = flag + "[=" + arg + "]"
+			}
+			arg, _ := pflag.UnquoteUsage(f)
+			right = strings.TrimPrefix(strings.TrimSpace(right), arg+": ")
+			if !strings.Contains(f.DefValue, " ") {
+				right = strings.Replace(right, fmt.Sprintf("(default %q)", f.DefValue), "(default "+f.DefValue+")", 1)
+			}
+			rows = append(rows, helpRow{f.Name, line[:names] + left, right})
 		}
 	})
 	return rows
