@@ -24,7 +24,8 @@ const checkout = ".."
 
 // layers are the packages, the lowest layer first. A package imports only packages of a lower layer.
 var layers = [][]string{
-	{"pkg/text", "pkg/state", "pkg/retry"},
+	{"pkg/text"},
+	{"pkg/state", "pkg/retry"},
 	{"pkg/guard", "pkg/wire", "pkg/demo", "pkg/bench", "pkg/term"},
 	{"pkg/transport", "pkg/limit", "pkg/audit", "pkg/session", "pkg/config", "pkg/report"},
 	{"pkg/hold", "pkg/gateway", "pkg/client"},

@@ -62,7 +62,7 @@ func runConfigNginx(ctx context.Context, g *gatewayFile, out string) error {
 	}
 	written := filepath.ToSlash(filepath.Join(out, gateway.MainFile)) // nginx wants slashes on Windows too
 	g.note("wrote %s and %s", written, gateway.KeysFile)
-	g.note("nginx uses it after a reload: nginx -t -c %[1]s && nginx -s reload -c %[1]s", text.ShellWord(written))
+	g.note("nginx uses it after a reload: nginx -t -c %[1]s && nginx -s reload -c %[1]s", text.CommandWord(written))
 	return nil
 }
 

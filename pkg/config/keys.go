@@ -112,7 +112,11 @@ func (k Keys) fromFile(ref Ref, name string) (string, error) {
 	}
 	data, err := state.ReadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", ref.fault("put the key in it, and chmod 600 "+path, "is not there: %w", err)
+		hint := "put the key in it"
+		if runtime.GOOS != "windows" { // files have no mode there
+			hint += ", and chmod 600 " + text.CommandWord(path)
+		}
+		return "", ref.fault(hint, "is not there: %w", err)
 	}
 	return string(data), err
 }

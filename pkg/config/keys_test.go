@@ -26,7 +26,8 @@ func mustRef(t *testing.T, s string) Ref {
 }
 
 func TestResolveEnvAndFile(t *testing.T) {
-	dir, home := t.TempDir(), t.TempDir()
+	dir, home := filepath.Join(t.TempDir(), "a folder"), t.TempDir()
+	check(t, os.Mkdir(dir, 0o700))
 	write := func(path, text string, mode os.FileMode) {
 		check(t, errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chmod(path, mode)))
 	}
@@ -39,6 +40,10 @@ func TestResolveEnvAndFile(t *testing.T) {
 	write(filepath.Join(home, "key"), canary, 0o600)
 	k := Keys{Lookup: vars("K", canary, "EMPTY", "", "SPACE", canary+" x", "LINE", canary+"\n", "CRLF", canary+"\r\n",
 		"LINES", canary+"\n\n", "ONLY", "\n", "FIRST", "\n"+canary), Dir: dir, Home: home}
+	absentHint := "put the key in it, and chmod 600 '" + filepath.Join(dir, "absent") + "'"
+	if runtime.GOOS == "windows" {
+		absentHint = "put the key in it"
+	}
 	tests := []struct{ ref, want, hint string }{
 		{"env:K", "", ""},
 		{"env:ABSENT", "the key from env:ABSENT is not set or empty", text.SetVariable("ABSENT", "…")},
@@ -57,8 +62,8 @@ func TestResolveEnvAndFile(t *testing.T) {
 		{"file:two", "the key from file:two has a line break at byte 20", "*"},
 		{"file:empty", "the key from file:empty is empty", "*"},
 		{"file:absent", "the key from file:absent is not there: " + filepath.Join(dir, "absent") + ": cannot open: no such file or directory",
-			"put the key in it, and chmod 600 " + filepath.Join(dir, "absent")},
-		{"file:open", filepath.Join(dir, "open") + ": can be read or written by others (mode 0644)", "chmod 600 " + filepath.Join(dir, "open")},
+			absentHint},
+		{"file:open", filepath.Join(dir, "open") + ": can be read or written by others (mode 0644)", "chmod 600 '" + filepath.Join(dir, "open") + "'"},
 	}
 	if runtime.GOOS == "windows" { // there files have no mode: TestAccessLists of pkg/state tests the equivalent
 		tests = tests[:len(tests)-1]

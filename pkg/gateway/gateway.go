@@ -20,7 +20,6 @@ import (
 
 	"ferry/pkg/config"
 	"ferry/pkg/state"
-	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -182,7 +181,7 @@ func checkLogs(g *config.Gateway) *config.Error {
 	if err != nil {
 		hint := ""
 		if errors.Is(err, fs.ErrNotExist) {
-			hint = "mkdir -p " + text.ShellWord(g.Logs)
+			hint = mkdirCommand(g.Logs)
 		}
 		fault := g.Fault("logs", "names a folder that cannot be used", hint)
 		fault.Err = state.Bare(err)

@@ -225,7 +225,7 @@ func FuzzSyntax(f *testing.F) {
 const hasModes = runtime.GOOS != "windows"
 
 func TestWrite(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "nginx")
+	dir := filepath.Join(t.TempDir(), "a folder")
 	store := Store{Path: filepath.Join(filepath.Dir(dir), "tokens.conf")}
 	files := &Files{Main: []byte(Mark + "main\n"), Keys: []byte(Mark + "keys\n")}
 	read := func(name string) string {
@@ -235,7 +235,12 @@ func TestWrite(t *testing.T) {
 		}
 		return string(data)
 	}
-	if _, err := files.Write(t.Context(), filepath.Join(dir, "deeper"), store); !errors.Is(err, fs.ErrNotExist) || text.Hint(err) == "" {
+	mkdir := "mkdir -p '" + dir + "'"
+	if runtime.GOOS == "windows" {
+		mkdir = `mkdir "` + dir + `"`
+	}
+	if _, err := files.Write(t.Context(), filepath.Join(dir, "deeper"), store); !errors.Is(err, fs.ErrNotExist) ||
+		text.Hint(err) != mkdir+" if the path is right" {
 		t.Errorf("below a folder that is missing: got %v, want that there is none, with a hint", err)
 	}
 	made, err := files.Write(t.Context(), dir, store)

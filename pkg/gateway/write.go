@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"ferry/pkg/state"
 	"ferry/pkg/text"
@@ -47,9 +48,17 @@ func makeFolder(dir string) (made bool, err error) {
 	}
 	fault := &state.Error{Path: dir, Msg: "cannot create the folder", Err: state.Bare(err)}
 	if errors.Is(err, fs.ErrNotExist) {
-		fault.HintText = "mkdir -p " + text.ShellWord(filepath.Dir(dir)) + " if the path is right"
+		fault.HintText = mkdirCommand(filepath.Dir(dir)) + " if the path is right"
 	}
 	return false, fault
+}
+
+// mkdirCommand returns the command that creates a folder and its missing parents.
+func mkdirCommand(dir string) string {
+	if runtime.GOOS == "windows" {
+		return "mkdir " + text.CommandWord(dir)
+	}
+	return "mkdir -p " + text.CommandWord(dir)
 }
 
 // replace writes both files. If the second write fails, it restores the first; old is nil if the file was missing.

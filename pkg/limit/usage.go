@@ -182,5 +182,5 @@ func (e *BrokenError) Error() string { return e.Path + ": it is not a complete l
 
 // Hint returns what the user can do.
 func (e *BrokenError) Hint() string {
-	return "ferry does not change the file; to start the day's count at 0, remove it: rm " + e.Path
+	return "ferry does not change the file; to start the day's count at 0, remove it: rm " + text.CommandWord(e.Path)
 }

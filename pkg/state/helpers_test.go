@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -52,15 +53,28 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// place is a folder in which a test creates files of any mode.
+// place is a folder in which a test creates files of any mode. Its name has a space.
 type place struct {
 	t   *testing.T
 	dir string
 }
 
-func newPlace(t *testing.T) place { return place{t, t.TempDir()} }
+func newPlace(t *testing.T) place {
+	dir := filepath.Join(t.TempDir(), "a folder")
+	must(t, os.Mkdir(dir, 0o700))
+	return place{t, dir}
+}
 
 func (p place) in(name string) string { return filepath.Join(p.dir, filepath.FromSlash(name)) }
+
+// word returns the path as hints show it in a command.
+func (p place) word(name string) string {
+	quote := "'"
+	if runtime.GOOS == "windows" {
+		quote = `"`
+	}
+	return quote + p.in(name) + quote
+}
 
 func (p place) file(name string, perm fs.FileMode) {
 	p.t.Helper()

@@ -42,7 +42,7 @@ func TestOpenPrivate(t *testing.T) {
 		flag       int
 		text, hint string
 	}
-	hard := "name another file, or remove this name: rm " + p.in("hard")
+	hard := "name another file, or remove this name: rm " + p.word("hard")
 	tests := []test{
 		{"own", os.O_RDONLY, "", ""},
 		{"own", write, "", ""},
@@ -50,9 +50,9 @@ func TestOpenPrivate(t *testing.T) {
 		{"new", write, "", ""},
 		{"absent", os.O_RDWR, "cannot open: no such file or directory", ""},
 		{"missing/log", add, "cannot open: no such file or directory", ""},
-		{"readable", write, fmt.Sprintf(byOther, 0o644), "chmod 600 " + p.in("readable")},
-		{"group", add, fmt.Sprintf(byOther, 0o620), "chmod 600 " + p.in("group")},
-		{"others", os.O_RDONLY, fmt.Sprintf(byOther, 0o602), "chmod 600 " + p.in("others")},
+		{"readable", write, fmt.Sprintf(byOther, 0o644), "chmod 600 " + p.word("readable")},
+		{"group", add, fmt.Sprintf(byOther, 0o620), "chmod 600 " + p.word("group")},
+		{"others", os.O_RDONLY, fmt.Sprintf(byOther, 0o602), "chmod 600 " + p.word("others")},
 		{"link", os.O_RDONLY, "is a symbolic link", nameItself},
 		{"link", write, "is a symbolic link", nameItself},
 		{"link", add, "is a symbolic link", nameItself},
@@ -68,7 +68,7 @@ func TestOpenPrivate(t *testing.T) {
 	}
 	if os.Geteuid() == 0 {
 		must(t, os.Chown(p.in("foreign"), nobody, -1))
-		tests = append(tests, test{"foreign", write, "belongs to user 65534", "it must be yours or root's: chown " + p.in("foreign")})
+		tests = append(tests, test{"foreign", write, "belongs to user 65534", "it must be yours or root's: chown 0 " + p.word("foreign")})
 	}
 	for _, tt := range tests {
 		f, err := OpenPrivate(p.in(tt.name), tt.flag)
@@ -100,7 +100,7 @@ func TestReadPrivate(t *testing.T) {
 		{"full", MaxSize, "", ""},
 		{"large", 2 * MaxSize, "", ""},
 		{"larger", 2 * MaxSize, "", ""},
-		{"group", MaxSize, fmt.Sprintf(byOther, 0o640), "chmod 600 " + p.in("group")},
+		{"group", MaxSize, fmt.Sprintf(byOther, 0o640), "chmod 600 " + p.word("group")},
 		{"large", MaxSize, "is larger than 1 MiB", ""},
 		{"largest", 2 * MaxSize, "is larger than 2 MiB", ""},
 		{"absent", MaxSize, "cannot open: no such file or directory", ""},
@@ -171,13 +171,13 @@ func TestOwner(t *testing.T) {
 		t.Skip("root cannot give files away here: ", err)
 	}
 	_, err = ReadPrivate(p.in("key"), MaxSize)
-	p.refusedWith(err, "key", "belongs to user 65534", "it must be yours or root's: chown "+p.in("key"))
+	p.refusedWith(err, "key", "belongs to user 65534", "it must be yours or root's: chown 0 "+p.word("key"))
 	_, err = OpenTrusted(p.in("link"))
 	p.refusedWith(err, "link", "is a symbolic link of another user", "name the file itself, or create the link again")
 	must(t, checkTrusted(p.in("link"), file, nobody)) // the user's own link to root's file
 	must(t, os.Chown(p.in("file"), nobody, -1))
 	_, err = OpenTrusted(p.in("file"))
-	p.refusedWith(err, "file", "belongs to user 65534", "it must be yours or root's: chown "+p.in("file"))
+	p.refusedWith(err, "file", "belongs to user 65534", "it must be yours or root's: chown 0 "+p.word("file"))
 }
 
 func TestOpenTrusted(t *testing.T) {
@@ -207,12 +207,12 @@ func TestOpenTrusted(t *testing.T) {
 		{"twice", "", "", ""},
 		{"sticky/file", "", "", ""},
 		{"team/file", "", "", ""},
-		{"group", "group", "can be written by others (mode 0664)", "chmod go-w " + p.in("group")},
-		{"world", "world", "can be written by others (mode 0602)", "chmod go-w " + p.in("world")},
-		{"tolink", "tolink", "can be written by others (mode 0664)", "chmod go-w " + p.in("tolink")},
-		{"open/file", "open", open, "chmod o-w " + p.in("open")},
-		{"toopen", "open", open, "chmod o-w " + p.in("open")},
-		{"far", "open", open, "chmod o-w " + p.in("open")},
+		{"group", "group", "can be written by others (mode 0664)", "chmod go-w " + p.word("group")},
+		{"world", "world", "can be written by others (mode 0602)", "chmod go-w " + p.word("world")},
+		{"tolink", "tolink", "can be written by others (mode 0664)", "chmod go-w " + p.word("tolink")},
+		{"open/file", "open", open, "chmod o-w " + p.word("open")},
+		{"toopen", "open", open, "chmod o-w " + p.word("open")},
+		{"far", "open", open, "chmod o-w " + p.word("open")},
 		{"absent", "absent", "cannot open: no such file or directory", ""},
 		{"loop", "loop", "cannot open: too many levels of symbolic links", ""},
 		{"fifo", "fifo", "is not a regular file", "copy the data from the FIFO to a file"},
@@ -262,9 +262,9 @@ func TestReadKey(t *testing.T) {
 	must(t, syscall.Mkfifo(p.in("fifo"), 0o600))
 	for _, tt := range []struct{ name, text, hint string }{
 		{"private", "", ""}, {"link", "", ""}, {"mounted", "", ""}, {"open/key", "", ""}, {"sticky/key", "", ""},
-		{"readable", fmt.Sprintf(byOther, 0o644), "chmod 600 " + p.in("readable")},
-		{"fixed", fmt.Sprintf(byOther, 0o444), "chmod 600 " + p.in("fixed")},
-		{"toreadable", fmt.Sprintf(byOther, 0o644), "chmod 600 " + p.in("toreadable")},
+		{"readable", fmt.Sprintf(byOther, 0o644), "chmod 600 " + p.word("readable")},
+		{"fixed", fmt.Sprintf(byOther, 0o444), "chmod 600 " + p.word("fixed")},
+		{"toreadable", fmt.Sprintf(byOther, 0o644), "chmod 600 " + p.word("toreadable")},
 		{"out", "is a symbolic link out of its folder", nameItself},
 		{"absolute", "is a symbolic link out of its folder", nameItself},
 		{"open/link", "is a symbolic link in a folder that others can write", nameItself},

@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 
+	"ferry/pkg/text"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -98,17 +100,18 @@ func checkPrivate(path string, f *os.File, writes bool, uid uint32) error {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return refused(path, "is not a regular file", "")
 	case st.Uid != uid && st.Uid != 0:
-		return foreign(path, st.Uid)
+		return foreign(path, st.Uid, uid)
 	case st.Mode&0o066 != 0:
-		return refused(path, fmt.Sprintf("can be read or written by others (mode %04o)", st.Mode&0o777), "chmod 600 "+path)
+		return refused(path, fmt.Sprintf("can be read or written by others (mode %04o)", st.Mode&0o777), "chmod 600 "+text.CommandWord(path))
 	case writes && st.Nlink > 1:
-		return refused(path, fmt.Sprintf("is a hard link: the file has %d names", st.Nlink), "name another file, or remove this name: rm "+path)
+		return refused(path, fmt.Sprintf("is a hard link: the file has %d names", st.Nlink), "name another file, or remove this name: rm "+text.CommandWord(path))
 	}
 	return nil
 }
 
-func foreign(path string, owner uint32) error {
-	return refused(path, fmt.Sprintf("belongs to user %d", owner), "it must be yours or root's: chown "+path)
+func foreign(path string, owner, uid uint32) error {
+	return refused(path, fmt.Sprintf("belongs to user %d", owner),
+		fmt.Sprintf("it must be yours or root's: chown %d %s", uid, text.CommandWord(path)))
 }
 
 func newTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, TempPattern) }

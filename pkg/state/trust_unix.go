@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 
+	"ferry/pkg/text"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -60,9 +62,9 @@ func checkTrusted(path string, f *os.File, uid uint32) error {
 	case kind != unix.S_IFREG && kind != unix.S_IFIFO, readOnlyMount(f):
 		return nil
 	case st.Uid != uid && st.Uid != 0:
-		return foreign(path, st.Uid)
+		return foreign(path, st.Uid, uid)
 	case st.Mode&0o022 != 0:
-		return refused(path, fmt.Sprintf("can be written by others (mode %04o)", st.Mode&0o777), "chmod go-w "+path)
+		return refused(path, fmt.Sprintf("can be written by others (mode %04o)", st.Mode&0o777), "chmod go-w "+text.CommandWord(path))
 	case kind == unix.S_IFIFO:
 		return nil
 	}
@@ -104,7 +106,8 @@ func checkWay(path string, uid uint32) error {
 			return failed(dir, "cannot stat it", err)
 		}
 		if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 && !readOnlyFolder(dir) {
-			return refused(dir, fmt.Sprintf("is a folder in which everyone can replace files (mode %04o)", info.Mode().Perm()), "chmod o-w "+dir)
+			return refused(dir, fmt.Sprintf("is a folder in which everyone can replace files (mode %04o)", info.Mode().Perm()),
+				"chmod o-w "+text.CommandWord(dir))
 		}
 		if info, err = os.Lstat(path); err != nil {
 			return failed(path, "cannot stat it", err)

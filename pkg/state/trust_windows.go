@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"unsafe"
 
+	"ferry/pkg/text"
+
 	"golang.org/x/sys/windows"
 )
 
@@ -77,13 +79,13 @@ func checkAccess(path string, f *os.File, rights windows.ACCESS_MASK) error {
 			sid.IsWellKnown(windows.WinBuiltinAdministratorsSid) || sid.IsWellKnown(windows.WinCreatorOwnerRightsSid)
 	}
 	if owner, _, err := sd.Owner(); err != nil || !trusted(owner) {
-		return refused(path, "belongs to "+account(owner), "it must be yours or the administrators': takeown /f "+path)
+		return refused(path, "belongs to "+account(owner), "it must be yours or the administrators': takeown /f "+text.CommandWord(path))
 	}
 	what := "written"
 	if rights == using {
 		what = "read or written"
 	}
-	hint := fmt.Sprintf("icacls %s /inheritance:r /grant:r *%s:F", path, user)
+	hint := fmt.Sprintf("icacls %s /inheritance:r /grant:r *%s:F", text.CommandWord(path), user)
 	list, _, err := sd.DACL()
 	if err != nil || list == nil {
 		return refused(path, "can be "+what+" by others: it has no access list", hint)

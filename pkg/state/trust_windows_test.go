@@ -37,9 +37,9 @@ func TestAccessLists(t *testing.T) {
 	user, failed := currentUser()
 	must(t, failed)
 	repair := " /inheritance:r /grant:r *" + user.String() + ":F"
-	p.refusedWith(err, "read", "can be read or written by others (Everyone)", "icacls "+p.in("read")+repair)
+	p.refusedWith(err, "read", "can be read or written by others (Everyone)", "icacls "+p.word("read")+repair)
 	_, err = ReadTrusted(p.in("written"), MaxSize)
-	p.refusedWith(err, "written", "can be written by others (Everyone)", "icacls "+p.in("written")+repair)
+	p.refusedWith(err, "written", "can be written by others (Everyone)", "icacls "+p.word("written")+repair)
 }
 
 // TestGranted checks an entry of each type: only denying entries, and entries that only new files inherit, are

@@ -35,6 +35,21 @@ func ShellWord(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
+// CommandWord quotes a word of a command that a hint shows: for the shells of Windows with double quotes, else like
+// ShellWord. A word that contains a double quote cannot be the path of a file on Windows; it is quoted like ShellWord.
+func CommandWord(word string) string { return commandWord(word, runtime.GOOS) }
+
+func commandWord(word, system string) string {
+	const plain = `abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_+./:\`
+	switch {
+	case system != "windows" || Line(word) != word || strings.Contains(word, `"`):
+		return ShellWord(word)
+	case word != "" && strings.Trim(word, plain) == "":
+		return word
+	}
+	return `"` + word + `"`
+}
+
 // ShellWords quotes words and joins them by spaces.
 func ShellWords(words []string) string {
 	quoted := make([]string, len(words))

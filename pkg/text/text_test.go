@@ -37,6 +37,19 @@ func TestHint(t *testing.T) {
 	}
 }
 
+func TestCommandWord(t *testing.T) {
+	for _, test := range []struct{ system, word, want string }{
+		{"linux", "/home/me/key", "/home/me/key"}, {"linux", "/home/m e/key", "'/home/m e/key'"},
+		{"linux", `C:\key`, `'C:\key'`}, {"linux", "", "''"},
+		{"windows", `C:\Users\me\key`, `C:\Users\me\key`}, {"windows", `C:\Users\m e\key`, `"C:\Users\m e\key"`},
+		{"windows", `C:\Users\o'x\key`, `"C:\Users\o'x\key"`}, {"windows", "", `""`}, {"windows", `a "b"`, `'a "b"'`},
+	} {
+		if got := commandWord(test.word, test.system); got != test.want {
+			t.Errorf("%s, %q: got %s, want %s", test.system, test.word, got, test.want)
+		}
+	}
+}
+
 // TestUnits gives the texts of durations in ms, sizes and counts.
 func TestUnits(t *testing.T) {
 	ms := func(n float64) time.Duration { return time.Duration(n * float64(time.Millisecond)) }
