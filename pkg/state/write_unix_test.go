@@ -77,10 +77,11 @@ func TestWriteFileCutShort(t *testing.T) {
 	p := newPlace(t)
 	p.file("f", 0o600)
 	signal.Ignore(syscall.SIGXFSZ)
+	data := make([]byte, 1<<20) // the limit is for every file, also for the log of the test itself, which is smaller
 	var was syscall.Rlimit
 	must(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was))
-	must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4096, Max: was.Max}))
-	written, created := WriteFile(p.in("f"), make([]byte, 64<<10), 0o600), CreateFile(p.in("new"), make([]byte, 64<<10), 0o600)
+	must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 256 << 10, Max: was.Max}))
+	written, created := WriteFile(p.in("f"), data, 0o600), CreateFile(p.in("new"), data, 0o600)
 	must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was))
 	if !errors.Is(written, syscall.EFBIG) || !errors.Is(created, syscall.EFBIG) {
 		t.Errorf("got %v and %v, want EFBIG", written, created)
