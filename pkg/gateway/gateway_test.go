@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"ferry/pkg/config"
+	"ferry/pkg/state"
 	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
@@ -255,6 +256,22 @@ func TestWrite(t *testing.T) {
 	again := &Files{Main: []byte(Mark + "second\n"), Keys: []byte(Mark + "second keys\n")}
 	if made, err := again.Write(t.Context(), dir, store); err != nil || made || read(MainFile) != Mark+"second\n" {
 		t.Errorf("a second time: made %t, %v, %s", made, err, read(MainFile))
+	}
+
+	// A file that is too large to restore is not replaced.
+	large := []byte(Mark + strings.Repeat("#", state.MaxSize))
+	for _, name := range []string{KeysFile, MainFile} {
+		path := filepath.Join(dir, name)
+		old := read(name)
+		check(t, os.WriteFile(path, large, 0o600))
+		want := path + ": is larger than 1 MiB, and is not replaced"
+		if _, err := again.Write(t.Context(), dir, store); err == nil || err.Error() != want || text.Hint(err) == "" {
+			t.Errorf("a large file: got %v, want %s", err, want)
+		}
+		if read(name) != string(large) {
+			t.Errorf("%s was replaced", name)
+		}
+		check(t, os.WriteFile(path, []byte(old), 0o600))
 	}
 
 	// A file that ferry did not write, or a link, stops the complete write.

@@ -91,8 +91,12 @@ func readOwn(path string) (content []byte, perm fs.FileMode, err error) {
 			return nil, 0, &state.Error{Path: path, Msg: "cannot open", Err: state.Bare(err)}
 		}
 		defer file.Close()
-		if content, err = io.ReadAll(io.LimitReader(file, state.MaxSize)); err != nil {
+		if content, err = io.ReadAll(io.LimitReader(file, state.MaxSize+1)); err != nil {
 			return nil, 0, &state.Error{Path: path, Msg: "cannot read", Err: state.Bare(err)}
+		}
+		if len(content) > state.MaxSize { // replace would restore only a part of it
+			return nil, 0, text.Errorf("name another folder with --out, or move the file away",
+				"%s: is larger than %s, and is not replaced", path, text.Size(state.MaxSize))
 		}
 	}
 	if !bytes.HasPrefix(content, []byte(Mark)) {
