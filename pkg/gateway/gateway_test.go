@@ -389,6 +389,19 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
+// The comment on the rate is right for every rate that can be set.
+func TestSlot(t *testing.T) {
+	for rate, want := range map[string]string{
+		"1/min": "60 s", "60/min": "1 s", "50/min": "1200 ms", "7/s": "142 ms", "100/s": "10 ms", "700/s": "1.428 ms", "1000/s": "1 ms",
+		"2000/s": "0.5 ms", "1000000/s": "0.001 ms",
+	} {
+		p := must(planOf(strings.Replace(whole, "gateway:\n", "gateway:\n  rate: "+rate+"\n", 1), node("a", "https://a.example")))(t)
+		if got := p.slot(); got != want {
+			t.Errorf("%s: one every %s, want %s", rate, got, want)
+		}
+	}
+}
+
 // TestGenerateCertificate tests problems that would otherwise appear only in nginx or at the first caller.
 func TestGenerateCertificate(t *testing.T) {
 	dir := t.TempDir()

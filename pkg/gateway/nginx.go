@@ -213,11 +213,14 @@ func (p *plan) several() bool { return len(p.Nodes) > 1 }
 
 // slot returns the time that one request takes up in the rate, as text.
 func (p *plan) slot() string {
-	ms := p.window() * 1000 / p.Rate.Events
-	if ms%1000 == 0 && ms > 0 {
-		return strconv.Itoa(ms/1000) + " s"
+	micros := p.window() * 1_000_000 / p.Rate.Events
+	switch {
+	case micros%1_000_000 == 0:
+		return strconv.Itoa(micros/1_000_000) + " s"
+	case micros >= 10_000:
+		return strconv.Itoa(micros/1000) + " ms"
 	}
-	return strconv.Itoa(ms) + " ms"
+	return strconv.FormatFloat(float64(micros)/1000, 'f', -1, 64) + " ms"
 }
 
 // window returns the period of the rate in seconds, and per its name.
