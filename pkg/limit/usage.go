@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +44,10 @@ const (
 // Usage returns the tokens used at all addresses, newest day first, then by name. If a file cannot be read, it returns
 // the rows of the others and an error.
 func Usage(folder string) ([]Use, error) {
-	files, err := state.List(folder, func(entry fs.DirEntry) bool { return filepath.Ext(entry.Name()) == usageSuffix })
+	names := regexp.MustCompile(ownFiles)
+	files, err := state.List(folder, func(entry fs.DirEntry) bool {
+		return filepath.Ext(entry.Name()) == usageSuffix && names.MatchString(entry.Name())
+	})
 	if err != nil {
 		return nil, fmt.Errorf("the usage cannot be read: %w", err)
 	}

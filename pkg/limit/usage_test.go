@@ -59,7 +59,10 @@ func TestUsageMergesAddresses(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "notes.txt"), []byte("not ours"))
 	equal(t, "usage", usage(t, dir), "2026-11-24 node 2 2 4")
-	write(t, filepath.Join(dir, "bad"+usageSuffix), []byte("bad"))
+	write(t, filepath.Join(dir, "foreign"+usageSuffix), []byte("not ours"))
+	equal(t, "usage beside a file of another program", usage(t, dir), "2026-11-24 node 2 2 4")
+	path := filepath.Join(dir, Place("https://broken.example")+usageSuffix)
+	write(t, path, []byte("bad"))
 	rows, err := Usage(dir)
 	var broken *BrokenError
 	if len(rows) != 1 || !errors.As(err, &broken) {
