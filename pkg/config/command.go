@@ -127,21 +127,25 @@ func FindProgram(name string, lookup Lookup) (string, error) {
 var errTooLong = errors.New("it printed more than 64 KiB")
 
 // runCommand runs argv without a shell, with an empty standard input. If ctx ends or the output is too long, it kills
-// the command's process group.
+// the command's process group. If ctx ends after the command succeeded, the output is valid.
 func runCommand(ctx context.Context, argv []string) (stdout, stderr []byte, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	out := &bounded{limit: maxCommandOut, over: func() { cancel(errTooLong) }}
+	tooLong := false
+	out := &bounded{limit: maxCommandOut, over: func() { tooLong = true; cancel(errTooLong) }}
 	complaints := &bounded{limit: maxCommandErr, over: func() {}}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = out, complaints
 	cmd.WaitDelay = pipeGrace
 	ownGroup(cmd)
 	err = cmd.Run()
-	if errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
-		err = nil // the command succeeded; a daemon that it started still has the pipe open
-	}
-	if cause := context.Cause(ctx); cause != nil {
+	cause := context.Cause(ctx)
+	switch succeeded := cmd.ProcessState != nil && cmd.ProcessState.Success(); {
+	case tooLong:
+		err = errTooLong
+	case succeeded && (cause != nil || errors.Is(err, exec.ErrWaitDelay)):
+		err = nil // ctx ended after the command, or a daemon that the command started still has the pipe open
+	case cause != nil:
 		err = cause
 	}
 	return out.buf.Bytes(), complaints.buf.Bytes(), state.Bare(err)

@@ -80,6 +80,26 @@ func TestCommandTakesTooLong(t *testing.T) {
 	}
 }
 
+// If ctx ends after the command succeeded, its output is the key. A child process that has the pipe open reports the
+// end of the command, so that ctx ends while runCommand waits for the pipe.
+func TestCommandSucceedsBeforeTheEnd(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	check(t, syscall.Mkfifo(fifo, 0o600))
+	script(t, dir, "helper", "(while kill -0 $$; do sleep 0.01; done 2>/dev/null; echo ended >"+fifo+"; sleep 3) & echo "+canary)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		_, _ = os.ReadFile(fifo)
+		cancel()
+	}()
+	got, err := Keys{Lookup: vars("PATH", dir+":/usr/bin:/bin"), Dir: dir}.Resolve(ctx, Ref("cmd:helper"))
+	if err != nil || got.Reveal() != canary {
+		t.Errorf("got %q, %v", got.Reveal(), err)
+	}
+	<-ctx.Done()
+}
+
 // The command's child processes are killed with it. Each of them has the writing end of a FIFO open, and reading ends
 // only when the last of them has ended.
 func TestCommandEndsWithItsChildren(t *testing.T) {
