@@ -23,7 +23,7 @@ import (
 
 // TestArchitectureBinary runs ferry's own binary.
 func TestArchitectureBinary(t *testing.T) {
-	long(t, "builds the binary and starts it many times")
+	skipIfShort(t, "builds the binary and starts it many times")
 	binary := buildFerry(t)
 	t.Run("size and linking", func(t *testing.T) { testSizeAndLinking(t, binary) })
 	t.Run("start-up", func(t *testing.T) { testStartup(t, binary) })

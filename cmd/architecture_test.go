@@ -188,7 +188,7 @@ func projectFiles(t *testing.T) []string {
 	git.Dir = checkout
 	out, err := git.Output()
 	if err != nil || len(out) == 0 {
-		needed(t, "a clone and git, which lists its files")
+		skipMissing(t, "a clone and git, which lists its files")
 	}
 	files := strings.Split(strings.TrimRight(string(out), "\x00"), "\x00")
 	files = slices.DeleteFunc(files, func(name string) bool { // a tracked file that was removed and not yet committed is still listed

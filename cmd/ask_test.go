@@ -109,7 +109,7 @@ func TestNameOfTwoAddresses(t *testing.T) {
 
 // TestFilterChunks cuts a stream in many ways: the filter's answer is the same in every form.
 func TestFilterChunks(t *testing.T) {
-	long(t, "every prompt in every form, cut in every way")
+	skipIfShort(t, "every prompt in every form, cut in every way")
 	env := withConfig(t, "filter: {file: words.txt, words: [banana split, 分割], on: [answer]}\n",
 		map[string]string{"words.txt": "banana bread\nananas\n香蕉面包\n"})
 	for prompt, before := range map[string]string{ // the end of what is shown; "" for all
@@ -194,7 +194,7 @@ var saysEnd = regexp.MustCompile(`(?m)^data: .*"(stop_reason|finish_reason)":"[^
 // well-formed end, and once by dropping the connection: nothing before the event that says why the answer ended is a
 // success, from there on all is, and what is printed is the beginning of the whole.
 func TestStreamCutAtEveryByte(t *testing.T) {
-	long(t, "three streams, cut at every byte, twice each")
+	skipIfShort(t, "three streams, cut at every byte, twice each")
 	for _, api := range []string{"messages", "complete", "chat"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()

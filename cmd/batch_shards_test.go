@@ -96,7 +96,7 @@ func (s *shardRig) pod(index, after int, run string) (code int, said string) {
 // TestShardsKilled runs a batch as 20 processes at once, each a shard as the manifest for Kubernetes runs it. Each is killed
 // twice and then runs to its end: the merge has every item once, and no item was sent again unasked.
 func TestShardsKilled(t *testing.T) {
-	long(t, "dozens of processes")
+	skipIfShort(t, "dozens of processes")
 	s := &shardRig{t: t, here: emptyPlace(t), seen: map[string]int{}, left: map[string]int{}, kill: map[string]func(){}}
 	node := demoNode(t)
 	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

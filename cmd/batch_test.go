@@ -25,7 +25,7 @@ import (
 
 // TestBatchManyItems asks 3,000 items, of which every twentieth answer is a 503. The run after it finishes the rest.
 func TestBatchManyItems(t *testing.T) {
-	long(t, "thousands of items")
+	skipIfShort(t, "thousands of items")
 	const items, workers = 3000, 64
 	server := serve(t, nil)
 	in, out := batchFiles(t, items)
@@ -135,8 +135,8 @@ var kills = flag.Int("kills", 60, "how many batches are killed")
 
 const killItems = 40
 
-// killLane is one batch after another against one demo node, each killed again and again until it is done.
-type killLane struct {
+// batchKiller is one batch after another against one demo node, each killed again and again until it is done.
+type batchKiller struct {
 	t      *testing.T
 	random *rand.Rand
 	url    string
@@ -159,14 +159,14 @@ type killLane struct {
 // TestBatchKilled kills batches at random moments: no line of OUT is ever lost and none comes twice, OUT and the journal
 // can always be read, every item that was in flight is named, and none of those is asked again unasked.
 func TestBatchKilled(t *testing.T) {
-	long(t, "dozens of kills")
+	skipIfShort(t, "dozens of kills")
 	const lanes = 2
 	for lane := range lanes {
 		t.Run(fmt.Sprint(lane), func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
-			l := &killLane{t: t, random: rand.New(rand.NewPCG(seed, 0)), dir: t.TempDir(), seen: map[string]int{}}
+			l := &batchKiller{t: t, random: rand.New(rand.NewPCG(seed, 0)), dir: t.TempDir(), seen: map[string]int{}}
 			node := demoNode(t)
 			l.url = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				l.arrives(r)
@@ -182,7 +182,7 @@ func TestBatchKilled(t *testing.T) {
 	}
 }
 
-func (l *killLane) input() {
+func (l *batchKiller) input() {
 	var text strings.Builder
 	for i := range killItems {
 		fmt.Fprintf(&text, "{\"id\":\"item-%d\",\"prompt\":\"item-%d %s\"}\n", i, i, strings.Repeat("x", 20*i))
@@ -197,7 +197,7 @@ var (
 )
 
 // arrives notes a request.
-func (l *killLane) arrives(r *http.Request) {
+func (l *batchKiller) arrives(r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	name := itemName.FindString(string(body))
@@ -218,7 +218,7 @@ func (l *killLane) arrives(r *http.Request) {
 }
 
 // finishOne runs one batch until it is done or enough was killed.
-func (l *killLane) finishOne(enough int) {
+func (l *batchKiller) finishOne(enough int) {
 	l.batches++
 	l.out = filepath.Join(l.dir, fmt.Sprintf("out-%d.jsonl", l.batches))
 	l.kept = nil
@@ -244,7 +244,7 @@ func (l *killLane) finishOne(enough int) {
 }
 
 // runOnce starts a run, and kills it at a random moment: some time after its start, or when so many requests have come.
-func (l *killLane) runOnce(number int) (killed bool, r result) {
+func (l *batchKiller) runOnce(number int) (killed bool, r result) {
 	args := []string{"ask", "-q", "-c", "8", "--batch", l.in, "--out", l.out, "-n", fmt.Sprintf("%s?run=%d", l.url, number)}
 	if number%2 == 1 {
 		args = append(args, "--again")
@@ -275,7 +275,7 @@ func (l *killLane) runOnce(number int) (killed bool, r result) {
 }
 
 // check looks at the files after a run and returns how many items are answered.
-func (l *killLane) check() int {
+func (l *batchKiller) check() int {
 	text, err := os.ReadFile(l.out)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		l.t.Fatal(err)

@@ -102,33 +102,33 @@ func TestNoStore(t *testing.T) {
 	}
 	unstored := func() {
 		t.Helper()
-		before := tree(t, home)
+		before := snapshot(t, home)
 		for _, args := range calls {
 			ferry(t, env, append([]string{args[0], "--no-store"}, args[1:]...)...).must()
 		}
 		ferry(t, env, "ask", "--no-store", "-n", "demo:?status=401", "hello").want(1, "", "")
 		ferry(t, env, "stream", "--no-store", "-n", "demo:?truncate", "hello").want(1, "", "")
-		equal(t, "the home", tree(t, home), before)
+		equal(t, "the home", snapshot(t, home), before)
 	}
 	ferry(t, env, "config", "set", "budget", "100000 tokens/day").must()
 	unstored() // in a home that has nothing yet
-	before := tree(t, home)
+	before := snapshot(t, home)
 	for _, args := range calls {
 		ferry(t, env, args...).must()
 	}
 	ferry(t, env, "ask", "-n", "demo", "--session", "kept", "hello").must()
-	fatalIf(t, fmt.Sprint(before) == fmt.Sprint(tree(t, home)),
+	fatalIf(t, fmt.Sprint(before) == fmt.Sprint(snapshot(t, home)),
 		"nothing is left behind without --no-store: this test looks at the wrong place")
 	unstored()
 	ferry(t, env, "config", "purge", "--yes").must()
-	for path := range tree(t, filepath.Join(home, ".local")) {
+	for path := range snapshot(t, filepath.Join(home, ".local")) {
 		errorIf(t, filepath.Base(path) != "state" && filepath.Base(path) != ".local",
 			"after a purge there is %s, want nothing but folders", path)
 	}
 }
 
-// tree describes every file and folder: mode, time of change and content.
-func tree(t *testing.T, top string) map[string]string {
+// snapshot describes every file and folder: mode, time of change and content.
+func snapshot(t *testing.T, top string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	check(t, filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {

@@ -155,7 +155,7 @@ var corpusNotes = map[string]string{
 
 // TestCorpus expects that every answer of testdata/wire is taken for what it is by ask, stream, batch and bench alike.
 func TestCorpus(t *testing.T) {
-	long(t, "some hundred answers, each through eight commands")
+	skipIfShort(t, "some hundred answers, each through eight commands")
 	for _, c := range readCorpus(t) {
 		t.Run(c.file+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
@@ -199,7 +199,7 @@ func decode(r result, text string, into any) {
 func (g corpusRig) ask() {
 	r := g.call("ask").want(g.exit(false), "", "")
 	equal(g.t, "what ask prints", r.stdout, g.printed(g.t, false))
-	g.words(r)
+	g.checkStderr(r)
 
 	r = g.call("ask", "-o", "json").want(g.exit(false), "", "")
 	var got corpusJSON
@@ -211,8 +211,8 @@ func (g corpusRig) ask() {
 	equal(g.t, "what ask -o raw prints", r.stdout, map[bool]string{true: g.body}[want == 0])
 }
 
-// words expects what is said on standard error.
-func (g corpusRig) words(r result) {
+// checkStderr expects what is said on standard error.
+func (g corpusRig) checkStderr(r result) {
 	g.t.Helper()
 	said := strings.Join(strings.Fields(r.stderr), " ")
 	contains(g.t, strings.Join(r.args, " "), said, g.keys["error"], g.keys["hint"])
@@ -287,7 +287,7 @@ func (g corpusRig) stream() {
 
 	r = g.call("stream").want(g.exit(shows), "", "")
 	equal(g.t, "what stream prints", r.stdout, g.printed(g.t, shows))
-	g.words(r)
+	g.checkStderr(r)
 }
 
 // strict expects that --strict accepts only an answer that came to its own end.

@@ -108,7 +108,7 @@ func broken(t *testing.T, home, call string, args ...string) result {
 	p.Args[0] = "ferry"
 	r := p.run()
 	if r.code == cannotBreak {
-		needed(t, "a kernel that takes a seccomp filter")
+		skipMissing(t, "a kernel that takes a seccomp filter")
 	}
 	return r
 }
@@ -120,7 +120,7 @@ func allBroken() []string {
 
 // TestBrokenDisk refuses every kind of call that writes state: the answer arrives, and what is kept stays whole.
 func TestBrokenDisk(t *testing.T) {
-	long(t, "every kind of call that writes, refused in turn")
+	skipIfShort(t, "every kind of call that writes, refused in turn")
 	for _, call := range allBroken() {
 		for _, begun := range []bool{true, false} {
 			t.Run(call+", begun "+strconv.FormatBool(begun), func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestFilesOfOthers(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.foreign && os.Geteuid() != 0 {
-				needed(t, "root, to be another user")
+				skipMissing(t, "root, to be another user")
 			}
 			t.Chdir(t.TempDir())
 			write(t, "in.txt", "one\ntwo\n")
@@ -311,7 +311,7 @@ func TestQuit(t *testing.T) {
 
 // TestQuitBeforeASend is the same while ferry waits for its prompt.
 func TestQuitBeforeASend(t *testing.T) {
-	long(t, "ferry says after two seconds that it waits")
+	skipIfShort(t, "ferry says after two seconds that it waits")
 	p := realFerry(t, "ask", "-n", "demo")
 	stdin, err := p.StdinPipe()
 	check(t, err)
@@ -345,7 +345,7 @@ func TestFatalErrors(t *testing.T) {
 
 // TestFewFiles runs commands where hardly a file can be opened. Each ends well or says in words what failed.
 func TestFewFiles(t *testing.T) {
-	long(t, "more than a hundred processes")
+	skipIfShort(t, "more than a hundred processes")
 	server := serve(t, nil)
 	in := filepath.Join(t.TempDir(), "in.txt")
 	write(t, in, "one\ntwo\n")

@@ -49,13 +49,13 @@ func TestGatewaysThatClose(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var left atomic.Int64 // how many requests with the prompt dropped are read and not answered
 			api := newPromptNode(t, func(_, _ int64, c *rawConn, prompt string) bool {
-				return (prompt != "dropped" || left.Add(-1) < 0) && c.say(rawAnswer(prompt))
+				return (prompt != "dropped" || left.Add(-1) < 0) && c.send(rawAnswer(prompt))
 			})
 			address := start(t, strings.TrimPrefix(api.url, "http://"))
 			left.Store(2)
 			equal(t, "what three curls get", curlThrice(t, "http://"+address+"/v1/complete"), []string{"502", "502", "200"})
 			left.Store(1)
-			if got := onKept(t, address); got != "" {
+			if got := askTwice(t, address); got != "" {
 				t.Logf("on a kept connection this %s answers %q", name, got) // another version than 2.6 or 2.4
 			}
 			r := newLinkRig(t, "http://"+address)
@@ -96,8 +96,8 @@ func curlThrice(t *testing.T, url string) (statuses []string) {
 	return statuses
 }
 
-// onKept asks a second time on one connection, and gives what comes of it.
-func onKept(t *testing.T, address string) string {
+// askTwice asks a second time on one connection, and gives what comes of it.
+func askTwice(t *testing.T, address string) string {
 	conn, err := net.Dial("tcp", address)
 	check(t, err)
 	defer conn.Close()
@@ -114,19 +114,19 @@ func onKept(t *testing.T, address string) string {
 	return line
 }
 
-// queueing is a home whose node lets one request an hour go, and has let one go.
-type queueing struct {
+// limitedNode is a home whose node lets one request an hour go, and has let one go.
+type limitedNode struct {
 	*server
 	home string
 }
 
-func newQueueing(t *testing.T) *queueing {
-	q := &queueing{serve(t, nil), t.TempDir()}
+func newLimitedNode(t *testing.T) *limitedNode {
+	q := &limitedNode{serve(t, nil), t.TempDir()}
 	q.ferry(t, "ask", "--no-stdin", "-n", q.URL, "hello").run().must()
 	return q
 }
 
-func (q *queueing) ferry(t *testing.T, args ...string) *process {
+func (q *limitedNode) ferry(t *testing.T, args ...string) *process {
 	t.Helper()
 	return realFerry(t, append(args, "--limit", "1/hour", "--timeout", "5h")...).with("HOME=" + q.home)
 }
@@ -138,7 +138,7 @@ type waiter struct {
 }
 
 // wait starts a ferry that waits the given number of hours, or a little less, for its turn.
-func (q *queueing) wait(t *testing.T, hours int) waiter {
+func (q *limitedNode) wait(t *testing.T, hours int) waiter {
 	t.Helper()
 	w := waiter{process: q.ferry(t, "ask", "--no-stdin", "-n", q.URL, "hello")}
 	w.lines = w.stderr()
@@ -159,7 +159,7 @@ func (w waiter) stop(s syscall.Signal) {
 
 // TestInterruptedTurn stops a ferry that waits for its turn: the turn is given back, and those behind move up.
 func TestInterruptedTurn(t *testing.T) {
-	q := newQueueing(t)
+	q := newLimitedNode(t)
 	q.wait(t, 1).stop(syscall.SIGINT)
 	first, second := q.wait(t, 1), q.wait(t, 2)
 	first.stop(syscall.SIGINT)
@@ -176,7 +176,7 @@ func TestInterruptedTurn(t *testing.T) {
 func TestInterruptedTurns(t *testing.T) {
 	in, out := batchFiles(t, 4)
 	saved := out + ".run"
-	q := newQueueing(t)
+	q := newLimitedNode(t)
 	for _, args := range [][]string{
 		{"ask", "--batch", in, "--out", out, "-c", "3", "-n", q.URL},
 		{"bench", "-c", "3", "-r", "4", "--warmup", "0", "--save", saved, q.URL},
@@ -197,7 +197,7 @@ func TestInterruptedTurns(t *testing.T) {
 }
 
 // number is the number of the next turn of the one bucket that there is.
-func (q *queueing) number(t *testing.T) (n int) {
+func (q *limitedNode) number(t *testing.T) (n int) {
 	files, err := filepath.Glob(filepath.Join(q.home, ".local/state/ferry/limits/*.bucket"))
 	fatalIf(t, err != nil || len(files) != 1, "%d buckets, want 1: %v", len(files), err)
 	_, after, _ := strings.Cut(read(t, files[0]), `"next":`)

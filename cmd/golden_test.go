@@ -40,8 +40,8 @@ func helpPages() map[string][]string {
 	return pages
 }
 
-// asItIs are lines of help that are not broken: commands, and tables of more than two columns.
-var asItIs = regexp.MustCompile(`^ +(ferry|printf|bash|git) | [|] ferry |^ +filter: \{|^ +\S.*  +\S.*  +\S`)
+// unwrapped are lines of help that are not broken: commands, and tables of more than two columns.
+var unwrapped = regexp.MustCompile(`^ +(ferry|printf|bash|git) | [|] ferry |^ +filter: \{|^ +\S.*  +\S.*  +\S`)
 
 // TestGoldenHelp compares each help page with its golden file, and its width with that of a pipe.
 func TestGoldenHelp(t *testing.T) {
@@ -56,7 +56,7 @@ func TestGoldenHelp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := ferry(t, nil, args...)
 			for _, line := range strings.Split(r.stdout, "\n") {
-				errorIf(t, text.Width(line) > 80 && !asItIs.MatchString(line), "%s: %d columns, want at most 80", line, text.Width(line))
+				errorIf(t, text.Width(line) > 80 && !unwrapped.MatchString(line), "%s: %d columns, want at most 80", line, text.Width(line))
 			}
 			r.exactly(0, r.stdout, "")
 			golden(t, filepath.Join("help", name+".txt"), r.stdout)

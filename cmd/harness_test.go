@@ -28,8 +28,8 @@ var raceEnabled = func() bool {
 	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }()
 
-// needed skips a test by the name of what it lacks. In CI, where everything has to be there, the test fails.
-func needed(t testing.TB, what string) {
+// skipMissing skips a test by the name of what it lacks. In CI, where everything has to be there, the test fails.
+func skipMissing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("FERRY_CI") != "" {
 		t.Fatalf("missing: %s", what)
@@ -37,8 +37,8 @@ func needed(t testing.TB, what string) {
 	t.Skipf("skipped, for want of %s", what)
 }
 
-// long skips a test that takes long, where the short ones alone are wanted.
-func long(t testing.TB, why string) {
+// skipIfShort skips a test that takes long, where the short ones alone are wanted.
+func skipIfShort(t testing.TB, why string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("long: " + why)

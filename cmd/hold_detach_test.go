@@ -60,7 +60,7 @@ func TestHoldDetached(t *testing.T) {
 
 // TestHoldPipesEnd has the shell wait for the end of pipes that a holder could keep open.
 func TestHoldPipesEnd(t *testing.T) {
-	long(t, "waits for holders to end")
+	skipIfShort(t, "waits for holders to end")
 	for _, line := range []string{
 		`ferry-real ask --hold 5m -n "$NODE" --no-stdin hello | head -1`,
 		`ferry-real ask --hold 5m -n "$NODE" --no-stdin hello 9>&1 | cat`,
@@ -89,7 +89,7 @@ func TestHoldLeavesNoZombie(t *testing.T) {
 	p := r.ask("stream", "hello", "--connect-timeout", "20s")
 	stdout := p.stdout()
 	p.start()
-	drained(server, cameMute)
+	readUpTo(server, cameMute)
 	server.mute.Store(false)
 	pid := r.oneHolder()
 	r.kill(pid) // it has taken nothing: the stream goes on without it
@@ -108,7 +108,7 @@ func TestHoldLeavesNoZombie(t *testing.T) {
 // directly and is silent about it.
 func TestHoldOfAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
-		needed(t, "root, to be another user")
+		skipMissing(t, "root, to be another user")
 	}
 	r, server := secureHoldRig(t)
 	pid := r.holder()
@@ -167,9 +167,9 @@ func asNobody(t *testing.T, do func() error) {
 
 // TestHoldLendsToNobodyElse opens a holder's folder and socket for all: another user's process still gets no byte.
 func TestHoldLendsToNobodyElse(t *testing.T) {
-	long(t, "a process of another user")
+	skipIfShort(t, "a process of another user")
 	if os.Geteuid() != 0 {
-		needed(t, "root, to be another user")
+		skipMissing(t, "root, to be another user")
 	}
 	r, server := secureHoldRig(t)
 	pid := r.holder()

@@ -20,7 +20,7 @@ import (
 
 // TestHoldKilledBefore kills the holder before it has taken a byte of a request: the ask ends whole by another way.
 func TestHoldKilledBefore(t *testing.T) {
-	long(t, "a process and a holder for each phase")
+	skipIfShort(t, "a process and a holder for each phase")
 	for name, trap := range map[string]func(r *holdRig, server *holdServer, pid int) (sprung func()){
 		"before it accepts": func(r *holdRig, _ *holdServer, pid int) func() {
 			r.signal(pid, syscall.SIGSTOP)
@@ -32,9 +32,9 @@ func TestHoldKilledBefore(t *testing.T) {
 		"while it connects": func(r *holdRig, server *holdServer, pid int) func() {
 			server.mute.Store(true)
 			server.CloseClientConnections() // so that it needs another one
-			drained(server, cameMute)       // which it makes ahead of need
+			readUpTo(server, cameMute)      // which it makes ahead of need
 			return func() {
-				drained(server, cameMute)
+				readUpTo(server, cameMute)
 				server.mute.Store(false)
 				r.kill(pid)
 			}
@@ -44,7 +44,7 @@ func TestHoldKilledBefore(t *testing.T) {
 			eventually(r.t, "it is gone", func() bool { return len(r.holders()) == 0 })
 			server.mute.Store(true)
 			return func() {
-				drained(server, cameMute)
+				readUpTo(server, cameMute)
 				server.mute.Store(false)
 				for _, pid := range r.holders() {
 					r.kill(pid)
@@ -67,8 +67,8 @@ func TestHoldKilledBefore(t *testing.T) {
 	}
 }
 
-// drained reads what came up to a certain word.
-func drained(server *holdServer, word string) {
+// readUpTo reads what came up to a certain word.
+func readUpTo(server *holdServer, word string) {
 	for came := range server.came {
 		if came == word {
 			return
@@ -97,7 +97,7 @@ func (r *holdRig) signal(pid int, sent syscall.Signal) {
 
 // TestHoldKilledWith kills the holder when it has taken bytes of a request: the call fails and says so.
 func TestHoldKilledWith(t *testing.T) {
-	long(t, "a process and a holder for each phase")
+	skipIfShort(t, "a process and a holder for each phase")
 	for _, tt := range []struct {
 		name, do, verb, prompt string
 		classes                []string
@@ -163,13 +163,13 @@ func (r *holdRig) fails(p *process, stdout string, classes []string) result {
 // that the server sees. No prompt comes twice, exit code 0 is the whole answer, and a failure says whether the request may
 // have arrived. -kills 1000 kills more.
 func TestHoldKilledAtRandom(t *testing.T) {
-	long(t, "kills sixty holders")
+	skipIfShort(t, "kills sixty holders")
 	const lanes = 3
 	for lane := range lanes {
 		t.Run(fmt.Sprint(lane), func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
-			l := &holdLane{random: rand.New(rand.NewPCG(seed, 0))}
+			l := &holdUser{random: rand.New(rand.NewPCG(seed, 0))}
 			l.rig, l.server = secureHoldRig(t)
 			for round := 0; l.killed.Load() < int64(*kills/lanes) && !t.Failed(); round++ {
 				l.round(round)
@@ -180,8 +180,8 @@ func TestHoldKilledAtRandom(t *testing.T) {
 	}
 }
 
-// holdLane is one user who makes a few calls at once, round after round, each with a kill.
-type holdLane struct {
+// holdUser is one user who makes a few calls at once, round after round, each with a kill.
+type holdUser struct {
 	rig    *holdRig
 	server *holdServer
 	random *rand.Rand
@@ -190,7 +190,7 @@ type holdLane struct {
 	whole, failed, unsent int
 }
 
-func (l *holdLane) round(number int) {
+func (l *holdUser) round(number int) {
 	var once sync.Once
 	var shots sync.WaitGroup
 	shoot := func() {
@@ -228,7 +228,7 @@ func (l *holdLane) round(number int) {
 }
 
 // calls makes the calls of a round and judges them.
-func (l *holdLane) calls(number int) {
+func (l *holdUser) calls(number int) {
 	all := map[string]*process{}
 	for i, verb := range []string{"ask", "ask", "stream"} {
 		prompt := fmt.Sprintf("prompt %d of round %d", i, number)
@@ -239,7 +239,7 @@ func (l *holdLane) calls(number int) {
 	}
 }
 
-func (l *holdLane) judge(prompt string, call heldCall) {
+func (l *holdUser) judge(prompt string, call heldCall) {
 	times := l.server.times(prompt)
 	bad := func(want string) { call.errorf("%q came %d times; want %s", prompt, times, want) }
 	if times > 1 {
@@ -267,7 +267,7 @@ func (l *holdLane) judge(prompt string, call heldCall) {
 
 // TestHoldStopped stops a holder: an ask goes directly, and the holder sends nothing of it when it goes on.
 func TestHoldStopped(t *testing.T) {
-	long(t, "waits for a holder that is stopped")
+	skipIfShort(t, "waits for a holder that is stopped")
 	t.Parallel()
 	r, server := secureHoldRig(t)
 	pid := r.holder()

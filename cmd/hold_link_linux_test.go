@@ -22,7 +22,7 @@ const linkDelay = 100 * time.Millisecond // each way
 // counted from the packets; what they took is reported. The server is an nginx with TLS 1.3 in front of the demo node; all
 // three are whole processes, one after the other in each round. Ferry is the test's own binary, which starts slower.
 func TestHoldSlowLink(t *testing.T) {
-	long(t, "a measurement over a slow link, of real time")
+	skipIfShort(t, "a measurement over a slow link, of real time")
 	if os.Getenv("FERRY_LINK") == "" {
 		t.Skip("a measurement, which the tests beside it would disturb: make link runs it alone")
 	}
@@ -33,14 +33,14 @@ func TestHoldSlowLink(t *testing.T) {
 	clean, lossy := newSlowLink(t, 8, linkDelay, 0), newSlowLink(t, 9, linkDelay, 0.05)
 	ca := startFarNginx(t, clean.far, lossy.far)
 	for _, link := range []*slowLink{clean, lossy} { // side by side: each waits for its link nearly all of the time
-		l := newLanes(t, link, ca)
+		l := newLinkUser(t, link, ca)
 		t.Run(fmt.Sprintf("%g %% lost each way", 100*link.loss), func(t *testing.T) { t.Parallel(); l.measure(t, 9) })
 	}
 }
 
 // TestHoldDeadPath cuts the link under an idle connection: the holder notices, and the next ask is answered.
 func TestHoldDeadPath(t *testing.T) {
-	long(t, "half a minute of real time until a dead path is known")
+	skipIfShort(t, "half a minute of real time until a dead path is known")
 	if os.Getenv("FERRY_SOAK") == "" {
 		t.Skip("half a minute of real time; make soak runs it")
 	}
@@ -49,7 +49,7 @@ func TestHoldDeadPath(t *testing.T) {
 		return
 	}
 	link := newSlowLink(t, 8, linkDelay, 0)
-	l := newLanes(t, link, startFarNginx(t, link.far))
+	l := newLinkUser(t, link, startFarNginx(t, link.far))
 	l.warm(t)
 	equal(t, "open connections", l.holder(t).Connections, 1)
 	link.dead.Store(true)
@@ -64,30 +64,30 @@ func TestHoldDeadPath(t *testing.T) {
 	equal(t, "times that the holder lent", l.holder(t).Requests, 3)
 }
 
-// lanes is a user at the near end of a link, who has three ways to its far end.
-type lanes struct {
+// linkUser is a user at the near end of a link, who has three ways to its far end.
+type linkUser struct {
 	link                           *slowLink
 	ferry, dir                     string
 	env                            []string
 	curlArgs, directArgs, heldArgs []string
 }
 
-func newLanes(t *testing.T, link *slowLink, ca string) *lanes {
+func newLinkUser(t *testing.T, link *slowLink, ca string) *linkUser {
 	url := "https://" + netip.AddrPortFrom(link.far, farPort).String()
 	l := newNear(t, link, farConfig(farNode{"far", url, ca, "api: messages"}))
 	l.curlArgs = []string{findProgram(t, "curl"), "-q", "-sS", "--fail", "--tlsv1.3", "--cacert", ca, "-H", "x-api-key: canary-key-0008",
 		"-H", "anthropic-version: 2026-10-21", "-H", "content-type: application/json", "-d", smallMessage, url + "/v1/messages"}
 	l.directArgs = []string{l.ferry, "ask", "-n", "far", "hi"}
 	l.heldArgs = []string{l.ferry, "ask", "-n", "far", "--hold", "5m", "hi"}
-	t.Cleanup(func() { l.ends(t) }) // before the folder goes, and the link
+	t.Cleanup(func() { l.stopHolders(t) }) // before the folder goes, and the link
 	return l
 }
 
 // newNear is a user at the near end of a link, with a configuration.
-func newNear(t *testing.T, link *slowLink, config string) *lanes {
+func newNear(t *testing.T, link *slowLink, config string) *linkUser {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "config.yaml"), config)
-	return &lanes{link: link, ferry: findProgram(t, "ferry-real"), dir: dir, env: emptyEnv(t, raceExit+"="+raceAtOnce,
+	return &linkUser{link: link, ferry: findProgram(t, "ferry-real"), dir: dir, env: emptyEnv(t, raceExit+"="+raceAtOnce,
 		"XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+filepath.Join(dir, "config.yaml"), "FAR_KEY=canary-key-0008")}
 }
 
@@ -107,15 +107,15 @@ func farConfig(nodes ...farNode) string {
 	return b.String()
 }
 
-// ends has ferry end the holders.
-func (l *lanes) ends(t *testing.T) {
+// stopHolders has ferry end the holders.
+func (l *linkUser) stopHolders(t *testing.T) {
 	t.Helper()
 	out, err := l.output("config", "hold", "stop")
 	errorIf(t, err != nil, "config hold stop: %v, want exit code 0: %s", err, out)
 }
 
 // warm makes the holder, and checks that it is one.
-func (l *lanes) warm(t *testing.T) {
+func (l *linkUser) warm(t *testing.T) {
 	t.Helper()
 	l.must(t, l.heldArgs)
 	equal(t, "times that the holder lent", l.holder(t).Requests, 1)
@@ -123,7 +123,7 @@ func (l *lanes) warm(t *testing.T) {
 
 // measure runs all the ways in turn. It reports what each took, and counts round trips by the packets of the connection that
 // a run makes, or of the held one.
-func (l *lanes) measure(t *testing.T, rounds int) {
+func (l *linkUser) measure(t *testing.T, rounds int) {
 	l.warm(t)
 	ways := [][]string{l.curlArgs, l.directArgs, l.heldArgs}
 	took, trips := make([][]time.Duration, len(ways)), make([][]int, len(ways))
@@ -131,13 +131,13 @@ func (l *lanes) measure(t *testing.T, rounds int) {
 		for i, args := range ways {
 			saw := l.link.capture(t)
 			took[i] = append(took[i], l.must(t, args))
-			port := l.made(t, saw, 1-i/2)
+			port := l.newConnection(t, saw, 1-i/2)
 			trips[i] = append(trips[i], saw.connection(port).trips())
 		}
 	}
 	equal(t, "times that the holder lent", l.holder(t).Requests, 1+rounds)
 	for i, name := range []string{"curl", "ferry ask", "ferry ask --hold"} {
-		median := middle(took[i])
+		median := medianOf(took[i])
 		t.Logf("%-17s median %4d ms, %.2f times %s, worst %4d ms", name, median.Milliseconds(), float64(median)/float64(2*linkDelay),
 			2*linkDelay, slices.Max(took[i]).Milliseconds())
 	}
@@ -148,9 +148,9 @@ func (l *lanes) measure(t *testing.T, rounds int) {
 	}
 }
 
-// made expects so many new connections, and gives the one of all on which the near end sent most: a handshake that is late,
+// newConnection expects so many new connections, and gives the one of all on which the near end sent most: a handshake that is late,
 // on a lossy link or a busy machine, has others begin beside it.
-func (l *lanes) made(t *testing.T, saw *capture, want int) (port uint16) {
+func (l *linkUser) newConnection(t *testing.T, saw *capture, want int) (port uint16) {
 	ports, made := saw.ports()
 	fatalIf(t, len(made) < want || len(made) > want && want == 0 && l.link.loss == 0, "%d new connections, want %d", len(made), want)
 	most := 0
@@ -162,7 +162,7 @@ func (l *lanes) made(t *testing.T, saw *capture, want int) (port uint16) {
 	return port
 }
 
-func (l *lanes) must(t *testing.T, args []string) time.Duration {
+func (l *linkUser) must(t *testing.T, args []string) time.Duration {
 	t.Helper()
 	took, err := l.timed(args)
 	check(t, err)
@@ -170,7 +170,7 @@ func (l *lanes) must(t *testing.T, args []string) time.Duration {
 }
 
 // timed runs a program at the near end and gives what the whole process took.
-func (l *lanes) timed(args []string) (took time.Duration, err error) {
+func (l *linkUser) timed(args []string) (took time.Duration, err error) {
 	var out, said bytes.Buffer
 	c := exec.Command(args[0], args[1:]...)
 	c.Env, c.Stdout, c.Stderr = l.env, &out, &said
@@ -186,7 +186,7 @@ func (l *lanes) timed(args []string) (took time.Duration, err error) {
 	return took, err
 }
 
-func (l *lanes) output(args ...string) (out []byte, err error) {
+func (l *linkUser) output(args ...string) (out []byte, err error) {
 	c := exec.Command(l.ferry, args...)
 	c.Env = l.env
 	err = l.link.near(func() error {
@@ -202,7 +202,7 @@ type holderFacts struct {
 }
 
 // holder asks the one holder about itself.
-func (l *lanes) holder(t *testing.T) holderFacts {
+func (l *linkUser) holder(t *testing.T) holderFacts {
 	var h holderFacts
 	out, err := l.output("config", "hold", "-o", "json")
 	check(t, err)
@@ -247,8 +247,8 @@ http {
 	return by.file
 }
 
-// middle is a median.
-func middle(all []time.Duration) time.Duration {
+// medianOf is a median.
+func medianOf(all []time.Duration) time.Duration {
 	if len(all) == 0 {
 		return 0
 	}

@@ -19,19 +19,19 @@ import (
 // TestHoldManyAtOnce runs 50 processes at once, without a holder and with one. Each gets its own answer.
 // A stream's first event is shown before the server says more.
 func TestHoldManyAtOnce(t *testing.T) {
-	long(t, "a hundred processes at once")
+	skipIfShort(t, "a hundred processes at once")
 	r, server := secureHoldRig(t, doGate)
 	const wavers = 50
 	for _, name := range []string{"cold", "warm"} {
 		requests := server.requests.Load()
-		equal(t, name+": held", r.wave(name, server, wavers), wavers)
+		equal(t, name+": held", r.askConcurrently(name, server, wavers), wavers)
 		equal(t, name+": requests", server.requests.Load()-requests, wavers)
 		r.oneHolder()
 	}
 }
 
-// wave asks from so many processes at once, and gives how many of them were held.
-func (r *holdRig) wave(name string, server *holdServer, wavers int) int {
+// askConcurrently asks from so many processes at once, and gives how many of them were held.
+func (r *holdRig) askConcurrently(name string, server *holdServer, wavers int) int {
 	var all sync.WaitGroup
 	var held atomic.Int64
 	for i := range wavers {
@@ -60,7 +60,7 @@ func (r *holdRig) wave(name string, server *holdServer, wavers int) int {
 
 // TestHoldCanary looks for key, password, prompt and answer in all that a holder shows, leaves or remembers.
 func TestHoldCanary(t *testing.T) {
-	long(t, "reads a process's memory")
+	skipIfShort(t, "reads a process's memory")
 	for name, secure := range map[string]bool{"TLS": true, "plain http": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -94,10 +94,10 @@ func TestHoldCanary(t *testing.T) {
 				}))
 			}
 			var found []string
-			if !before(testTimeout/2, func() bool { found = r.remembers(pid, key, prompt); return len(found) == 0 }) {
+			if !before(testTimeout/2, func() bool { found = r.findInMemory(pid, key, prompt); return len(found) == 0 }) {
 				t.Errorf("its memory has %q, want neither key nor prompt", found)
 			}
-			if before(2*time.Second, func() bool { found = r.remembers(pid, key, prompt); return len(found) > 0 }) {
+			if before(2*time.Second, func() bool { found = r.findInMemory(pid, key, prompt); return len(found) > 0 }) {
 				t.Errorf("tidying up, it wrote down %q, want neither key nor prompt", found)
 			}
 		})
@@ -107,8 +107,8 @@ func TestHoldCanary(t *testing.T) {
 // canary is a word that stands nowhere, this program included.
 func canary(what string) string { return what + "-" + rand.Text() }
 
-// remembers gives what is left of some words in a process, with what stands around them.
-func (r *holdRig) remembers(pid int, words ...string) (found []string) {
+// findInMemory gives what is left of some words in a process, with what stands around them.
+func (r *holdRig) findInMemory(pid int, words ...string) (found []string) {
 	known := 0
 	memory(r.t, pid, func(text string) {
 		known += strings.Count(text, r.node)
@@ -126,7 +126,7 @@ func (r *holdRig) remembers(pid int, words ...string) (found []string) {
 func memory(t *testing.T, pid int, see func(text string)) {
 	all, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
 	if err != nil {
-		needed(t, "leave to read another process's memory: "+err.Error())
+		skipMissing(t, "leave to read another process's memory: "+err.Error())
 	}
 	defer all.Close()
 	for line := range strings.Lines(read(t, fmt.Sprintf("/proc/%d/maps", pid))) {
@@ -143,7 +143,7 @@ func memory(t *testing.T, pid int, see func(text string)) {
 
 // TestHoldMemory measures a holder of ferry's own binary after a hundred calls, some of which are large.
 func TestHoldMemory(t *testing.T) {
-	long(t, "builds the binary and calls it a hundred times")
+	skipIfShort(t, "builds the binary and calls it a hundred times")
 	const holderLimit = 12 << 10 // KiB
 	r, _ := secureHoldRig(t)
 	r.program = buildFerry(t)

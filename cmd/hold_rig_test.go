@@ -42,7 +42,7 @@ func newHoldRig(t *testing.T, url, settings string) *holdRig {
 		"HOME=" + r.home, "XDG_RUNTIME_DIR=" + r.run, "FERRY_CONFIG=" + filepath.Join(r.home, "config.yaml"),
 		"NODE_KEY=some-key", "FERRY_KEY=", "FERRY_HOLD=",
 	}
-	t.Cleanup(r.leavesNone)
+	t.Cleanup(r.stopHolders)
 	return r
 }
 
@@ -147,8 +147,8 @@ func (r *holdRig) oneHolder() int {
 	return all[0]
 }
 
-// leavesNone ends the rig's holders by ferry's own command.
-func (r *holdRig) leavesNone() {
+// stopHolders ends the rig's holders by ferry's own command.
+func (r *holdRig) stopHolders() {
 	if len(r.holders()) == 0 {
 		return
 	}

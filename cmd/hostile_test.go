@@ -76,8 +76,8 @@ func hostileCalls(at, folder string) [][]string {
 	}
 }
 
-// meet makes every call to a server that says the text everywhere, and gives what was printed and the files.
-func meet(t *testing.T, env map[string]string, text string, see func(name, stdout, stderr string)) {
+// runHostileCalls makes every call to a server that says the text everywhere, and gives what was printed and the files.
+func runHostileCalls(t *testing.T, env map[string]string, text string, see func(name, stdout, stderr string)) {
 	for place, reply := range hostileReplies(text) {
 		server, folder := httptest.NewServer(reply), t.TempDir()
 		all := map[string]string{"HOME": folder, "FERRY_KEY": canaryHeader, "NODE_KEY": canaryHeader, "FERRY_CONFIG": filepath.Join(folder, "config.yaml")}
@@ -101,7 +101,7 @@ var lineEnds = []string{"\n", "\r\n", "\r", "\v", "\f", "\u0085", "\u2028", "\u2
 
 // TestForgedLines holds that no word of a server's begins a line that could be ferry's own.
 func TestForgedLines(t *testing.T) {
-	long(t, "every place and every call")
+	skipIfShort(t, "every place and every call")
 	forged := ""
 	ours := []string{"Error:", "hint:", "ferry:", "*", "<", ">", "✓", "✗"}
 	for _, end := range lineEnds {
@@ -110,7 +110,7 @@ func TestForgedLines(t *testing.T) {
 		}
 	}
 	seen := 0
-	meet(t, nil, forged, func(name, stdout, stderr string) {
+	runHostileCalls(t, nil, forged, func(name, stdout, stderr string) {
 		for _, end := range lineEnds {
 			stdout, stderr = strings.ReplaceAll(stdout, end, "\n"), strings.ReplaceAll(stderr, end, "\n")
 		}
@@ -153,12 +153,12 @@ func TestJSONHasNoControls(t *testing.T) {
 
 // TestFailureIsBounded holds what is printed and kept of a failed call to its bound, whatever its escapes need.
 func TestFailureIsBounded(t *testing.T) {
-	long(t, "every place and every call, with long texts")
+	skipIfShort(t, "every place and every call, with long texts")
 	units := []string{"\x01", "word\n"}
 	const most = 512 << 10 // JSON's escapes included
 	more := 0
 	for _, unit := range units {
-		meet(t, nil, strings.Repeat(unit, 128<<10/len(unit)), func(name, stdout, stderr string) {
+		runHostileCalls(t, nil, strings.Repeat(unit, 128<<10/len(unit)), func(name, stdout, stderr string) {
 			more += strings.Count(stdout+stderr, "bytes more; -o raw")
 			whole := strings.HasPrefix(name, "id and model") || strings.HasPrefix(name, "stop reason")
 			if whole && (strings.Contains(name, "-o json") || strings.HasSuffix(name, "out.jsonl")) {
@@ -172,7 +172,7 @@ func TestFailureIsBounded(t *testing.T) {
 
 // TestCodedKey holds that a key is masked in what a server makes of it.
 func TestCodedKey(t *testing.T) {
-	long(t, "every place and every call")
+	skipIfShort(t, "every place and every call")
 	const key = "canary+key/0004?abc=&<def>"
 	var codings []string
 	for before := range 3 {
@@ -190,7 +190,7 @@ func TestCodedKey(t *testing.T) {
 	codings = append(codings, numbers.String(), units.String())
 	env := map[string]string{"FERRY_KEY": key, "NODE_KEY": key}
 	seen := 0
-	meet(t, env, strings.Join(codings, " "), func(name, stdout, stderr string) {
+	runHostileCalls(t, env, strings.Join(codings, " "), func(name, stdout, stderr string) {
 		seen += strings.Count(stdout+stderr, "***")
 		for _, coding := range codings {
 			lacks(t, name, stdout+stderr, coding[4:len(coding)-8]) // the ends depend on what stands around

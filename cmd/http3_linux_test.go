@@ -12,7 +12,7 @@ import (
 // direct ask, on the first attempt and on a later one. What takes the time of a limit is left out, since these are real
 // processes.
 func TestHeldFaultsHTTP3(t *testing.T) {
-	long(t, "some eighty processes")
+	skipIfShort(t, "some eighty processes")
 	ca := newAuthority(t, "ca", nil)
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
 	check(t, err)
@@ -35,30 +35,30 @@ func TestHeldFaultsHTTP3(t *testing.T) {
 	for _, c := range cellsOf(nil, func(fault wireFault) bool { return fault.query != "" && fault.name != "101" && fault.flags == nil }) {
 		limited.Store(c.late)
 		r.configure("https://localhost:"+port+"?"+c.fault.query, settings)
-		r.meets(c, &requests)
+		r.runFault(c, &requests)
 	}
 }
 
 // TestHeldFaults is the same over HTTP/1.1, with the faults of bytes and of connections, on the first attempt and on a
 // later one.
 func TestHeldFaults(t *testing.T) {
-	long(t, "some four hundred processes")
+	skipIfShort(t, "some four hundred processes")
 	for _, c := range cellsOf(nil, func(fault wireFault) bool {
 		return fault.flags == nil && fault.name != "line ends of CR alone" // an answer of messages; the node speaks complete
 	}) {
 		t.Run(fmt.Sprintf("%s %s late %t", c.verb(), c.fault.name, c.late), func(t *testing.T) {
 			server := newFaultServer(c.fault, c.stream, c.late)
 			defer server.stop()
-			newHoldRig(t, server.URL, "proxy: none").meets(c, &server.requests)
+			newHoldRig(t, server.URL, "proxy: none").runFault(c, &server.requests)
 		})
 	}
 }
 
-// meets makes a held call that meets a fault. A connection that is ended before a request has no request of its own.
-func (r *holdRig) meets(c cell, requests *atomic.Int64) {
+// runFault makes a held call that meets a fault. A connection that is ended before a request has no request of its own.
+func (r *holdRig) runFault(c cell, requests *atomic.Int64) {
 	r.t.Helper()
 	before := requests.Load()
-	code, want := c.wants()
+	code, want := c.expected()
 	got := r.ask(c.verb(), "hello", "--retry-delay", "0s", "-v").run()
 	what := fmt.Sprintf("%s, %s, late %t", c.verb(), c.fault.name, c.late)
 	errorIf(r.t, got.state.ExitCode() != code, "%s: exit code %d, want %d: %s",

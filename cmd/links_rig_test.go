@@ -101,8 +101,8 @@ func (c *rawConn) request() (prompt string, ok bool) {
 	return asked.Prompt, true
 }
 
-// say writes, and says that the connection stays open.
-func (c *rawConn) say(text string) bool { _, _ = io.WriteString(c, text); return true }
+// send writes, and says that the connection stays open.
+func (c *rawConn) send(text string) bool { _, _ = io.WriteString(c, text); return true }
 
 // rawReply is a whole reply of HTTP/1.1 that leaves the connection open.
 func rawReply(status int, body string) string {

@@ -13,7 +13,7 @@ import (
 
 // TestEarlyAnswer has a server answer a long prompt when it has read the head of the request. The answer is read.
 func TestEarlyAnswer(t *testing.T) {
-	long(t, "prompts of 20 MB")
+	skipIfShort(t, "prompts of 20 MB")
 	closes := func(*rawConn) {}
 	for _, tt := range []struct {
 		name   string
@@ -38,10 +38,10 @@ func TestEarlyAnswer(t *testing.T) {
 					}
 					if r.ContentLength < 1<<20 { // that of warm
 						_, _ = io.Copy(io.Discard, r.Body)
-						c.say(rawAnswer("warm"))
+						c.send(rawAnswer("warm"))
 						continue
 					}
-					c.say(rawReply(tt.status, `{"error":{"type":"too_large","message":"no more than 1 MB"}}`))
+					c.send(rawReply(tt.status, `{"error":{"type":"too_large","message":"no more than 1 MB"}}`))
 					tt.then(c)
 					return
 				}
@@ -72,9 +72,9 @@ func TestSecondAnswerBetweenAttempts(t *testing.T) {
 	for _, way := range []string{"ask", "stream", "batch"} {
 		s := newPromptNode(t, func(n, _ int64, c *rawConn, prompt string) bool {
 			if n == 1 {
-				return c.say(rawReply(429, "{}") + otherAnswer)
+				return c.send(rawReply(429, "{}") + otherAnswer)
 			}
-			return c.say(rawAnswer(prompt))
+			return c.send(rawAnswer(prompt))
 		})
 		r := newLinkRig(t, s.url)
 		r.send(way, "hello").is(way, 0, answerTo("hello"))
@@ -88,7 +88,7 @@ func TestSecondAnswerBetweenAttempts(t *testing.T) {
 
 func TestSecondAnswerInABatch(t *testing.T) {
 	for _, inFlight := range []string{"1", "4"} {
-		s := newPromptNode(t, func(_, _ int64, c *rawConn, prompt string) bool { return c.say(rawAnswer(prompt) + otherAnswer) })
+		s := newPromptNode(t, func(_, _ int64, c *rawConn, prompt string) bool { return c.send(rawAnswer(prompt) + otherAnswer) })
 		const items = 20
 		var prompts []string
 		want := map[string]string{}
@@ -108,7 +108,7 @@ func TestSecondAnswerInABatch(t *testing.T) {
 func TestSecondAnswerInABench(t *testing.T) {
 	s := newPromptNode(t, func(_, k int64, c *rawConn, prompt string) bool {
 		errorIf(t, k > 1, "%q came on a used connection, want a new one", prompt)
-		return c.say(rawAnswer(prompt) + otherAnswer)
+		return c.send(rawAnswer(prompt) + otherAnswer)
 	})
 	r := newLinkRig(t, s.url)
 	ferry(t, r.env, "bench", "-q", "--connections", "reused", "-r", "10", "--warmup", "0", "-o", "csv", r.name).want(0, "", "")
@@ -128,9 +128,9 @@ func TestKeptConnectionClosed(t *testing.T) {
 		{"closed", func(*rawConn) {}, true, 2, ""},
 		{"reset", func(c *rawConn) { _ = c.SetLinger(0) }, true, 2, ""},
 		{"closed, and the new one too", func(*rawConn) {}, false, 2, "reset"},
-		{"closed after a byte", func(c *rawConn) { c.say("H") }, true, 1, "protocol"},
-		{"closed after 103", func(c *rawConn) { c.say("HTTP/1.1 103 Early Hints\r\n\r\n") }, true, 1, "reset"},
-		{"closed in the answer", func(c *rawConn) { c.say(rawAnswer("hello")[:90]) }, true, 1, "truncated"},
+		{"closed after a byte", func(c *rawConn) { c.send("H") }, true, 1, "protocol"},
+		{"closed after 103", func(c *rawConn) { c.send("HTTP/1.1 103 Early Hints\r\n\r\n") }, true, 1, "reset"},
+		{"closed in the answer", func(c *rawConn) { c.send(rawAnswer("hello")[:90]) }, true, 1, "truncated"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, way := range linkWays {
@@ -144,9 +144,9 @@ func TestKeptConnectionClosed(t *testing.T) {
 						tt.kept(c)
 						return false
 					case way != "hold" && way != "batch" && !closed.Load():
-						return c.say(rawReply(429, "{}")) // the next attempt finds the connection kept
+						return c.send(rawReply(429, "{}")) // the next attempt finds the connection kept
 					}
-					return c.say(rawAnswer(prompt))
+					return c.send(rawAnswer(prompt))
 				})
 				r := newLinkRig(t, s.url)
 				var got linkAnswer
@@ -207,10 +207,10 @@ func TestNewConnectionAfter5xx(t *testing.T) {
 			var count atomic.Int64
 			s := newPromptNode(t, func(_, _ int64, c *rawConn, prompt string) bool {
 				if prompt == "warm" {
-					return c.say(rawAnswer(prompt))
+					return c.send(rawAnswer(prompt))
 				}
 				replies := []string{tt.first, tt.second, rawAnswer(prompt)}
-				return c.say(replies[min(count.Add(1), 3)-1])
+				return c.send(replies[min(count.Add(1), 3)-1])
 			})
 			r := newLinkRig(t, s.url)
 			var before int64
@@ -228,11 +228,11 @@ func TestNewConnectionAfter5xx(t *testing.T) {
 
 // TestAnswerBeforeThePrompt: a 200 that comes while most of the prompt is still to be sent cannot be the answer to it.
 func TestAnswerBeforeThePrompt(t *testing.T) {
-	long(t, "prompts of 20 MB")
+	skipIfShort(t, "prompts of 20 MB")
 	for _, way := range []string{"ask", "stream", "batch"} {
 		s := newRawNode(t, func(_ int64, c *rawConn) {
 			if _, ok := c.begun(); ok {
-				c.say(rawAnswer("early"))
+				c.send(rawAnswer("early"))
 				<-c.node.over
 			}
 		})

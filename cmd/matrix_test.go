@@ -47,14 +47,14 @@ type wireFault struct {
 	flags []string
 }
 
-func (h hit) say(text string) { _, _ = io.WriteString(h.conn, text) }
+func (h hit) send(text string) { _, _ = io.WriteString(h.conn, text) }
 func (h hit) head(lines ...string) {
-	h.say("HTTP/1.1 200 OK\r\n" + strings.Join(lines, "\r\n") + "\r\n\r\n")
+	h.send("HTTP/1.1 200 OK\r\n" + strings.Join(lines, "\r\n") + "\r\n\r\n")
 }
 func (h hit) reset()               { drop(h.conn) }
 func (h hit) wait()                { <-h.gone }
 func drop(conn net.Conn)           { _ = conn.(*net.TCPConn).SetLinger(0) }
-func raw(text string) func(hit)    { return func(h hit) { h.say(text) } }
+func raw(text string) func(hit)    { return func(h hit) { h.send(text) } }
 func (h hit) typed(more ...string) { h.head(append([]string{"Content-Type: " + h.mime()}, more...)...) }
 func (h hit) mime() string {
 	if h.stream {
@@ -121,31 +121,31 @@ func wireFaults() []wireFault {
 		{name: "closed when connected", accept: func(net.Conn) {}, ask: 1, stream: 1},
 		{name: "reset after the request", reply: hit.reset, ask: 1, stream: 1},
 		{name: "closed after the request", reply: func(hit) {}, ask: 1, stream: 1},
-		{name: "reset in the status line", reply: func(h hit) { h.say("HTTP/1."); h.reset() }, ask: 1, stream: 1},
-		{name: "cut in the head", reply: func(h hit) { h.say("HTTP/1.1 200 OK\r\nX-Echo: " + h.key) }, ask: 1, stream: 1},
-		{name: "reset in the body", reply: func(h hit) { h.typed("Content-Length: 9999"); h.say(h.half()); h.reset() }, ask: 1, stream: 1, shows: true, lossy: true},
-		{name: "cut in the body", reply: func(h hit) { h.typed("Content-Length: 9999"); h.say(h.half()) }, ask: 1, stream: 1, shows: true},
-		{name: "cut between chunks", reply: func(h hit) { h.typed("Transfer-Encoding: chunked"); h.say(chunk(h.half())) }, ask: 1, stream: 1, shows: true},
-		{name: "a chunk of no size", reply: func(h hit) { h.typed("Transfer-Encoding: chunked"); h.say(chunk(h.half()) + "zz " + h.key + "\r\n") }, ask: 1, stream: 1, shows: true},
-		{name: "a length that is too short", reply: func(h hit) { h.typed(lengthOf(h.half())); h.say(h.body("\n")) }, ask: 1, stream: 1, shows: true},
-		{name: "a length that is no number", reply: func(h hit) { h.typed("Content-Length: " + h.key); h.say(h.body("\n")) }, ask: 1, stream: 1},
-		{name: "two lengths", reply: func(h hit) { h.typed("Content-Length: 5", "Content-Length: 6"); h.say(h.body("\n")) }, ask: 1, stream: 1},
-		{name: "a clean end in the middle", reply: func(h hit) { h.typed("Transfer-Encoding: chunked"); h.say(chunk(h.half()) + "0\r\n\r\n") }, ask: 1, stream: 1, shows: true},
+		{name: "reset in the status line", reply: func(h hit) { h.send("HTTP/1."); h.reset() }, ask: 1, stream: 1},
+		{name: "cut in the head", reply: func(h hit) { h.send("HTTP/1.1 200 OK\r\nX-Echo: " + h.key) }, ask: 1, stream: 1},
+		{name: "reset in the body", reply: func(h hit) { h.typed("Content-Length: 9999"); h.send(h.half()); h.reset() }, ask: 1, stream: 1, shows: true, lossy: true},
+		{name: "cut in the body", reply: func(h hit) { h.typed("Content-Length: 9999"); h.send(h.half()) }, ask: 1, stream: 1, shows: true},
+		{name: "cut between chunks", reply: func(h hit) { h.typed("Transfer-Encoding: chunked"); h.send(chunk(h.half())) }, ask: 1, stream: 1, shows: true},
+		{name: "a chunk of no size", reply: func(h hit) { h.typed("Transfer-Encoding: chunked"); h.send(chunk(h.half()) + "zz " + h.key + "\r\n") }, ask: 1, stream: 1, shows: true},
+		{name: "a length that is too short", reply: func(h hit) { h.typed(lengthOf(h.half())); h.send(h.body("\n")) }, ask: 1, stream: 1, shows: true},
+		{name: "a length that is no number", reply: func(h hit) { h.typed("Content-Length: " + h.key); h.send(h.body("\n")) }, ask: 1, stream: 1},
+		{name: "two lengths", reply: func(h hit) { h.typed("Content-Length: 5", "Content-Length: 6"); h.send(h.body("\n")) }, ask: 1, stream: 1},
+		{name: "a clean end in the middle", reply: func(h hit) { h.typed("Transfer-Encoding: chunked"); h.send(chunk(h.half()) + "0\r\n\r\n") }, ask: 1, stream: 1, shows: true},
 		{name: "a head of 70 kB", query: "big-header=70000&echo-key", ask: 1, stream: 1},
 		{name: "a flood of 103", reply: raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 20000)), ask: 1, stream: 1},
-		{name: "another protocol", reply: func(h hit) { h.say("SSH-2.0-" + h.key + "\r\n") }, ask: 1, stream: 1},
+		{name: "another protocol", reply: func(h hit) { h.send("SSH-2.0-" + h.key + "\r\n") }, ask: 1, stream: 1},
 		{name: "101", query: "status=101", ask: 1, stream: 1},
 		{name: "gzip bomb", reply: func(h hit) { h.typed("Content-Encoding: gzip"); _, _ = h.conn.Write(bomb()) }, ask: 1, stream: 1},
-		{name: "gzip that is none", reply: func(h hit) { h.typed("Content-Encoding: gzip"); h.say(h.body("\n")) }, ask: 1, stream: 1},
+		{name: "gzip that is none", reply: func(h hit) { h.typed("Content-Encoding: gzip"); h.send(h.body("\n")) }, ask: 1, stream: 1},
 		{name: "gzip that nobody asked for", query: "gzip", ask: 0, stream: 0},
 		{name: "a page of HTML", query: "html", ask: 1, stream: 1},
 		{name: "nothing in a 200", query: "empty", ask: 1, stream: 1},
 		{name: "204", query: "status=204", ask: 1, stream: 1},
-		{name: "null", reply: func(h hit) { h.head("Connection: close"); h.say("null") }, ask: 1, stream: 1},
-		{name: "bytes of no text", reply: func(h hit) { h.typed(); h.say("\x00\xff\xfe" + h.key + "\x1b]52;c;x\a") }, ask: 1, stream: 1},
+		{name: "null", reply: func(h hit) { h.head("Connection: close"); h.send("null") }, ask: 1, stream: 1},
+		{name: "bytes of no text", reply: func(h hit) { h.typed(); h.send("\x00\xff\xfe" + h.key + "\x1b]52;c;x\a") }, ask: 1, stream: 1},
 		{name: "302", query: "redirect", ask: 1, stream: 1},
 		{name: "307 with the key", reply: func(h hit) {
-			h.say("HTTP/1.1 307 X\r\nLocation: http://elsewhere.invalid/?k=" + h.key + "\r\nContent-Length: 0\r\n\r\n")
+			h.send("HTTP/1.1 307 X\r\nLocation: http://elsewhere.invalid/?k=" + h.key + "\r\nContent-Length: 0\r\n\r\n")
 		}, ask: 1, stream: 1},
 		{name: "304", query: "status=304", ask: 1, stream: 1},
 		{name: "400", query: "status=400&echo-key", ask: 1, stream: 1},
@@ -172,14 +172,14 @@ func wireFaults() []wireFault {
 		{name: "an error after the 200", query: "error-event&echo-key", ask: 1, stream: 1, shows: true},
 		{name: "JSON that breaks off", reply: func(h hit) {
 			h.typed("Connection: close")
-			h.say(h.half() + "\n\ndata: {\"type\": " + h.key + "\n\n")
+			h.send(h.half() + "\n\ndata: {\"type\": " + h.key + "\n\n")
 		}, ask: 1, stream: 1, shows: true},
-		{name: "line ends of CR alone", reply: func(h hit) { h.typed("Connection: close"); h.say(h.body("\r")) }, ask: 0, stream: 0},
-		{name: "a line of 9 MB", reply: func(h hit) { h.typed("Connection: close"); h.say("data: " + strings.Repeat("x", 9<<20)) }, ask: 1, stream: 1},
+		{name: "line ends of CR alone", reply: func(h hit) { h.typed("Connection: close"); h.send(h.body("\r")) }, ask: 0, stream: 0},
+		{name: "a line of 9 MB", reply: func(h hit) { h.typed("Connection: close"); h.send("data: " + strings.Repeat("x", 9<<20)) }, ask: 1, stream: 1},
 		{name: "silence", reply: hit.wait, flags: short, ask: 1, stream: 1},
-		{name: "silence in the head", reply: func(h hit) { h.say("HTTP/1.1 200 OK\r\nX-Echo: " + h.key); h.wait() }, flags: short, ask: 1, stream: 1},
-		{name: "silence in the body", reply: func(h hit) { h.typed("Content-Length: 9999"); h.say(h.half()); h.wait() }, flags: short, ask: 1, stream: 1, shows: true},
-		{name: "silence after a 500", reply: func(h hit) { h.say("HTTP/1.1 500 X\r\nContent-Length: 99\r\n\r\n{"); h.wait() }, flags: short, ask: 1, stream: 1},
+		{name: "silence in the head", reply: func(h hit) { h.send("HTTP/1.1 200 OK\r\nX-Echo: " + h.key); h.wait() }, flags: short, ask: 1, stream: 1},
+		{name: "silence in the body", reply: func(h hit) { h.typed("Content-Length: 9999"); h.send(h.half()); h.wait() }, flags: short, ask: 1, stream: 1, shows: true},
+		{name: "silence after a 500", reply: func(h hit) { h.send("HTTP/1.1 500 X\r\nContent-Length: 99\r\n\r\n{"); h.wait() }, flags: short, ask: 1, stream: 1},
 		{name: "pings for ever", query: "drip", flags: short, ask: 0, stream: 1, shows: true},
 	}
 }
@@ -266,8 +266,8 @@ type cell struct {
 
 func (c cell) verb() string { return map[bool]string{false: "ask", true: "stream"}[c.stream] }
 
-// wants gives what has to come of the call.
-func (c cell) wants() (code int, requests int64) {
+// expected gives what has to come of the call.
+func (c cell) expected() (code int, requests int64) {
 	code, requests = c.fault.ask, 1
 	if c.stream {
 		code = c.fault.stream
@@ -300,7 +300,7 @@ func (c cell) run(t *testing.T) (row string) {
 	r := ferry(t, env, append(args, "hello")...)
 	took := time.Since(started).Round(time.Millisecond)
 	what := fmt.Sprintf("%-28s %-6s late %-5t", c.fault.name, verb, c.late)
-	code, requests := c.wants()
+	code, requests := c.expected()
 	r.want(code, "", map[bool]string{false: "Error: "}[code == 0])
 	if c.fault.accept != nil {
 		equal(t, what+": connections", server.accepted.Load(), requests)
@@ -319,7 +319,7 @@ func (c cell) run(t *testing.T) (row string) {
 		r.errorf("%s: want the beginning of the answer that came", what)
 	}
 	errorIf(t, strings.ContainsAny(r.stderr, "\x1b\a\x00"), "%s: got %q, want nothing that a terminal obeys", what, r.stderr)
-	reveals(t, what, r.stdout+r.stderr)
+	checkNoKey(t, what, r.stdout+r.stderr)
 	return fmt.Sprintf("%s exit %d, %d requests, %d bytes of output in %s\n", what, r.code, server.requests.Load(), len(r.stdout), took)
 }
 
@@ -337,7 +337,7 @@ func cellsOf(ca *authority, belongs func(wireFault) bool) (cells []cell) {
 
 // TestFaultMatrix meets ferry with every fault, on the first attempt and on a later one.
 func TestFaultMatrix(t *testing.T) {
-	long(t, "every fault, four times")
+	skipIfShort(t, "every fault, four times")
 	before := goroutines()
 	cells := cellsOf(nil, func(fault wireFault) bool {
 		return !raceEnabled || fault.name != "gzip bomb" // unpacking it takes half a minute under the race detector
@@ -360,13 +360,13 @@ func TestFaultMatrix(t *testing.T) {
 		all.Wait()
 	}
 	t.Logf("%d cells\n%s", len(cells), strings.Join(rows, ""))
-	nobodyLeft(t, before)
+	awaitGoroutines(t, before)
 }
 
 func goroutines() int { return runtime.NumGoroutine() }
 
-// nobodyLeft waits until as few goroutines run as before: those of a closed connection end on their own, soon.
-func nobodyLeft(t *testing.T, before int) {
+// awaitGoroutines waits until as few goroutines run as before: those of a closed connection end on their own, soon.
+func awaitGoroutines(t *testing.T, before int) {
 	t.Helper()
 	for end := time.Now().Add(testTimeout); goroutines() > before; runtime.Gosched() {
 		if time.Now().After(end) {
@@ -391,7 +391,7 @@ func TestRefused(t *testing.T) {
 				}
 			}, verb, "--no-stdin", "-n", server.URL, "hello").fails(1, "cannot connect to 127.0.0.1:")
 			equal(t, fmt.Sprintf("requests of %s, late %t", verb, late), server.requests.Load(), map[bool]int64{true: 1}[late])
-			nobodyLeft(t, before)
+			awaitGoroutines(t, before)
 		}
 	}
 }

@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// mostMemory is the most that ferry may have in memory, in KiB, whatever a server sends.
-	mostMemory = 256 << 10
-	wholeBody  = 64 << 20
+	// maxMemory is the most that ferry may have in memory, in KiB, whatever a server sends.
+	maxMemory = 256 << 10
+	maxBody   = 64 << 20
 )
 
-// noRace skips a measurement of memory under the race detector, which needs its own; make memory runs it without.
-func noRace(t *testing.T) {
+// skipUnderRace skips a measurement of memory under the race detector, which needs its own; make memory runs it without.
+func skipUnderRace(t *testing.T) {
 	t.Helper()
 	if raceEnabled {
 		t.Skip("the race detector needs memory of its own; make memory runs it without")
@@ -32,8 +32,8 @@ func peakOf(t *testing.T, home string, env map[string]string, args ...string) re
 	p.Stdout = nil // 64 MiB of it
 	r := p.run()
 	kib := statusFigure(t, read(t, peak), "VmHWM")
-	if kib > mostMemory {
-		r.errorf("%d MiB in memory, want at most %d", kib>>10, mostMemory>>10)
+	if kib > maxMemory {
+		r.errorf("%d MiB in memory, want at most %d", kib>>10, maxMemory>>10)
 	}
 	t.Logf("%d MiB", kib>>10)
 	return r
@@ -53,7 +53,7 @@ func (f filled) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(f.status)
 	_, _ = io.WriteString(w, f.begin)
 	many := strings.Repeat(f.unit, 1+(32<<10)/len(f.unit))
-	for left, n := wholeBody-len(f.begin)-len(f.end), 0; ; n++ {
+	for left, n := maxBody-len(f.begin)-len(f.end), 0; ; n++ {
 		if f.numbered {
 			var b strings.Builder
 			for k := range 1000 {
@@ -150,8 +150,8 @@ type hostileBody struct {
 
 // TestMemoryOfHostileBodies holds the memory of a whole process to its bound while servers send as much as is read.
 func TestMemoryOfHostileBodies(t *testing.T) {
-	long(t, "bodies of 64 MiB")
-	noRace(t)
+	skipIfShort(t, "bodies of 64 MiB")
+	skipUnderRace(t)
 	for _, test := range hostileBodies() {
 		t.Run(test.name, func(t *testing.T) {
 			url := serveUnread(t, test.body.ServeHTTP).URL
@@ -187,8 +187,8 @@ func TestMemoryOfHostileBodies(t *testing.T) {
 
 // TestMemoryOfLongPrompts holds the memory of a process to its bound while a prompt is long, more so as JSON.
 func TestMemoryOfLongPrompts(t *testing.T) {
-	long(t, "prompts of 32 MiB")
-	noRace(t)
+	skipIfShort(t, "prompts of 32 MiB")
+	skipUnderRace(t)
 	var requests atomic.Int64
 	url := serveUnread(t, func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)

@@ -22,7 +22,7 @@ const fast = "rate: 10000/s"
 
 // TestNginxGateway runs a real nginx with the files that ferry writes, between ferry and the demo node behind TLS.
 func TestNginxGateway(t *testing.T) {
-	long(t, "bodies of the largest size")
+	skipIfShort(t, "bodies of the largest size")
 	g, api := oneGateway(t, fast)
 	t.Run("ferry crosses", func(t *testing.T) { testGatewayCrossing(t, g) })
 	t.Run("headers", func(t *testing.T) { testGatewayHeaders(t, g, api) })

@@ -65,8 +65,8 @@ type testGateway struct {
 	client         *http.Client
 }
 
-// gatewayWish is what a test's gateway differs in.
-type gatewayWish struct {
+// gatewayOptions is what a test's gateway differs in.
+type gatewayOptions struct {
 	rate      string // and other keys of the section
 	program   string // the nginx, "" for the system's
 	upstreams []*upstreamAPI
@@ -77,11 +77,11 @@ type gatewayWish struct {
 func oneGateway(t *testing.T, rate string) (*testGateway, *upstreamAPI) {
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")
-	return startGateway(t, gatewayWish{rate: rate, ca: ca, upstreams: []*upstreamAPI{api}}), api
+	return startGateway(t, gatewayOptions{rate: rate, ca: ca, upstreams: []*upstreamAPI{api}}), api
 }
 
 // startGateway writes a gateway with ferry, checks it with nginx -t and starts it.
-func startGateway(t *testing.T, wish gatewayWish) *testGateway {
+func startGateway(t *testing.T, wish gatewayOptions) *testGateway {
 	dir, port := t.TempDir(), freePort(t)
 	g := &testGateway{
 		dir: dir, logs: filepath.Join(dir, "logs"), url: "https://localhost:" + port, ca: wish.ca, tokens: map[string]string{},
@@ -116,7 +116,7 @@ func startNginx(t *testing.T, program, dir, config, address string) (arguments [
 }
 
 // config is ferry's file for the gateway's machine and for a caller's, in one.
-func (w gatewayWish) config(t *testing.T, dir, port string) string {
+func (w gatewayOptions) config(t *testing.T, dir, port string) string {
 	cert, key := files(t, w.ca.issueFor(t, "localhost"))
 	var nodes, names []string
 	for i, u := range w.upstreams {
@@ -227,7 +227,7 @@ func TestNginxDistrust(t *testing.T) {
 		{"another name", newUpstream(t, ca, "elsewhere.example")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			g := startGateway(t, gatewayWish{rate: fast, ca: ca, upstreams: []*upstreamAPI{tt.api}})
+			g := startGateway(t, gatewayOptions{rate: fast, ca: ca, upstreams: []*upstreamAPI{tt.api}})
 			r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"]), smallMessage)
 			equal(t, "status", r.status, 502)
 			equal(t, "requests at the API", tt.api.count(), 0)
@@ -238,10 +238,10 @@ func TestNginxDistrust(t *testing.T) {
 
 // TestNginxSticky spreads requests over two upstreams, and keeps those of one session on one.
 func TestNginxSticky(t *testing.T) {
-	long(t, "sixty requests over TLS")
+	skipIfShort(t, "sixty requests over TLS")
 	ca := newAuthority(t, "ca", nil)
 	one, two := newUpstream(t, ca, "localhost"), newUpstream(t, ca, "localhost")
-	g := startGateway(t, gatewayWish{rate: fast, ca: ca, upstreams: []*upstreamAPI{one, two}})
+	g := startGateway(t, gatewayOptions{rate: fast, ca: ca, upstreams: []*upstreamAPI{one, two}})
 	ask := func(session string) {
 		r := g.must(t, "POST", "/api/v1/messages?beta=true", with(g.tokens["dev"], "X-Ferry-Session", session), smallMessage)
 		equal(t, "status", r.status, 200)
@@ -411,7 +411,7 @@ server {
 // TestNginxNoBurst: without a burst the second request within a slot is refused, and ferry waits as its policy says. A slot
 // is 1.2 s: where the machine is too slow for two requests in one, they are made again.
 func TestNginxNoBurst(t *testing.T) {
-	long(t, "the turns of a real limit")
+	skipIfShort(t, "the turns of a real limit")
 	g, _ := oneGateway(t, "rate: 50/min\n  burst: 0")
 	const tries = 20
 	for _, policy := range []string{"script", "retry-after", "backoff"} {
@@ -432,7 +432,7 @@ func TestNginxHTTP3(t *testing.T) {
 	program := ofDebian13(t, "nginx")
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")
-	g := startGateway(t, gatewayWish{rate: "rate: 1/min\n  burst: 29\n  http3: true", program: program, ca: ca, upstreams: []*upstreamAPI{api}})
+	g := startGateway(t, gatewayOptions{rate: "rate: 1/min\n  burst: 29\n  http3: true", program: program, ca: ca, upstreams: []*upstreamAPI{api}})
 	ask := []string{"ask", "-v", "--http3-only", "--attempts", "1", "-n", "gate", "hello"}
 	ferry(t, g.env, ask...).want(0, "", "HTTP/3")
 	equal(t, "the key that arrived", api.last().Header.Get("X-Api-Key"), providerKey)

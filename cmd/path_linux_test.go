@@ -18,7 +18,7 @@ import (
 
 // linkRuns is how often `make link` runs each way over a link.
 func linkRuns(t *testing.T) int {
-	long(t, "a measurement over a slow link, of real time")
+	skipIfShort(t, "a measurement over a slow link, of real time")
 	runs, err := strconv.Atoi(os.Getenv("FERRY_LINK"))
 	if err != nil {
 		t.Skip("a measurement, which the tests beside it would disturb: make link runs it alone")
@@ -42,7 +42,7 @@ type way struct {
 }
 
 // ways are those that are measured beside curl, which is the first.
-func (l *lanes) ways(curl3 string) []way {
+func (l *linkUser) ways(curl3 string) []way {
 	ask := func(more ...string) []string {
 		return append([]string{l.ferry, "ask", "-q", "-n", "far", "--timeout", "60s"}, append(more, "hi")...)
 	}
@@ -69,7 +69,7 @@ func TestPath(t *testing.T) {
 	links := []*slowLink{newSlowLink(t, 8, linkDelay, 0), newSlowLink(t, 9, linkDelay, 0.15)}
 	ca := startFarHTTP3(t, links[0].far, links[1].far)
 	t.Run("round trips", func(t *testing.T) {
-		l := newLanes(t, links[0], ca)
+		l := newLinkUser(t, links[0], ca)
 		for _, w := range l.ways(curl3) {
 			if w.made == 0 {
 				l.must(t, w.args) // makes the holder
@@ -81,8 +81,8 @@ func TestPath(t *testing.T) {
 	for _, link := range links {
 		t.Run(fmt.Sprintf("%g %% lost each way", 100*link.loss), func(t *testing.T) {
 			t.Parallel() // each waits for its link nearly all of the time
-			user := func() *lanes { return newLanes(t, link, ca) }
-			t.Log("\n" + compareWays(t, runs, user, func(l *lanes) []way { return l.ways(curl3) }))
+			user := func() *linkUser { return newLinkUser(t, link, ca) }
+			t.Log("\n" + compareWays(t, runs, user, func(l *linkUser) []way { return l.ways(curl3) }))
 		})
 	}
 }
@@ -104,13 +104,13 @@ func TestPathBlocked(t *testing.T) {
 	by := newAuthority(t, "plain", nil)
 	noHTTP3 := startFarGo(t, links[1], &tls.Config{Certificates: []tls.Certificate{by.issueAt(t, links[1].far.AsSlice())}})
 	asPlain := farNode{"far", noHTTP3, by.file, "api: messages"}
-	isUDP := func(data []byte) bool { protocol, _ := underIP(data); return protocol == 17 }
+	isUDP := func(data []byte) bool { protocol, _ := ipPayload(data); return protocol == 17 }
 	for _, c := range []struct {
 		name string
-		user *lanes
+		user *linkUser
 		lost func(data []byte) bool
 	}{
-		{"UDP dropped", newLanes(t, links[0], ca), isUDP},
+		{"UDP dropped", newLinkUser(t, links[0], ca), isUDP},
 		{"no HTTP/3", newNear(t, links[1], farConfig(asPlain)), func([]byte) bool { return false }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -136,10 +136,10 @@ func TestPathBlocked(t *testing.T) {
 	}
 	t.Run("UDP dropped after the handshake", func(t *testing.T) {
 		t.Parallel()
-		user := newLanes(t, links[2], ca)
+		user := newLinkUser(t, links[2], ca)
 		var done atomic.Bool
 		watch := func(outward bool, data []byte) bool {
-			_, rest := underIP(data)
+			_, rest := ipPayload(data)
 			if isUDP(data) && outward && len(rest) > 8 && rest[8]&0x80 == 0 { // a short header: the handshake is over
 				done.Store(true)
 			}
@@ -184,8 +184,8 @@ func TestPathPick(t *testing.T) {
 		at := netip.AddrPortFrom([]*slowLink{near, second, dead}[i].far, farPort)
 		nodes = append(nodes, farNode{name, fmt.Sprint("https://", at), ca, "api: messages"})
 	}
-	user := func() *lanes { return newNear(t, near, farConfig(nodes...)) }
-	t.Log("\n" + compareWays(t, runs, user, func(l *lanes) (all []way) {
+	user := func() *linkUser { return newNear(t, near, farConfig(nodes...)) }
+	t.Log("\n" + compareWays(t, runs, user, func(l *linkUser) (all []way) {
 		for _, nodes := range []string{"near", "second", "near,second", "near,dead", "dead,near"} {
 			for _, more := range [][]string{nil, {"--http3"}} {
 				ask := []string{l.ferry, "ask", "-q", "-n", nodes, "--pick", "fastest", "--timeout", "60s", "hi"}
@@ -212,8 +212,8 @@ func TestPathSize(t *testing.T) {
 	for _, size := range []int{8, 16, 32, 64, 128} {
 		prompt := filepath.Join(t.TempDir(), "prompt.txt")
 		write(t, prompt, strings.Repeat("word ", size<<10/5))
-		user := func() *lanes { return newLanes(t, link, ca) }
-		t.Logf("a prompt of %d KiB\n%s", size, compareWays(t, runs*2/5, user, func(l *lanes) []way {
+		user := func() *linkUser { return newLinkUser(t, link, ca) }
+		t.Logf("a prompt of %d KiB\n%s", size, compareWays(t, runs*2/5, user, func(l *linkUser) []way {
 			ask := []string{l.ferry, "ask", "-q", "-n", "far", "--timeout", "2m", "--no-stdin", "-f", prompt}
 			return []way{
 				{name: "ask", args: ask, made: 1},
@@ -245,7 +245,7 @@ func TestPathTable(t *testing.T) {
 	for i, link := range links {
 		t.Run(fmt.Sprintf("%d ms, %g %% lost each way", []int{20, 100, 200, 300}[i/4], 100*link.loss), func(t *testing.T) {
 			t.Parallel()
-			t.Log("\n" + compareWays(t, runs/5, func() *lanes { return newLanes(t, link, ca) }, func(l *lanes) []way {
+			t.Log("\n" + compareWays(t, runs/5, func() *linkUser { return newLinkUser(t, link, ca) }, func(l *linkUser) []way {
 				all := l.ways("")
 				return []way{all[0], all[2], all[3]}
 			}))
@@ -255,7 +255,7 @@ func TestPathTable(t *testing.T) {
 
 // count runs a way until it takes as many round trips on as many connections as it should. A busy machine is late now and
 // then, and has another connection begin: the best of some tries counts. Before, if any, comes before each try.
-func (l *lanes) count(t *testing.T, w way, before func()) (saw, one *capture) {
+func (l *linkUser) count(t *testing.T, w way, before func()) (saw, one *capture) {
 	t.Helper()
 	const tries = 5
 	var said []string
@@ -269,7 +269,7 @@ func (l *lanes) count(t *testing.T, w way, before func()) (saw, one *capture) {
 		fatalIf(t, len(spoken) == 0, "%s sent no packet", w.name)
 		one = saw.connection(spoken[0])
 		said = append(said, fmt.Sprintf("%d round trips on %d connections, %d of them new: %s",
-			one.trips(), len(spoken), len(made), one.said()))
+			one.trips(), len(spoken), len(made), one.sequence()))
 		if one.trips() == w.trips && len(spoken) == 1 && len(made) == w.made {
 			t.Logf("%s: %s", w.name, said[len(said)-1])
 			return saw, one
@@ -283,8 +283,8 @@ func (l *lanes) count(t *testing.T, w way, before func()) (saw, one *capture) {
 
 // compareWays has some users ask in all ways at once, each time in a new order, until each way has been taken so often. It
 // gives a table of what the processes took. An ask has to succeed; how often curl fails is in the table.
-func compareWays(t *testing.T, runs int, user func() *lanes, ways func(*lanes) []way) string {
-	users := make([]*lanes, min(4, (runs+3)/4))
+func compareWays(t *testing.T, runs int, user func() *linkUser, ways func(*linkUser) []way) string {
+	users := make([]*linkUser, min(4, (runs+3)/4))
 	for i := range users {
 		users[i] = user()
 	}

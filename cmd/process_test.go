@@ -181,7 +181,7 @@ func TestNothingBehindTheAnswer(t *testing.T) {
 	server := newFaultServer(wireFault{reply: func(h hit) {
 		body := h.body("\n")
 		h.typed(lengthOf(body))
-		h.say(body + h.key + "\x1b]52;c;x\a")
+		h.send(body + h.key + "\x1b]52;c;x\a")
 	}}, false, false)
 	defer server.stop()
 	for range 3 { // whether it is logged depends on what net/http reads at once
@@ -201,7 +201,7 @@ func TestTimeoutOfFIFO(t *testing.T) {
 
 // TestTimeoutOfStalledReader has --timeout end the printing to a reader that takes nothing.
 func TestTimeoutOfStalledReader(t *testing.T) {
-	long(t, "ten seconds, of which a busy machine may need some for the answer")
+	skipIfShort(t, "ten seconds, of which a busy machine may need some for the answer")
 	for _, verb := range []string{"ask", "stream"} {
 		t.Run(verb, func(t *testing.T) {
 			t.Parallel()
@@ -317,7 +317,7 @@ var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // TestArchitectureTerminal looks at what the binary itself sends to a terminal.
 func TestArchitectureTerminal(t *testing.T) {
-	long(t, "builds the binary")
+	skipIfShort(t, "builds the binary")
 	for _, sent := range []string{"\x1b[6n", "\x1b[c", "\x1b]11;?\x1b\\", "\x1b[?2026$p", "\x1b[?u", "\x1bP+q544e\x1b\\"} {
 		errorIf(t, !question.MatchString(sent), "the pattern does not know %q for a question", sent)
 	}
@@ -348,8 +348,8 @@ func TestArchitectureTerminal(t *testing.T) {
 	}
 }
 
-// asking is a process that waits for its turn.
-type asking struct {
+// waitingProcess is a process that waits for its turn.
+type waitingProcess struct {
 	*process
 	name  string
 	reads sync.WaitGroup
@@ -357,12 +357,12 @@ type asking struct {
 	wait  time.Duration // that it said it has before it; 0 where it said nothing
 }
 
-// asks starts n processes that share a home and ask the server, each under a name of its own.
-func asks(t *testing.T, server *server, n int, limit string) []*asking {
+// startWaiting starts n processes that share a home and ask the server, each under a name of its own.
+func startWaiting(t *testing.T, server *server, n int, limit string) []*waitingProcess {
 	home := t.TempDir()
-	var all []*asking
+	var all []*waitingProcess
 	for i := range n {
-		one := &asking{name: fmt.Sprint(i)}
+		one := &waitingProcess{name: fmt.Sprint(i)}
 		one.process = realFerry(t, "ask", "-n", server.URL+"?name="+one.name, "--no-stdin", "hello").with("HOME="+home, "FERRY_LIMIT="+limit)
 		said := one.stderr()
 		one.start()
@@ -390,8 +390,8 @@ func waiting(said *bufio.Reader) (line string, wait time.Duration, err error) {
 	return line, time.Duration(seconds * float64(time.Second)), err
 }
 
-// paced expects that the k-th request comes no sooner than the k-th turn, however late the others are.
-func paced(t *testing.T, start time.Time, requests []asked, each time.Duration, burst int) {
+// checkPace expects that the k-th request comes no sooner than the k-th turn, however late the others are.
+func checkPace(t *testing.T, start time.Time, requests []asked, each time.Duration, burst int) {
 	t.Helper()
 	for k, r := range requests {
 		if earliest := start.Add(time.Duration(k+1-burst) * each); r.at.Before(earliest) {
@@ -402,12 +402,12 @@ func paced(t *testing.T, start time.Time, requests []asked, each time.Duration, 
 
 // TestProcessesInOrder runs 64 ferries on 50/min with a burst of 5 and kills some: none comes before its turn.
 func TestProcessesInOrder(t *testing.T) {
-	long(t, "seconds of a real limit")
+	skipIfShort(t, "seconds of a real limit")
 	t.Parallel()
 	const n, burst, each = 64, 5, 1200 * time.Millisecond
 	server := serve(t, nil)
 	start := time.Now()
-	all := asks(t, server, n, "50/min burst 5")
+	all := startWaiting(t, server, n, "50/min burst 5")
 	eventually(t, "the burst arrives", func() bool { return server.count() >= burst })
 	for _, p := range all[:8] {
 		_ = p.Process.Kill() // those of the burst may have ended by now
@@ -422,7 +422,7 @@ func TestProcessesInOrder(t *testing.T) {
 		waits[p.name] = p.wait
 	}
 	// No turn was taken before start, so this holds however slowly processes start.
-	paced(t, start, requests, each, burst)
+	checkPace(t, start, requests, each, burst)
 	const rounding = time.Second / 2 // of what it said
 	for _, r := range requests {
 		name := r.URL.Query().Get("name")

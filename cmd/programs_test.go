@@ -100,7 +100,7 @@ func TestOfficialSDKs(t *testing.T) {
 	sdk := filepath.Join("..", "testdata", "sdk")
 	node := findProgram(t, "node")
 	if _, err := os.Stat(filepath.Join(sdk, "node_modules", "@anthropic-ai", "sdk")); err != nil {
-		needed(t, "the official SDKs (npm ci in testdata/sdk)")
+		skipMissing(t, "the official SDKs (npm ci in testdata/sdk)")
 	}
 	clients := exec.CommandContext(t.Context(), node, "--test", "--test-reporter=tap", "sdk.test.mjs")
 	clients.Dir = sdk
@@ -121,17 +121,17 @@ func TestFilterCost(t *testing.T) {
 	limit, percent := debug.SetMemoryLimit(math.MaxInt64), debug.SetGCPercent(100)
 	defer func() { debug.SetMemoryLimit(limit); debug.SetGCPercent(percent) }()
 	prompt := strings.Repeat("天空为什么是蓝色的? why is the sky blue? ", 50)
-	bare := cheapest(t, withConfig(t, "", nil), prompt)
+	bare := minCPUTime(t, withConfig(t, "", nil), prompt)
 	for _, words := range []int{10_000, 100_000} {
 		env := withConfig(t, "filter: {file: words.txt, on: [prompt, answer]}\n", map[string]string{"words.txt": blockedWords(words)})
-		added, most := cheapest(t, env, prompt)-bare, time.Duration(words)*20*time.Microsecond
+		added, most := minCPUTime(t, env, prompt)-bare, time.Duration(words)*20*time.Microsecond
 		t.Logf("%d words add %s to an ask of %s", words, added, bare)
 		atMost(t, "what the words add", added, most)
 	}
 }
 
-// cheapest is the least processor time of an ask in ten, that of all threads of this process.
-func cheapest(t *testing.T, env map[string]string, prompt string) time.Duration {
+// minCPUTime is the least processor time of an ask in ten, that of all threads of this process.
+func minCPUTime(t *testing.T, env map[string]string, prompt string) time.Duration {
 	had := func() time.Duration {
 		var used syscall.Rusage
 		check(t, syscall.Getrusage(syscall.RUSAGE_SELF, &used))

@@ -66,7 +66,7 @@ func (a asked) text() string {
 // TestProviderRequests adds each provider and asks it, in each of its dialects, in every form, through a proxy that leads
 // to a recorder: the second command brings the answer. The node that is in no file sends the same.
 func TestProviderRequests(t *testing.T) {
-	long(t, "hundreds of calls")
+	skipIfShort(t, "hundreds of calls")
 	names := map[string]bool{}
 	for line := range strings.Lines(strings.TrimSpace(providerRequests)) {
 		words := strings.Fields(line)

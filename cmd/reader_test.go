@@ -17,8 +17,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// standIns are programs that have no place in a test, as far as the README's lines see them.
-var standIns = map[string]string{
+// stubs are programs that have no place in a test, as far as the README's lines see them.
+var stubs = map[string]string{
 	// A cluster: TestVantagesInKubernetes runs what its containers run, .ci/kubernetes holds the manifest to its types.
 	"kubectl": `case "$1 $2" in
 "create secret") cat >/dev/null ;;
@@ -63,7 +63,7 @@ func newReader(t *testing.T, w world) *reader {
 	r := &reader{emptyPlace(t, "LANG=C.UTF-8", "TERM=dumb",
 		"ANTHROPIC_BASE_URL="+w.demo, "ANTHROPIC_API_KEY=canary-key-0001", "CLAUDE_KEY=canary-key-0002", "DEEPSEEK_API_KEY=canary-key-0003", "HTTPS_PROXY="+w.proxy, "SSL_CERT_FILE="+w.ca,
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com")}
-	for name, script := range standIns {
+	for name, script := range stubs {
 		r.file(t, ".bin/"+name, "#!/bin/sh\n"+script+"\n", 0o700)
 	}
 	for _, name := range forbidden {
@@ -71,12 +71,12 @@ func newReader(t *testing.T, w world) *reader {
 	}
 	check(t, os.Symlink(filepath.Join(top, "testdata"), filepath.Join(r.dir, "testdata")))
 	r.file(t, ".config/ferry/config.yaml", readerConfig, 0o600)
-	r.belongings(t)
+	r.writeFiles(t)
 	return r
 }
 
-// belongings are the files that the README's lines are about.
-func (r *reader) belongings(t *testing.T) {
+// writeFiles are the files that the README's lines are about.
+func (r *reader) writeFiles(t *testing.T) {
 	for name, text := range map[string]string{
 		"notes.md": "# Notes\n\nA ferry crosses.\n", "letter.txt": "Good morning.\n",
 		"prompts.txt": "one\ntwo\n", "提示词.txt": "第一个\n第二个\n", "items.jsonl": `{"id": "a", "prompt": "one"}` + "\n",
@@ -92,8 +92,8 @@ func (r *reader) belongings(t *testing.T) {
 	}
 }
 
-// types runs a line and gives its exit code and all that it printed.
-func (r *reader) types(t *testing.T, line, stdin string, env ...string) (code int, said string) {
+// run runs a line and gives its exit code and all that it printed.
+func (r *reader) run(t *testing.T, line, stdin string, env ...string) (code int, said string) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), "bash", "-o", "pipefail", "-c", line)
 	c.Dir, c.Env, c.Stdin = r.dir, slices.Concat(r.env, env), strings.NewReader(stdin)
@@ -105,8 +105,8 @@ func (r *reader) types(t *testing.T, line, stdin string, env ...string) (code in
 	return c.ProcessState.ExitCode(), all.String()
 }
 
-// unrun are the README's commands that this test does not run: why not, and what runs them instead.
-var unrun = map[string]struct{ why, by string }{
+// skippedCommands are the README's commands that this test does not run: why not, and what runs them instead.
+var skippedCommands = map[string]struct{ why, by string }{
 	"make demo": {"builds ferry and measures for some seconds", "readme_commands"},
 	"make test": {"runs this test", "readme_commands"},
 	"make build && sudo install ferry /usr/local/bin/": {"needs root; make demo builds", "readme_commands"},
@@ -149,7 +149,7 @@ var remark = regexp.MustCompile(`\s{2,}# .*$`)
 
 // TestReadmeCommands types every command of both READMEs, as it stands there, in the order of its block.
 func TestReadmeCommands(t *testing.T) {
-	long(t, "every command of the README")
+	skipIfShort(t, "every command of the README")
 	t.Parallel()
 	w := newWorld(t)
 	left := listed(t)
@@ -177,16 +177,16 @@ func TestReadmeCommands(t *testing.T) {
 			t.Parallel()
 			r := newReader(t, w)
 			for _, line := range s.lines {
-				r.follows(t, s.block, line)
+				r.checkLine(t, s.block, line)
 			}
 		})
 	}
 }
 
-// follows runs a line of the README, or leaves it out where it is listed.
-func (r *reader) follows(t *testing.T, b codeBlock, line string) {
+// checkLine runs a line of the README, or leaves it out where it is listed.
+func (r *reader) checkLine(t *testing.T, b codeBlock, line string) {
 	bare := listing(line)
-	if _, ok := unrun[bare]; ok {
+	if _, ok := skippedCommands[bare]; ok {
 		return
 	}
 	stdin := ""
@@ -197,7 +197,7 @@ func (r *reader) follows(t *testing.T, b codeBlock, line string) {
 		check(t, os.Remove(filepath.Join(r.dir, ".config", "ferry", "config.yaml")))
 	}
 	want := otherCodes[bare].code
-	if code, said := r.types(t, line, stdin); code != want {
+	if code, said := r.run(t, line, stdin); code != want {
 		t.Errorf("%s, from line %d: exit code %d, want %d: %s\n%s", b.file, b.line, code, want, line, said)
 	}
 }
@@ -221,7 +221,7 @@ func listed(t *testing.T) map[string]bool {
 			t.Errorf("%s: %q, and %s is no test", line, why, by)
 		}
 	}
-	for line, entry := range unrun {
+	for line, entry := range skippedCommands {
 		check(line, entry.why, entry.by)
 	}
 	for line, entry := range otherCodes {
@@ -232,7 +232,7 @@ func listed(t *testing.T) map[string]bool {
 
 // TestExitCodesPage runs what the page on exit codes says to try, and holds each command to its code.
 func TestExitCodesPage(t *testing.T) {
-	long(t, "every command of the page")
+	skipIfShort(t, "every command of the page")
 	t.Parallel()
 	r := newReader(t, newWorld(t))
 	page := ferry(t, nil, "help", "exit-codes").stdout
@@ -248,7 +248,7 @@ func TestExitCodesPage(t *testing.T) {
 		}
 		if trying {
 			tried[code]++
-			if got, said := r.types(t, "("+strings.TrimSpace(line)+"); echo exit code $?", ""); !strings.HasSuffix(said, "exit code "+code+"\n") {
+			if got, said := r.run(t, "("+strings.TrimSpace(line)+"); echo exit code $?", ""); !strings.HasSuffix(said, "exit code "+code+"\n") {
 				t.Errorf("%d, want %s: %s\n%s", got, code, strings.TrimSpace(line), said)
 			}
 		}
@@ -265,7 +265,7 @@ func recipe(t *testing.T, name string) string {
 
 func (r *reader) succeeds(t *testing.T, line string, env ...string) string {
 	t.Helper()
-	code, said := r.types(t, line, "", env...)
+	code, said := r.run(t, line, "", env...)
 	fatalIf(t, code != 0, "exit code %d, want 0: %s\n%s", code, line, said)
 	return said
 }
@@ -316,7 +316,7 @@ func TestRecipesForCI(t *testing.T) {
 			if err != nil || xml.Unmarshal(report, new(struct{})) != nil || !strings.Contains(string(report), "<testcase") {
 				t.Errorf("%v, want a report of tests in %s", err, report)
 			}
-			code, said := r.types(t, lines[1], "", "ANTHROPIC_BASE_URL="+w.demo+"?status=401")
+			code, said := r.run(t, lines[1], "", "ANTHROPIC_BASE_URL="+w.demo+"?status=401")
 			equal(t, "exit code with a node that refuses: "+said, code, 1)
 		})
 	}
@@ -330,7 +330,7 @@ func TestRecipeForKubernetes(t *testing.T) {
 	for line := range strings.Lines(recipe(t, "kubernetes.sh")) {
 		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") {
 			typed++
-			code, said := r.types(t, line, "canary-key-0003\n")
+			code, said := r.run(t, line, "canary-key-0003\n")
 			equal(t, "exit code of "+line+": "+said, code, 0)
 		}
 	}
@@ -361,14 +361,14 @@ func TestRecipeForCron(t *testing.T) {
 	r.succeeds(t, command)
 	looks(`ferry_bench_success_ratio{node="singapore",connection="cold"} 1`)
 	r.succeeds(t, "ferry config set nodes.singapore.url 'https://sg.example.com/api?status=503'")
-	code, said := r.types(t, command, "")
+	code, said := r.run(t, command, "")
 	equal(t, "exit code with a node that is down: "+said, code, 1)
 	looks(`ferry_bench_success_ratio{node="singapore",connection="cold"} 0`)
 }
 
 // TestRecipeForCommits commits with the hook: with a node, without one, and with a message of one's own.
 func TestRecipeForCommits(t *testing.T) {
-	long(t, "commits in a repository")
+	skipIfShort(t, "commits in a repository")
 	t.Parallel()
 	const byHand = `GIT_EDITOR=f() { echo by hand >>"$1"; }; f`
 	r := newReader(t, newWorld(t))
@@ -401,7 +401,7 @@ func TestRecipeForMake(t *testing.T) {
 	r := newReader(t, w)
 	r.file(t, "second.md", "# Second\n", 0o600)
 	refuses := "ANTHROPIC_BASE_URL=" + w.demo + "?status=401"
-	if code, said := r.types(t, line, "", refuses); code == 0 {
+	if code, said := r.run(t, line, "", refuses); code == 0 {
 		t.Errorf("got exit code 0 with a node that refuses, want another:\n%s", said)
 	}
 	found := func(pattern string) []string { found, _ := filepath.Glob(filepath.Join(r.dir, pattern)); return found }

@@ -14,7 +14,7 @@ import (
 func TestRecompute(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		needed(t, "Node")
+		skipMissing(t, "Node")
 	}
 	script, err := filepath.Abs("../testdata/recompute.mjs")
 	check(t, err)

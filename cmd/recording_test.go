@@ -35,7 +35,7 @@ const recordedColumns = 103
 
 // TestRecording runs the commands of the README's picture in a real terminal. With -update it draws the picture.
 func TestRecording(t *testing.T) {
-	long(t, "types the whole recording")
+	skipIfShort(t, "types the whole recording")
 	t.Parallel()
 	path := filepath.Join(checkout, "testdata", "recording", "ferry.svg")
 	rows := record(t)
@@ -211,7 +211,7 @@ func (s *screen) write(sent string) error {
 			if end < 0 {
 				return fmt.Errorf("an escape sequence without an end: %q", rest)
 			}
-			if err := s.obey(rest[end], rest[:end]); err != nil {
+			if err := s.execute(rest[end], rest[:end]); err != nil {
 				return err
 			}
 			sent = rest[end+1:]
@@ -233,7 +233,7 @@ func (s *screen) write(sent string) error {
 	return nil
 }
 
-func (s *screen) obey(command byte, argument string) error {
+func (s *screen) execute(command byte, argument string) error {
 	switch {
 	case command == 'm':
 		name, known := map[string]string{"": "", "0": "", "1": "bold", "2": "dim", "31": "red", "32": "green", "33": "yellow"}[argument]

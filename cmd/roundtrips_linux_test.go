@@ -24,13 +24,13 @@ import (
 // request once each, and no other time. Where a busy machine has an end speak later than it could, more is counted: the
 // best of some tries counts.
 func TestRoundTrips(t *testing.T) {
-	long(t, "some thirty round trips over a slow link")
+	skipIfShort(t, "some thirty round trips over a slow link")
 	findProgram(t, "nginx")
 	if !aloneOnNetwork(t) {
 		return
 	}
 	link := newSlowLink(t, 8, linkDelay, 0)
-	l, more := newLanes(t, link, startFarNginx(t, link.far)), newNear(t, link, moreNodes(t, link))
+	l, more := newLinkUser(t, link, startFarNginx(t, link.far)), newNear(t, link, moreNodes(t, link))
 	ferry := l.ferry
 	batch, answers := filepath.Join(t.TempDir(), "batch.txt"), filepath.Join(t.TempDir(), "answers.jsonl")
 	write(t, batch, "one\ntwo\nthree\nfour\n")
@@ -39,13 +39,13 @@ func TestRoundTrips(t *testing.T) {
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-42s %11s %s\n", "", "round trips", "  bytes out, in")
 	for _, c := range []struct {
-		lanes  *lanes
+		lanes  *linkUser
 		before func()
 		way
 	}{
 		{l, nil, way{"curl", l.curlArgs, 1, 3}},
 		{l, nil, way{"ferry ask", l.directArgs, 1, 3}},
-		{l, func() { l.ends(t) }, way{"ferry ask --hold, the first", l.heldArgs, 1, 3}},
+		{l, func() { l.stopHolders(t) }, way{"ferry ask --hold, the first", l.heldArgs, 1, 3}},
 		{l, nil, way{"ferry ask --hold, the next", l.heldArgs, 0, 1}},
 		{more, nil, way{"ferry ask, once 429", append(quiet, "-n", "again", "hi"), 1, 4}},
 		{more, nil, way{"ferry ask --batch -c 1, 4 times once 429", append(anew,
@@ -101,7 +101,7 @@ var bothFamilies = []struct {
 // second later (RFC 8305), and not when the connect timeout is over. The kernel's packets count, and not the time: of a
 // connection that nobody answers it sends the first again after a second, and six times before that timeout is over.
 func TestHappyEyeballs(t *testing.T) {
-	long(t, "a third of a second of real time for each dead path")
+	skipIfShort(t, "a third of a second of real time for each dead path")
 	if !aloneOnNetwork(t) {
 		return
 	}
@@ -116,7 +116,7 @@ func TestHappyEyeballs(t *testing.T) {
 	}
 	t.Run("held", func(t *testing.T) {
 		l.tries(t, []string{ferry, "ask", "-q", "-n", "six-test", "--connect-timeout", "60s", "--hold", "1m", "hi"}, 6, 6, 4)
-		l.ends(t)
+		l.stopHolders(t)
 	})
 	t.Run("all dead", func(t *testing.T) {
 		link.dead.Store(true)
@@ -128,7 +128,7 @@ func TestHappyEyeballs(t *testing.T) {
 
 // tries runs an ask while all packets of one version of IP are lost, and holds it to the versions that it tries. A machine
 // that is too busy for an answer within a third of a second has it try the other one too, now and then.
-func (l *lanes) tries(t *testing.T, args []string, dead byte, want ...byte) {
+func (l *linkUser) tries(t *testing.T, args []string, dead byte, want ...byte) {
 	t.Helper()
 	for try := 1; ; try++ {
 		saw := l.link.captureWithout(t, dead)
@@ -174,7 +174,7 @@ func (c *capture) families() (tried []byte, asked int) {
 }
 
 // newEyeballs is a user at a link with IPv6, with a hosts file of his own and a node at the far end.
-func newEyeballs(t *testing.T, link *slowLink) *lanes {
+func newEyeballs(t *testing.T, link *slowLink) *linkUser {
 	by := newAuthority(t, "eyeballs", nil)
 	to, err := url.Parse(startFarGo(t, link, &tls.Config{Certificates: []tls.Certificate{by.issueFor(t, bothFamilies[0].name, bothFamilies[1].name)}}))
 	check(t, err)
@@ -190,12 +190,12 @@ func newEyeballs(t *testing.T, link *slowLink) *lanes {
 		if errors.Is(err, unix.EAFNOSUPPORT) {
 			t.Skipf("skipped, for want of IPv6: %v", err)
 		}
-		linked(t, err)
+		skipUnprivileged(t, err)
 		awaitAddress(t, link, net.JoinHostPort(node.address.String(), to.Port()))
 	}
 	l := newNear(t, link, farConfig(nodes...))
 	write(t, filepath.Join(l.dir, "hosts"), hosts)
-	linked(t, link.near(func() error { return ownHosts(filepath.Join(l.dir, "hosts")) }))
+	skipUnprivileged(t, link.near(func() error { return ownHosts(filepath.Join(l.dir, "hosts")) }))
 	return l
 }
 
@@ -252,14 +252,14 @@ func giveAddress6(device string, addr netip.Addr) error {
 // next request is on its way. No system has acknowledged that request then, so the response is not taken for its answer:
 // the request goes out once more on a new connection.
 func TestStrayOverSlowLink(t *testing.T) {
-	long(t, "a dozen round trips over a slow link")
+	skipIfShort(t, "a dozen round trips over a slow link")
 	if !aloneOnNetwork(t) {
 		return
 	}
 	link := newSlowLink(t, 9, linkDelay, 0)
 	stray := newPromptNode(t, func(_, _ int64, c *rawConn, prompt string) bool {
-		c.say(rawAnswer(prompt))
-		time.AfterFunc(linkDelay/2, func() { c.say(rawAnswer("stray")) }) // a quarter of a round trip later
+		c.send(rawAnswer(prompt))
+		time.AfterFunc(linkDelay/2, func() { c.send(rawAnswer("stray")) }) // a quarter of a round trip later
 		return true
 	}, netip.AddrPortFrom(link.far, 0).String())
 	l := newNear(t, link, farConfig(farNode{"far", stray.url, "", "api: complete"}))

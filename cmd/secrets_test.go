@@ -24,7 +24,7 @@ const (
 
 // TestCanary looks for keys that a server echoes in all that any call prints or writes.
 func TestCanary(t *testing.T) {
-	long(t, "every call that there is")
+	skipIfShort(t, "every call that there is")
 	home := t.TempDir()
 	node := demo.New(demo.Options{Sleep: (&storyClock{waits: os.DevNull}).Sleep})
 	t.Cleanup(func() { _ = node.Close() })
@@ -46,7 +46,7 @@ func TestCanary(t *testing.T) {
 	ferry(t, env, "config", "set", "budget", "900000000000 tokens/day").must()
 	for _, args := range canaryCalls(server.URL) {
 		r := ferry(t, env, args...)
-		reveals(t, strings.Join(args, " "), r.stdout+r.stderr)
+		checkNoKey(t, strings.Join(args, " "), r.stdout+r.stderr)
 	}
 	arrived := 0
 	for _, r := range server.requests() {
@@ -58,13 +58,13 @@ func TestCanary(t *testing.T) {
 
 	// The key that config key stores stands in its own file and nowhere else.
 	r := ferryReads(t, env, canaryKey+"\n", "config", "key", "gate").must()
-	reveals(t, "config key", r.stdout+r.stderr)
+	checkNoKey(t, "config key", r.stdout+r.stderr)
 	_ = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || strings.HasSuffix(path, ".key") {
 			return err
 		}
 		content, err := os.ReadFile(path)
-		reveals(t, path, string(content))
+		checkNoKey(t, path, string(content))
 		return err
 	})
 }
@@ -132,8 +132,8 @@ func canaryCalls(url string) [][]string {
 	return calls
 }
 
-// reveals fails the test where a text holds a canary.
-func reveals(t *testing.T, where, text string) {
+// checkNoKey fails the test where a text holds a canary.
+func checkNoKey(t *testing.T, where, text string) {
 	t.Helper()
 	if found := keyIn(text); found != "" {
 		t.Errorf("%s shows a key: …%q…", where, found)
@@ -368,15 +368,15 @@ const personal = "姓名:张三丰 电话:13812345678 证件 11010519491231002X 
 // personalParts are what must not be seen of it.
 var personalParts = []string{"张三丰", `\u5f20\u4e09`, "1381234", "11010519491231", "4111 1111", "canary@", "example.com", "E-77177"}
 
-// says is a ResponseWriter that puts personal data in the place of the key that the demo node echoes.
-type says struct {
+// personalEcho is a ResponseWriter that puts personal data in the place of the key that the demo node echoes.
+type personalEcho struct {
 	http.ResponseWriter
 	key []byte
 }
 
-func (s says) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+func (s personalEcho) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
-func (s says) Write(b []byte) (int, error) {
+func (s personalEcho) Write(b []byte) (int, error) {
 	if _, err := s.ResponseWriter.Write(bytes.ReplaceAll(b, s.key, []byte(personal))); err != nil {
 		return 0, err
 	}
@@ -402,14 +402,14 @@ func personalServer(t *testing.T) (url, key string) {
 			w.WriteHeader(http.StatusTooManyRequests)
 			_, _ = w.Write([]byte(personal))
 		default:
-			node.ServeHTTP(says{w, []byte(key)}, r)
+			node.ServeHTTP(personalEcho{w, []byte(key)}, r)
 		}
 	})).URL, key
 }
 
 // TestPersonalData looks for personal data in standard error, in printed failures and in the audit log.
 func TestPersonalData(t *testing.T) {
-	long(t, "every call that there is, twice")
+	skipIfShort(t, "every call that there is, twice")
 	url, key := personalServer(t)
 	for _, content := range []string{"none", "redacted"} {
 		home := t.TempDir()
@@ -422,9 +422,9 @@ func TestPersonalData(t *testing.T) {
 		for _, args := range calls {
 			r := ferry(t, env, args...)
 			where := strings.Join(args[:len(args)-1], " ")
-			hides(t, where+": stderr", r.stderr)
+			checkNoPersonalData(t, where+": stderr", r.stderr)
 			if r.code != 0 && r.code != 5 && args[0] == "ask" || args[0] == "bench" || args[0] == "config" {
-				hides(t, where+": stdout", r.stdout)
+				checkNoPersonalData(t, where+": stdout", r.stdout)
 			}
 			shown += strings.Count(r.stderr, "[REDACTED]")
 		}
@@ -435,7 +435,7 @@ func TestPersonalData(t *testing.T) {
 		_ = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
 			if err == nil && !entry.IsDir() {
 				text, _ := os.ReadFile(path)
-				hides(t, path, strings.ReplaceAll(string(text), `E-\d+`, ""))
+				checkNoPersonalData(t, path, strings.ReplaceAll(string(text), `E-\d+`, ""))
 			}
 			return err
 		})
@@ -457,7 +457,7 @@ func personalCalls(url string) [][]string {
 	)
 }
 
-func hides(t *testing.T, where, text string) {
+func checkNoPersonalData(t *testing.T, where, text string) {
 	t.Helper()
 	if k := slices.IndexFunc(personalParts, func(part string) bool { return strings.Contains(text, part) }); k >= 0 {
 		at := strings.Index(text, personalParts[k])

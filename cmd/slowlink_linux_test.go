@@ -97,7 +97,7 @@ const tunDevice = "/dev/net/tun"
 // newSlowLink makes a link that delays each packet and drops some, each way. Number tells links apart.
 func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *slowLink {
 	l := &slowLink{jobs: make(chan func())}
-	linked(t, deviceUp("lo"))
+	skipUnprivileged(t, deviceUp("lo"))
 	go l.work()
 	err := l.near(func() (err error) {
 		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
@@ -108,35 +108,35 @@ func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *
 		}
 		return deviceUp("lo")
 	})
-	linked(t, err)
+	skipUnprivileged(t, err)
 	t.Cleanup(func() { close(l.jobs); unix.Close(l.space) })
-	l.lay(t, "near", number, delay, loss)
+	l.connect(t, "near", number, delay, loss)
 	return l
 }
 
 // beside makes a second link from the same near end to another address of the far end.
 func (l *slowLink) beside(t *testing.T, number byte, delay time.Duration, loss float64) *slowLink {
 	second := &slowLink{jobs: l.jobs, space: l.space}
-	second.lay(t, fmt.Sprint("near", number), number, delay, loss)
+	second.connect(t, fmt.Sprint("near", number), number, delay, loss)
 	return second
 }
 
-// lay makes the devices of both ends, and carries packets between them until the test ends.
-func (l *slowLink) lay(t *testing.T, device string, number byte, delay time.Duration, loss float64) {
+// connect makes the devices of both ends, and carries packets between them until the test ends.
+func (l *slowLink) connect(t *testing.T, device string, number byte, delay time.Duration, loss float64) {
 	near := netip.AddrFrom4([4]byte{10, 231, number, 1})
 	l.far, l.loss = near.Next(), loss
 	farTun, err := newTun(fmt.Sprint("far", number), l.far)
-	linked(t, err)
+	skipUnprivileged(t, err)
 	var nearTun *os.File
-	linked(t, l.near(func() (err error) { nearTun, err = newTun(device, near); return err }))
+	skipUnprivileged(t, l.near(func() (err error) { nearTun, err = newTun(device, near); return err }))
 	// Closing the devices is what ends the carrying.
 	t.Cleanup(func() { farTun.Close(); nearTun.Close() })
 	go l.carry(true, nearTun, farTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 1)))
 	go l.carry(false, farTun, nearTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 2)))
 }
 
-// linked skips the test where a right is missing, and fails it at any other error.
-func linked(t *testing.T, err error) {
+// skipUnprivileged skips the test where a right is missing, and fails it at any other error.
+func skipUnprivileged(t *testing.T, err error) {
 	t.Helper()
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		t.Skipf("skipped, for want of the right to make a slow link: %v", err)
@@ -307,7 +307,7 @@ func (l *slowLink) capture(t *testing.T) *capture {
 func (c *capture) see(outward bool, data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	protocol, rest := underIP(data)
+	protocol, rest := ipPayload(data)
 	switch {
 	case protocol == 17 && len(rest) >= 8:
 		p := packet{at: time.Since(c.started), outward: outward, version: data[0] >> 4, size: len(data), payload: len(rest) - 8,
@@ -330,8 +330,8 @@ func (c *capture) see(outward bool, data []byte) {
 	}
 }
 
-// underIP gives the protocol that an IP packet carries, and its part.
-func underIP(data []byte) (protocol byte, rest []byte) {
+// ipPayload gives the protocol that an IP packet carries, and its part.
+func ipPayload(data []byte) (protocol byte, rest []byte) {
 	switch {
 	case len(data) >= 20 && data[0]>>4 == 4 && len(data) >= int(data[0]&15)*4:
 		return data[9], data[int(data[0]&15)*4:]
@@ -417,8 +417,8 @@ func (c *capture) bytes() (out, in int) {
 	return out, in
 }
 
-// said shows in turn what the near end (>) and the far end (<) sent, as ">SYN <SYN >320 <900 <80 >90".
-func (c *capture) said() string {
+// sequence shows in turn what the near end (>) and the far end (<) sent, as ">SYN <SYN >320 <900 <80 >90".
+func (c *capture) sequence() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b strings.Builder

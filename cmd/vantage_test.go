@@ -67,7 +67,7 @@ func (p place) shell(t *testing.T, line string, env ...string) (string, int) {
 
 // TestVantagesOverSSH runs the recipe's line for GNU parallel. A real sshd on loopback stands for its hosts.
 func TestVantagesOverSSH(t *testing.T) {
-	long(t, "whole benches")
+	skipIfShort(t, "whole benches")
 	findProgram(t, "parallel")
 	lines := regexp.MustCompile(`(?m)^parallel .*$`).FindAllString(read(t, filepath.Join(checkout, "testdata", "recipes", "vantages.sh")), -1)
 	fatalIf(t, len(lines) != 1, "the recipe has %q, want one line of parallel", lines)
@@ -93,7 +93,7 @@ func TestVantagesOverSSH(t *testing.T) {
 
 // TestShardsOverSSH runs the line for GNU parallel of the help on batches: twice, of which the second run asks nothing.
 func TestShardsOverSSH(t *testing.T) {
-	long(t, "an sshd")
+	skipIfShort(t, "an sshd")
 	findProgram(t, "parallel")
 	line := strings.TrimSpace(regexp.MustCompile(`(?m)^  parallel .*\n.*\n.*$`).FindString(ferry(t, nil, "help", "batch").stdout))
 	hosts := regexp.MustCompile(`[a-z]+\.example\.com`).FindAllString(line, -1)
@@ -145,7 +145,7 @@ func serveSSH(t *testing.T, p place, hosts []string) {
 
 // TestVantagesInKubernetes runs what the containers of the manifest run: the log is a saved run.
 func TestVantagesInKubernetes(t *testing.T) {
-	long(t, "whole benches")
+	skipIfShort(t, "whole benches")
 	text := read(t, filepath.Join(checkout, "testdata", "kubernetes", "bench-job.yaml"))
 	here := newPlace(t)
 	var regions []string

@@ -86,12 +86,12 @@ func run(ferry, out, only string, quick bool) error {
 		return failed
 	}
 	before, _ := os.ReadFile(out)
-	_, link, _ := strings.Cut(string(before), ofLink)
-	return os.WriteFile(out, []byte(report(head, tables)+ofLink+link), 0o644)
+	_, link, _ := strings.Cut(string(before), linkHeading)
+	return os.WriteFile(out, []byte(report(head, tables)+linkHeading+link), 0o644)
 }
 
-// ofLink begins the part of the file that `make link ROUNDS=150` measures. This program does not change that part.
-const ofLink = "\n**Over a lossy link**\n"
+// linkHeading begins the part of the file that `make link ROUNDS=150` measures. This program does not change that part.
+const linkHeading = "\n**Over a lossy link**\n"
 
 // binary measures the size of ferry.
 func binary(c *comparison, t *table) error {
