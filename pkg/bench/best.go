@@ -21,9 +21,9 @@ func (s *Summary) Leads(r *Row) bool {
 	return slices.ContainsFunc(s.Best, func(c Choice) bool { return len(c.Rows) == 1 && s.Rows[c.Leader] == r })
 }
 
-// fit reports whether a row's node can be recommended: it had at least two requests and a success, and did not end
-// early because of a failure that is the client's fault.
-func (r *Row) fit() bool {
+// recommendable reports whether a row's node can be recommended: it had at least two requests and a success, and did
+// not end early because of a failure that is the client's fault.
+func (r *Row) recommendable() bool {
 	refused := r.Ended != "" && slices.ContainsFunc(r.Failures, func(f Failure) bool { return f.Blame == "client" })
 	return r.OK > 0 && r.Requests > 1 && !refused
 }
@@ -33,38 +33,38 @@ func (r *Row) fit() bool {
 // remaining row is the single best one if it is proven faster than all others.
 func (s *Summary) choose(w *workspace) {
 	for _, vantage := range s.Vantages {
-		var able []int
+		var candidates []int
 		floor := 0.
 		for i, r := range s.Rows {
-			if r.Vantage == vantage && r.fit() && (len(able) == 0 || r.Node.Connection == s.Rows[able[0]].Node.Connection) {
-				able = append(able, i)
+			if r.Vantage == vantage && r.recommendable() && (len(candidates) == 0 || r.Node.Connection == s.Rows[candidates[0]].Node.Connection) {
+				candidates = append(candidates, i)
 				floor = max(floor, r.Success.Low)
 			}
 		}
-		able = slices.DeleteFunc(able, func(i int) bool { return s.Rows[i].Success.Value < floor })
-		if len(able) > 0 {
-			choice := s.fastest(able, w)
+		candidates = slices.DeleteFunc(candidates, func(i int) bool { return s.Rows[i].Success.Value < floor })
+		if len(candidates) > 0 {
+			choice := s.fastest(candidates, w)
 			choice.Vantage = vantage
 			s.Best = append(s.Best, choice)
 		}
 	}
 }
 
-// fastest returns the row of able that is typically the fastest by paired ratios, together with the rows that it is not
-// proven to be faster than. Without pairs nothing is proven.
-func (s *Summary) fastest(able []int, w *workspace) Choice {
-	typical := func(i int) float64 { return s.Headline(s.Rows[i]).middle() }
+// fastest returns the row of candidates that is typically the fastest by paired ratios, together with the rows that it
+// is not proven to be faster than. Without pairs nothing is proven.
+func (s *Summary) fastest(candidates []int, w *workspace) Choice {
+	typical := func(i int) float64 { return s.Headline(s.Rows[i]).p50OrMean() }
 	versus := func(i, j int) Comparison {
-		return *cmp.Or(s.Rows[i].series.against(s.Rows[j].series, w, figures[s.Figure], alpha), &Comparison{Ratio: 1, P: 1})
+		return *cmp.Or(s.Rows[i].series.compareWith(s.Rows[j].series, w, figures[s.Figure], alpha), &Comparison{Ratio: 1, P: 1})
 	}
-	leader := able[0]
-	for _, i := range able[1:] {
+	leader := candidates[0]
+	for _, i := range candidates[1:] {
 		ratio := versus(i, leader).Ratio
 		if ratio < 1 || ratio == 1 && typical(i) < typical(leader) {
 			leader = i
 		}
 	}
-	others := slices.DeleteFunc(slices.Clone(able), func(i int) bool { return i == leader })
+	others := slices.DeleteFunc(slices.Clone(candidates), func(i int) bool { return i == leader })
 	ps := make([]float64, len(others))
 	for k, i := range others {
 		if c := versus(i, leader); c.Ratio > 1 {
@@ -83,8 +83,8 @@ func (s *Summary) fastest(able []int, w *workspace) Choice {
 	return c
 }
 
-// middle returns the p50, or the mean if there are too few values for a percentile.
-func (s *Stats) middle() float64 {
+// p50OrMean returns the p50, or the mean if there are too few values for a percentile.
+func (s *Stats) p50OrMean() float64 {
 	if s.HasPercentiles() {
 		return s.P50
 	}
@@ -97,7 +97,7 @@ func (s partSample) firstText() time.Duration {
 	switch {
 	case s.TTFT() == 0:
 		return -1
-	case s.open:
+	case s.openLoop:
 		return s.TTFT() + s.Lag()
 	}
 	return s.TTFT()

@@ -59,7 +59,7 @@ func TestChoose(t *testing.T) {
 			run.Series[1].Node.Connection = Reused
 		}, "a of a"},
 	} {
-		run := made(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}, c.records...)
+		run := newRun(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}, c.records...)
 		if c.change != nil {
 			c.change(run)
 		}
@@ -79,7 +79,7 @@ func TestChoose(t *testing.T) {
 // A reference without a success is replaced by the first node that answered, and a warning says so.
 func TestReferenceReplaced(t *testing.T) {
 	records := slices.Concat(series(0, 20, "connect"), rounds(1, around(100, 20)...), rounds(2, around(80, 20)...))
-	s := Summarise([]*Run{made(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c")}, records...)})
+	s := Summarise([]*Run{newRun(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c")}, records...)})
 	equal(t, "comparisons", []string{inShort(s.Rows[0].VsReference), inShort(s.Rows[1].VsReference), inShort(s.Rows[2].VsReference)},
 		[]string{"", "", "20 pairs, 0.80 of b, faster"})
 	if !slices.ContainsFunc(s.Warnings, func(w Warning) bool {
@@ -89,7 +89,7 @@ func TestReferenceReplaced(t *testing.T) {
 		t.Errorf("got the warnings %v, want that the reference was replaced", s.Warnings)
 	}
 	records = append(rounds(0, around(100, 20)...), records[20:]...)
-	s = Summarise([]*Run{made(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c")}, records...)})
+	s = Summarise([]*Run{newRun(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c")}, records...)})
 	equal(t, "a reference that answers", inShort(s.Rows[2].VsReference), "20 pairs, 0.80 of a, faster")
 }
 
@@ -114,7 +114,7 @@ func bimodal(r *rand.Rand) float64 {
 
 // About 5 % of the reports on equal nodes have a false verdict, however many nodes there are.
 func TestFalseVerdicts(t *testing.T) {
-	long(t, "thousands of reports")
+	skipIfShort(t, "thousands of reports")
 	for _, c := range []struct {
 		name            string
 		nodes, requests int
@@ -124,7 +124,7 @@ func TestFalseVerdicts(t *testing.T) {
 		{"2 nodes", 2, 30, false, lognormal}, {"12 nodes", 12, 30, false, lognormal},
 		{"12 nodes with two kinds of answers", 12, 30, false, bimodal}, {"a dead reference and 5 other nodes", 6, 30, true, lognormal},
 	} {
-		falseAlarms(t, c.name, 1000, func(random *rand.Rand) bool {
+		falsePositives(t, c.name, 1000, func(random *rand.Rand) bool {
 			names, records := make([]string, c.nodes), []Outcome(nil)
 			for node := range names {
 				names[node] = fmt.Sprint("n", node)
@@ -135,7 +135,7 @@ func TestFalseVerdicts(t *testing.T) {
 					records[i].Class = "connect"
 				}
 			}
-			s := Summarise([]*Run{made(Header{ID: "x", Reference: "n0", Nodes: nodesOf(names...)}, records...)})
+			s := Summarise([]*Run{newRun(Header{ID: "x", Reference: "n0", Nodes: nodesOf(names...)}, records...)})
 			return slices.ContainsFunc(s.Rows, func(r *Row) bool {
 				return r.VsReference != nil && r.VsReference.Verdict != NoDifference || s.Leads(r)
 			})

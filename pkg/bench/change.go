@@ -100,14 +100,14 @@ func Compare(old, new *Run) (*Changes, error) {
 			c.OnlyOld = append(c.OnlyOld, c.Old.Title(r))
 		}
 	}
-	c.judge()
+	c.compareNodes()
 	c.warn()
 	return c, nil
 }
 
-// judge compares each node. Holm's procedure sets the level of each interval, so that all intervals together cover 95
-// %: of two runs of equal nodes at most 5 % show a change, however many nodes there are.
-func (c *Changes) judge() {
+// compareNodes compares each node. Holm's procedure sets the level of each interval, so that all intervals together
+// cover 95 %: of two runs of equal nodes at most 5 % show a change, however many nodes there are.
+func (c *Changes) compareNodes() {
 	values := func(s *nodeSeries, figure func(partSample) float64) []float64 {
 		var all []float64
 		for sample := range s.all() {
@@ -185,17 +185,17 @@ func rankSum(s sums, old []float64, level float64) rankTest {
 		t.exactRankSum(m, n, level)
 	case both[0] == both[len(both)-1]:
 		t.p, t.critical = 1, -1
-		if 2/choose(m+n, min(m, n)) < level { // this many distinct values could show a difference
+		if 2/binomial(m+n, min(m, n)) < level { // this many distinct values could show a difference
 			t.critical = 0
 		}
 	default:
-		t.nearNormal(math.Sqrt(float64(m)*float64(n)/3*(size+1-tied/(size*(size-1)))), level)
+		t.setNormal(math.Sqrt(float64(m)*float64(n)/3*(size+1-tied/(size*(size-1)))), level)
 	}
 	return t
 }
 
-// choose returns the number of ways to choose k of n.
-func choose(n, k int) float64 {
+// binomial returns the number of ways to choose k of n.
+func binomial(n, k int) float64 {
 	ways := 1.
 	for i := 1; i <= k; i++ {
 		ways *= float64(n-k+i) / float64(i)
@@ -221,7 +221,7 @@ func (t *rankTest) exactRankSum(m, n int, level float64) {
 	for _, w := range ways {
 		all += w
 	}
-	t.count(ways, all, level)
+	t.setExact(ways, all, level)
 }
 
 // successChange compares two success rates at a level.
@@ -346,5 +346,5 @@ func (t Threshold) checkChange(n *Change, successesOnly bool) (seen Message, ok 
 			text.Percent(n.New.Success.Value, 1), Count{n.New.Requests, "request"},
 			text.Percent(n.Old.Success.Value, 1), Count{n.Old.Requests, "request"}}}, false
 	}
-	return Message{Format: t.write(figure)}, t.keeps(figure)
+	return Message{Format: t.write(figure)}, t.meets(figure)
 }

@@ -76,7 +76,7 @@ func TestRankSum(t *testing.T) {
 // The interval of a ratio covers the true ratio in 95 % of the runs, and at most 5 % of pairs of runs of equal nodes
 // show a change.
 func TestChangeCoverage(t *testing.T) {
-	long(t, "thousands of comparisons")
+	skipIfShort(t, "thousands of comparisons")
 	const ratio = 1.3
 	for _, c := range []struct {
 		name     string
@@ -105,7 +105,7 @@ func TestChangeCoverage(t *testing.T) {
 		}
 	}
 	for _, nodes := range []int{1, 3, 12} {
-		falseAlarms(t, fmt.Sprint(nodes, " equal nodes"), 500, func(random *rand.Rand) bool {
+		falsePositives(t, fmt.Sprint(nodes, " equal nodes"), 500, func(random *rand.Rand) bool {
 			names := make([]string, nodes)
 			run := func(id string) *Run {
 				var records []Outcome
@@ -118,7 +118,7 @@ func TestChangeCoverage(t *testing.T) {
 					}
 					records = append(records, series(node, failed, "5xx", values[failed:]...)...)
 				}
-				return made(Header{ID: id, Nodes: nodesOf(names...)}, records...)
+				return newRun(Header{ID: id, Nodes: nodesOf(names...)}, records...)
 			}
 			c, err := Compare(run("old"), run("new"))
 			if err != nil {
@@ -155,9 +155,9 @@ func TestCompare(t *testing.T) {
 	header := func(id string, names ...string) Header {
 		return Header{ID: id, Started: time.Unix(int64(len(id)), 0), PromptSHA256: "p", Nodes: nodesOf(names...)}
 	}
-	old := made(header("o", "a", "b", "gone"), slices.Concat(rounds(0, around(100, 40)...), rounds(1, around(100, 40)...), rounds(2, around(100, 40)...))...)
+	old := newRun(header("o", "a", "b", "gone"), slices.Concat(rounds(0, around(100, 40)...), rounds(1, around(100, 40)...), rounds(2, around(100, 40)...))...)
 	slow := func() *Run {
-		return made(header("new", "b", "a", "added"), slices.Concat(
+		return newRun(header("new", "b", "a", "added"), slices.Concat(
 			series(0, 20, "5xx", around(60, 20)...), rounds(1, around(130, 40)...), rounds(2, around(100, 40)...))...)
 	}
 	c, err := Compare(old, slow())
@@ -225,7 +225,7 @@ func TestCompare(t *testing.T) {
 // At the edge of a threshold the computed ratio decides, and the ratio that is shown is on the same side.
 func TestRatioAtItsEdge(t *testing.T) {
 	run := func(id string, ms float64) *Run {
-		return made(Header{ID: id, Nodes: nodesOf("a")}, rounds(0, slices.Repeat([]float64{ms}, 20)...)...)
+		return newRun(Header{ID: id, Nodes: nodesOf("a")}, rounds(0, slices.Repeat([]float64{ms}, 20)...)...)
 	}
 	for _, c := range []struct {
 		new             float64

@@ -11,9 +11,9 @@ import (
 // pairs the normal approximation is close.
 const exactPairs = 50
 
-// leastPairs is the smallest number of pairs that can show a difference: with 5 pairs that all agree, p is 2/2⁵, above
+// minPairs is the smallest number of pairs that can show a difference: with 5 pairs that all agree, p is 2/2⁵, above
 // alpha.
-const leastPairs = 6
+const minPairs = 6
 
 // logRatio returns the logarithm of latency/reference. Swapping the arguments gives exactly the negative, and equal
 // ratios give equal results, so neither the test nor the estimate depends on which node is the reference.
@@ -35,7 +35,7 @@ func compare(ratios []float64, level float64) Comparison {
 	ratios = slices.DeleteFunc(ratios, func(r float64) bool { return r == 0 })
 	if len(ratios) > 0 {
 		c.invert(pairSums(ratios), signedRank(ratios, level), ratioOf)
-	} else if c.Pairs >= leastPairs {
+	} else if c.Pairs >= minPairs {
 		c.Low, c.High = 1, 1
 	}
 	return c
@@ -102,7 +102,7 @@ func signedRank(sorted []float64, level float64) rankTest {
 			tied += s*s*s - s
 		}
 		n := float64(n)
-		t.nearNormal(2*math.Sqrt(n*(n+1)*(2*n+1)/24-tied/48), level)
+		t.setNormal(2*math.Sqrt(n*(n+1)*(2*n+1)/24-tied/48), level)
 		return t
 	}
 	// Count how often each rank sum occurs among the 2ⁿ ways to assign signs to the ranks. Ties only make ranks equal,
@@ -119,12 +119,12 @@ func signedRank(sorted []float64, level float64) rankTest {
 		}
 		below += size
 	}
-	t.count(ways, math.Ldexp(1, n), level)
+	t.setExact(ways, math.Ldexp(1, n), level)
 	return t
 }
 
-// count sets p and critical from the distribution of the rank sum: ways[s] of all assignments give the rank sum s.
-func (t *rankTest) count(ways []float64, all, level float64) {
+// setExact sets p and critical from the distribution of the rank sum: ways[s] of all assignments give the rank sum s.
+func (t *rankTest) setExact(ways []float64, all, level float64) {
 	t.critical, t.p = -1, 1
 	sum := 0.
 	for s, w := range ways[:t.total/2+1] {
@@ -139,9 +139,9 @@ func (t *rankTest) count(ways []float64, all, level float64) {
 	}
 }
 
-// nearNormal sets p and critical from a normal approximation with standard deviation sd. It applies a continuity
+// setNormal sets p and critical from a normal approximation with standard deviation sd. It applies a continuity
 // correction, because rank sums are integers.
-func (t *rankTest) nearNormal(sd, level float64) {
+func (t *rankTest) setNormal(sd, level float64) {
 	centre := float64(t.total) / 2
 	const correction = 1 // of a doubled rank sum
 	z := (math.Abs(float64(t.minus)-centre) - correction) / sd

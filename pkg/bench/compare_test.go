@@ -333,7 +333,7 @@ func simulate(seed uint64, runs, rounds int, ratio, network, tail float64) (told
 // Equal nodes are called different in about 5 of 100 runs and no more. A difference of 5 % is found, also with a heavy
 // tail.
 func TestSimulatedRuns(t *testing.T) {
-	long(t, "thousands of simulated runs")
+	skipIfShort(t, "thousands of simulated runs")
 	const runs = 1000
 	for _, c := range []struct {
 		name                 string

@@ -21,18 +21,18 @@ func equal(t *testing.T, what string, got, want any) {
 	}
 }
 
-// long skips a test with -short, and with the race detector, which can find nothing in one goroutine and changes memory
-// use. CI runs these tests without both.
-func long(t *testing.T, what string) {
+// skipIfShort skips a test with -short, and with the race detector, which can find nothing in one goroutine and changes
+// memory use. CI runs these tests without both.
+func skipIfShort(t *testing.T, what string) {
 	t.Helper()
 	if testing.Short() || raceEnabled {
 		t.Skip("long: " + what)
 	}
 }
 
-// falseAlarms checks that the share of simulated cases that show a difference, although there is none, is at most
+// falsePositives checks that the share of simulated cases that show a difference, although there is none, is at most
 // alpha.
-func falseAlarms(t *testing.T, name string, cases int, tells func(random *rand.Rand) bool) {
+func falsePositives(t *testing.T, name string, cases int, tells func(random *rand.Rand) bool) {
 	t.Helper()
 	told := 0.
 	for seed := range cases {
@@ -221,7 +221,7 @@ func (w *writes) Write(p []byte) (int, error) {
 // measured returns a run as Bench has it in memory, and saves it to w.
 func measured(t testing.TB, w io.Writer) *Run {
 	t.Helper()
-	run := made(savedHeader())
+	run := newRun(savedHeader())
 	run.Ending = Ending{9 * time.Second, "interrupted", 150 * time.Microsecond, -2 * time.Millisecond}
 	run.Series[1].Ended, run.Series[2].Unsent = "HTTP 401", 4
 	saved, err := NewWriter(w, run.Header)
@@ -255,8 +255,8 @@ func asText(r *Run) string {
 	return b.String()
 }
 
-// made returns a run with the given records.
-func made(h Header, records ...Outcome) *Run {
+// newRun returns a run with the given records.
+func newRun(h Header, records ...Outcome) *Run {
 	run := &Run{Header: h}
 	for _, n := range h.Nodes {
 		run.Series = append(run.Series, newSeries(n))
@@ -296,8 +296,8 @@ func around(middle float64, n int) []float64 {
 	return ms
 }
 
-// drawn returns the records of a random run, in the order in which they ended.
-func drawn(random *rand.Rand, h Header) (records []Outcome) {
+// randomRecords returns the records of a random run, in the order in which they ended.
+func randomRecords(random *rand.Rand, h Header) (records []Outcome) {
 	classes := []string{"", "", "", "", "", "timeout", "429", "reset"}
 	for round := range 60 {
 		for node := range h.Nodes {

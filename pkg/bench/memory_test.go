@@ -21,7 +21,7 @@ func allocatedBy(f func()) uint64 {
 
 // A million samples and their report need at most 64 MB more than the process had before.
 func TestMillionSamples(t *testing.T) {
-	long(t, "a million samples")
+	skipIfShort(t, "a million samples")
 	const requests, most = 1_000_000, 64 << 20
 	// The limit that ferry sets for a run with this many samples. Without a limit the collector may leave as much
 	// garbage as there are samples.

@@ -18,14 +18,14 @@ type part struct {
 	series *Series
 	// run is the run's ID. Files of the same run share it.
 	run string
-	// open reports whether the run was an open loop.
-	open bool
+	// openLoop reports whether the run was an open loop.
+	openLoop bool
 	// offset is how much later this run began than the first of all runs.
 	offset time.Duration
 }
 
-// farthest is the maximum offset between runs. A larger offset comes from an invalid start time.
-const farthest = 100 * 365 * 24 * time.Hour
+// maxOffset is the maximum offset between runs. A larger offset comes from an invalid start time.
+const maxOffset = 100 * 365 * 24 * time.Hour
 
 // partSample is a sample with its part.
 type partSample struct {
@@ -38,7 +38,7 @@ func seriesOf(runs []*Run) []*nodeSeries {
 	if len(runs) == 0 {
 		return nil
 	}
-	first, _ := began(runs)
+	first, _ := startRange(runs)
 	var all []*nodeSeries
 	for _, vantage := range vantages(runs) {
 		from := len(all)
@@ -55,7 +55,7 @@ func seriesOf(runs []*Run) []*nodeSeries {
 					all = append(all, &nodeSeries{node: s.Node, vantage: vantage})
 				}
 				all[at].parts = append(all[at].parts, part{
-					series: s, run: run.Header.ID, open: run.Header.Rate > 0, offset: min(run.Header.Started.Sub(first), farthest),
+					series: s, run: run.Header.ID, openLoop: run.Header.Rate > 0, offset: min(run.Header.Started.Sub(first), maxOffset),
 				})
 			}
 		}
@@ -63,8 +63,8 @@ func seriesOf(runs []*Run) []*nodeSeries {
 	return all
 }
 
-// began returns when the first and the last of the runs began.
-func began(runs []*Run) (first, last time.Time) {
+// startRange returns when the first and the last of the runs began.
+func startRange(runs []*Run) (first, last time.Time) {
 	order := func(a, b *Run) int { return a.Header.Started.Compare(b.Header.Started) }
 	return slices.MinFunc(runs, order).Header.Started, slices.MaxFunc(runs, order).Header.Started
 }
@@ -87,8 +87,8 @@ func distinct[T any](items []T, name func(T) string) []string {
 	return names
 }
 
-// of returns the part of the series that belongs to one run.
-func (c *nodeSeries) of(run string) *nodeSeries {
+// inRun returns the part of the series that belongs to one run.
+func (c *nodeSeries) inRun(run string) *nodeSeries {
 	one := &nodeSeries{node: c.node, vantage: c.vantage}
 	for _, p := range c.parts {
 		if p.run == run {
@@ -98,8 +98,8 @@ func (c *nodeSeries) of(run string) *nodeSeries {
 	return one
 }
 
-func (c *nodeSeries) open() bool {
-	return slices.ContainsFunc(c.parts, func(p part) bool { return p.open })
+func (c *nodeSeries) openLoop() bool {
+	return slices.ContainsFunc(c.parts, func(p part) bool { return p.openLoop })
 }
 
 func (c *nodeSeries) size() int {
@@ -134,7 +134,7 @@ func (c *nodeSeries) at(i int) partSample {
 
 // latency returns the latency that a row reports. In an open loop it counts from when the request should have begun.
 func (s partSample) latency() time.Duration {
-	if s.open {
+	if s.openLoop {
 		return s.Latency + s.Lag()
 	}
 	return s.Latency
@@ -163,15 +163,15 @@ func (w *workspace) keys(n int) []uint64 {
 	return w.words
 }
 
-// against compares a figure of a series with the same figure of the reference at a level. It pairs the rounds in which
-// both had a success. Rounds of different runs are never paired, and pairs with a negative figure are left out. It
-// returns nil if there is no pair.
-func (c *nodeSeries) against(
+// compareWith compares a figure of a series with the same figure of the reference at a level. It pairs the rounds in
+// which both had a success. Rounds of different runs are never paired, and pairs with a negative figure are left out.
+// It returns nil if there is no pair.
+func (c *nodeSeries) compareWith(
 	ref *nodeSeries, w *workspace, figure func(partSample) time.Duration, level float64,
 ) *Comparison {
 	ratios := w.values(min(c.size(), ref.size()))
 	for _, run := range ref.runs() {
-		mine, theirs := c.of(run), ref.of(run)
+		mine, theirs := c.inRun(run), ref.inRun(run)
 		answered := theirs.byRound(w)
 		for s := range mine.all() {
 			if !s.OK() {

@@ -14,24 +14,24 @@ type queue struct {
 	series *Series
 	// ready signals that a round can be taken, or that there will be no more.
 	ready sync.Cond
-	// next is the first round that no worker has taken. due has the turns of the released rounds from next on.
-	next   int
-	due    []int
-	done   int
-	closed bool
-	// over reports that the node refuses every request.
-	over     bool
+	// next is the first round that no worker has taken. pending has the numbers of the released requests from next on.
+	next    int
+	pending []int
+	done    int
+	closed  bool
+	// refused reports that the node refuses every request.
+	refused  bool
 	billed   int64
 	progress Progress
-	// began has the start time of each request in flight, by round.
-	began map[int]time.Time
+	// inFlight has the start time of each request in flight, by round.
+	inFlight map[int]time.Time
 }
 
-// The run does not wait for a node while one of its requests takes at least stallAtLeast and at least stallFactor times
+// The run does not wait for a node while one of its requests takes at least minStall and at least stallFactor times
 // the node's mean latency.
 const (
-	stallAtLeast = 10 * time.Second
-	stallFactor  = 4
+	minStall    = 10 * time.Second
+	stallFactor = 4
 )
 
 // recent is the number of latencies that a Progress has for a sparkline.
@@ -54,46 +54,46 @@ type Progress struct {
 }
 
 // reset prepares a queue for another set of rounds.
-func (q *queue) reset() { q.next, q.due, q.done, q.closed = 0, nil, 0, false }
+func (q *queue) reset() { q.next, q.pending, q.done, q.closed = 0, nil, 0, false }
 
-// release lets workers take one more round, with the given turn.
-func (q *queue) release(turn int) {
-	if !q.over {
-		q.due = append(q.due, turn)
+// release lets workers take one more round. number orders the requests of all nodes.
+func (q *queue) release(number int) {
+	if !q.refused {
+		q.pending = append(q.pending, number)
 	}
 }
 
 // close stops the release of rounds. Rounds that are already released are still taken.
 func (q *queue) close() {
 	q.closed = true
-	q.tellEnd()
+	q.wakeIfEnded()
 }
 
 // drop discards the released rounds that no worker has taken, and returns their number.
 func (q *queue) drop() int {
-	dropped := len(q.due)
-	q.due = nil
-	q.tellEnd()
+	dropped := len(q.pending)
+	q.pending = nil
+	q.wakeIfEnded()
 	return dropped
 }
 
 // ended reports whether no round is left to take, now or later.
-func (q *queue) ended() bool { return q.closed && len(q.due) == 0 }
+func (q *queue) ended() bool { return q.closed && len(q.pending) == 0 }
 
-// tellEnd wakes all workers if no round is left to take.
-func (q *queue) tellEnd() {
+// wakeIfEnded wakes all workers if no round is left to take.
+func (q *queue) wakeIfEnded() {
 	if q.ended() {
 		q.ready.Broadcast()
 	}
 }
 
-// take begins the next released round and returns its number.
-func (q *queue) take(now time.Time) (round int) {
+// beginRound begins the next released round and returns its number.
+func (q *queue) beginRound(now time.Time) (round int) {
 	round = q.next
 	q.next++
-	q.due = q.due[1:]
-	q.began[round] = now
-	q.tellEnd()
+	q.pending = q.pending[1:]
+	q.inFlight[round] = now
+	q.wakeIfEnded()
 	return round
 }
 
@@ -102,7 +102,7 @@ func (q *queue) finish(o Outcome) {
 	q.done++
 	q.billed += o.Billed
 	if o.Final {
-		q.over = true
+		q.refused = true
 		q.drop()
 		q.series.Ended = o.Detail
 	}
@@ -110,8 +110,8 @@ func (q *queue) finish(o Outcome) {
 
 // stalled reports whether a request in flight takes far longer than the node's answers do.
 func (q *queue) stalled(now time.Time) bool {
-	most := max(stallAtLeast, stallFactor*q.progress.Mean)
-	for _, began := range q.began {
+	most := max(minStall, stallFactor*q.progress.Mean)
+	for _, began := range q.inFlight {
 		if now.Sub(began) >= most {
 			return true
 		}
@@ -119,8 +119,8 @@ func (q *queue) stalled(now time.Time) bool {
 	return false
 }
 
-// show adds a counted request to the progress.
-func (q *queue) show(ok bool, latency time.Duration) {
+// addProgress adds a counted request to the progress.
+func (q *queue) addProgress(ok bool, latency time.Duration) {
 	p := &q.progress
 	p.Done++
 	value := nan

@@ -35,7 +35,7 @@ func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Durat
 	r.LatencyBuckets = buckets(r.Sorted)
 	c.load(r, elapsed)
 	r.WithFailures = r.Latency.withFailures(r.Sorted, r.Requests-r.OK)
-	if c.open() {
+	if c.openLoop() {
 		r.Uncorrected = c.describe(w, "", func(s partSample) float64 { return milliseconds(s.Latency) })
 		r.Lag = c.describe(w, "", func(s partSample) float64 { return milliseconds(s.Lag()) })
 	}
@@ -129,8 +129,8 @@ func positive(v float64) float64 {
 }
 
 const (
-	// leastTokens and leastChunks are the smallest numbers for which the inter-token latency of a stream is computed.
-	leastTokens, leastChunks = 10, 3
+	// minTokens and minChunks are the smallest numbers for which the inter-token latency of a stream is computed.
+	minTokens, minChunks = 10, 3
 	// fastestToken is less time than any model needs for a token. Text that arrives faster was delayed on its way.
 	fastestToken = 200 * time.Microsecond
 )
@@ -140,7 +140,7 @@ const (
 // tokens, often one. It returns NaN if the value is unknown: if reasoning is not counted separately, if there are few
 // tokens, or if all of them arrived at once.
 func interTokenLatency(s partSample) float64 {
-	if s.textTokens() < leastTokens || s.chunks() < leastChunks || s.TTFT() <= 0 || s.burst() {
+	if s.textTokens() < minTokens || s.chunks() < minChunks || s.TTFT() <= 0 || s.burst() {
 		return math.NaN()
 	}
 	tokens, chunks := float64(s.textTokens()), float64(s.chunks())
@@ -149,7 +149,7 @@ func interTokenLatency(s partSample) float64 {
 
 // long reports whether the text of a stream is long enough to show whether it arrived incrementally.
 func (s partSample) long() bool {
-	return s.TTFT() > 0 && max(s.textTokens(), s.chunks()) >= leastTokens
+	return s.TTFT() > 0 && max(s.textTokens(), s.chunks()) >= minTokens
 }
 
 // burst reports whether all text of a long stream arrived at once.
@@ -244,8 +244,8 @@ func pointOf(word uint64, unit time.Duration) Point {
 	}
 }
 
-// began returns when a request began, relative to the start of the first run.
-func (s partSample) began() time.Duration { return s.offset + s.Start() }
+// mergedStart returns when a request began, relative to the start of the first run.
+func (s partSample) mergedStart() time.Duration { return s.offset + s.Start() }
 
 // timeline selects points evenly from the requests in the order of their start, including the first and the last. Its
 // time unit is as fine as the time between the runs allows.
@@ -256,7 +256,7 @@ func (c *nodeSeries) timeline(w *workspace) []Point {
 	}
 	words := w.keys(c.size())
 	for s := range c.all() {
-		words = append(words, s.word(s.began(), unit))
+		words = append(words, s.word(s.mergedStart(), unit))
 	}
 	slices.Sort(words)
 	points := make([]Point, min(len(words), timelinePoints))
@@ -279,7 +279,7 @@ func (c *nodeSeries) hours(w *workspace, s *Summary) []Hour {
 	var hours [24]Hour
 	words := w.keys(c.size())
 	for sample := range c.all() {
-		hour := s.Started.Add(sample.began()).Hour()
+		hour := s.Started.Add(sample.mergedStart()).Hour()
 		hours[hour].Requests++
 		if figure := figures[s.Figure](sample); sample.OK() {
 			hours[hour].OK++

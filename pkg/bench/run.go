@@ -27,15 +27,15 @@ type Bench struct {
 	origin time.Time
 	// first is the number of the round that is released first, negative for warm-up rounds.
 	first int
-	// leaves reports whether the run does not wait for a node with a stalled request. This needs at least two nodes and
-	// no rate limit.
-	leaves bool
+	// skipsStalled reports whether the run does not wait for a node with a stalled request. This needs at least two
+	// nodes and no rate limit.
+	skipsStalled bool
 
 	mu     sync.Mutex // guards the fields below
 	queues []*queue
-	// turns is the number of requests that have been released. It numbers them: each request's number is its turn.
-	turns int
-	run   *Run
+	// released is the number of requests that have been released. Each request is numbered with it.
+	released int
+	run      *Run
 }
 
 // Begin sets the schema, the ID and the start of a run.
@@ -46,13 +46,13 @@ func (h *Header) Begin(now time.Time) {
 // New prepares a run.
 func New(p Plan) *Bench {
 	limited := slices.ContainsFunc(p.Header.Nodes, func(n Node) bool { return n.Limit != "" })
-	b := &Bench{plan: p, run: &Run{Header: p.Header}, leaves: len(p.Header.Nodes) > 1 && !limited}
+	b := &Bench{plan: p, run: &Run{Header: p.Header}, skipsStalled: len(p.Header.Nodes) > 1 && !limited}
 	for i, node := range p.Header.Nodes {
 		series := newSeries(node)
 		b.run.Series = append(b.run.Series, series)
 		b.queues = append(b.queues, &queue{
 			index: i, target: p.Targets[i], series: series, ready: sync.Cond{L: &b.mu},
-			progress: Progress{Node: node, Total: p.Rounds()}, began: map[int]time.Time{},
+			progress: Progress{Node: node, Total: p.Rounds()}, inFlight: map[int]time.Time{},
 		})
 	}
 	return b
@@ -66,8 +66,8 @@ func (b *Bench) Progress() []Progress {
 	for i, q := range b.queues {
 		out[i] = q.progress
 		out[i].Recent = slices.Clone(q.progress.Recent)
-		out[i].InFlight, out[i].Ended = len(q.began), q.series.Ended
-		for _, began := range q.began {
+		out[i].InFlight, out[i].Ended = len(q.inFlight), q.series.Ended
+		for _, began := range q.inFlight {
 			out[i].Oldest = max(out[i].Oldest, now.Sub(began))
 		}
 	}
@@ -83,7 +83,7 @@ const stopTime = 5 * time.Second
 func (b *Bench) Run(ctx, sending context.Context) (*Run, error) {
 	ctx, abort := context.WithCancel(ctx)
 	defer abort()
-	defer context.AfterFunc(sending, func() { b.endIn(ctx, stopTime, abort) })()
+	defer context.AfterFunc(sending, func() { b.cancelAfter(ctx, stopTime, abort) })()
 	b.warmUp(ctx, sending)
 	b.origin = b.plan.Clock.Now()
 	b.measure(ctx, sending, abort)
@@ -108,7 +108,7 @@ func (b *Bench) warmUp(ctx, sending context.Context) {
 	}
 	b.closedLoop(ctx, sending, rounds, more, func(q *queue, _ int, o Outcome) {
 		if o.Final {
-			b.keep(q, 0, o)
+			b.record(q, 0, o)
 			return
 		}
 		b.mu.Lock()
@@ -121,19 +121,19 @@ func (b *Bench) warmUp(ctx, sending context.Context) {
 	}
 }
 
-// endIn cancels the requests that are still in flight after the time most, unless ctx ends first. After one second it
-// reports what the run is waiting for.
-func (b *Bench) endIn(ctx context.Context, most time.Duration, abort func()) {
-	const patience = time.Second
-	tell := time.AfterFunc(patience, func() {
+// cancelAfter cancels the requests that are still in flight after the time most, unless ctx ends first. After one
+// second it reports what the run is waiting for.
+func (b *Bench) cancelAfter(ctx context.Context, most time.Duration, abort func()) {
+	const reportAfter = time.Second
+	report := time.AfterFunc(reportAfter, func() {
 		waits := slices.DeleteFunc(b.Progress(), func(p Progress) bool { return p.InFlight == 0 })
 		if b.plan.Waiting != nil && len(waits) > 0 {
-			b.plan.Waiting(waits, most-patience)
+			b.plan.Waiting(waits, most-reportAfter)
 		}
 	})
 	end := time.AfterFunc(most, abort)
 	context.AfterFunc(ctx, func() {
-		tell.Stop()
+		report.Stop()
 		end.Stop()
 	})
 }
@@ -148,7 +148,7 @@ func (b *Bench) measure(ctx, sending context.Context, abort func()) {
 	over, ended := context.WithCancel(ctx)
 	defer ended()
 	if h.Duration > 0 && h.Timeout > 0 {
-		end := time.AfterFunc(h.Duration, func() { b.endIn(over, h.Timeout+time.Second, abort) })
+		end := time.AfterFunc(h.Duration, func() { b.cancelAfter(over, h.Timeout+time.Second, abort) })
 		defer end.Stop()
 	}
 	looked := 0
@@ -156,7 +156,7 @@ func (b *Bench) measure(ctx, sending context.Context, abort func()) {
 		switch {
 		case b.overTokens():
 			return false
-		case h.Precision > 0 && slowest >= looked+max(leastPrecise, looked/10):
+		case h.Precision > 0 && slowest >= looked+max(minPrecise, looked/10):
 			looked = slowest
 			if precise([]*Run{b.run}, h.Precision) {
 				b.run.Stopped = "precision"
@@ -172,31 +172,31 @@ func (b *Bench) measure(ctx, sending context.Context, abort func()) {
 	b.closedLoop(ctx, sending, rounds, func(slowest int) bool {
 		late := h.Duration > 0 && b.plan.Clock.Now().Sub(b.origin) >= h.Duration
 		return !late && more(slowest)
-	}, b.keep)
+	}, b.record)
 }
 
-// leastPrecise is the number of rounds before the first check of the precision. The next checks are each after a tenth
-// more rounds, at least leastPrecise.
-const leastPrecise = 10
+// minPrecise is the number of rounds before the first check of the precision. The next checks are each after a tenth
+// more rounds, at least minPrecise.
+const minPrecise = 10
 
 // start starts the planned number of workers for each queue. Each worker makes one request after the other until there
-// are no more, and passes each outcome to take.
-func (b *Bench) start(ctx context.Context, take func(q *queue, round int, o Outcome)) *sync.WaitGroup {
+// are no more, and passes each outcome to handle.
+func (b *Bench) start(ctx context.Context, handle func(q *queue, round int, o Outcome)) *sync.WaitGroup {
 	var workers sync.WaitGroup
 	for _, q := range b.queues {
 		for range b.plan.Header.Concurrency {
 			workers.Go(func() {
 				for {
-					round, ok := b.take(q)
+					round, ok := b.awaitRound(q)
 					if !ok {
 						return
 					}
 					at := round + b.first
 					o := q.target(ctx, Request{Round: at, Nonce: b.plan.nonce(q.index, at)})
 					b.mu.Lock()
-					delete(q.began, round)
+					delete(q.inFlight, round)
 					b.mu.Unlock()
-					take(q, round, o)
+					handle(q, round, o)
 				}
 			})
 		}
@@ -204,9 +204,9 @@ func (b *Bench) start(ctx context.Context, take func(q *queue, round int, o Outc
 	return &workers
 }
 
-// take waits until a queue may begin a round, and marks the round as in flight. It returns false if there will be no
-// more rounds.
-func (b *Bench) take(q *queue) (round int, ok bool) {
+// awaitRound waits until a queue may begin a round, and marks the round as in flight. It returns false if there will be
+// no more rounds.
+func (b *Bench) awaitRound(q *queue) (round int, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer b.wake()
@@ -217,16 +217,16 @@ func (b *Bench) take(q *queue) (round int, ok bool) {
 		b.wake() // the round that was next may have been dropped
 		q.ready.Wait()
 	}
-	return q.take(b.plan.Clock.Now()), true
+	return q.beginRound(b.plan.Clock.Now()), true
 }
 
-// upNext returns the queue whose request starts next: the one with the earliest turn, nil if there is none. A node
+// upNext returns the queue whose request starts next: the one with the lowest number, nil if there is none. A node
 // whose workers are all busy does not delay the others.
 func (b *Bench) upNext() *queue {
 	var next *queue
 	for _, q := range b.queues {
-		free := len(q.began) < b.plan.Header.Concurrency
-		if free && len(q.due) > 0 && (next == nil || q.due[0] < next.due[0]) {
+		free := len(q.inFlight) < b.plan.Header.Concurrency
+		if free && len(q.pending) > 0 && (next == nil || q.pending[0] < next.pending[0]) {
 			next = q
 		}
 	}
@@ -244,7 +244,7 @@ func (b *Bench) wake() {
 // ends a request opens the rounds that may be opened. If its queue is next, it continues with one of them, which avoids
 // a switch between goroutines.
 func (b *Bench) closedLoop(
-	ctx, sending context.Context, rounds int, more func(slowest int) bool, take func(q *queue, round int, o Outcome),
+	ctx, sending context.Context, rounds int, more func(slowest int) bool, handle func(q *queue, round int, o Outcome),
 ) {
 	order, opened, closed := b.order(), 0, false
 	advance := func() {
@@ -272,7 +272,7 @@ func (b *Bench) closedLoop(
 	defer context.AfterFunc(sending, advance)()
 	looking, ended := context.WithCancel(ctx)
 	defer ended()
-	if b.leaves {
+	if b.skipsStalled {
 		go func() { // if all other nodes wait for a stalled request, no request ends that could open a round
 			ticks := time.NewTicker(time.Second)
 			defer ticks.Stop()
@@ -287,17 +287,17 @@ func (b *Bench) closedLoop(
 		}()
 	}
 	b.start(ctx, func(q *queue, round int, o Outcome) {
-		take(q, round, o)
+		handle(q, round, o)
 		advance()
 	}).Wait()
 }
 
 // openLoop opens the rounds at their times while more returns true, regardless of how many have ended.
 func (b *Bench) openLoop(ctx, sending context.Context, rounds int, more func(slowest int) bool) {
-	workers, order := b.start(ctx, b.keep), b.order()
+	workers, order := b.start(ctx, b.record), b.order()
 	for round := range rounds {
 		wait := b.plan.intended(round) - b.plan.Clock.Now().Sub(b.origin)
-		if wait > 0 && b.plan.Clock.Sleep(sending, wait) != nil || sending.Err() != nil || !b.open(order, more) {
+		if wait > 0 && b.plan.Clock.Sleep(sending, wait) != nil || sending.Err() != nil || !b.tryRelease(order, more) {
 			break
 		}
 	}
@@ -307,8 +307,8 @@ func (b *Bench) openLoop(ctx, sending context.Context, rounds int, more func(slo
 	b.drain(sending, workers)
 }
 
-// open releases a round of an open loop. It returns false if the run has to end.
-func (b *Bench) open(order *rand.Rand, more func(slowest int) bool) bool {
+// tryRelease releases a round of an open loop. It returns false if the run has to end.
+func (b *Bench) tryRelease(order *rand.Rand, more func(slowest int) bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if slowest := b.slowest(); slowest == math.MaxInt || !more(slowest) {
@@ -324,8 +324,8 @@ func (b *Bench) order() *rand.Rand { return rand.New(rand.NewPCG(b.plan.Header.S
 // release lets all nodes begin one more round.
 func (b *Bench) release(order *rand.Rand) {
 	for _, i := range order.Perm(len(b.queues)) {
-		b.turns++
-		b.queues[i].release(b.turns)
+		b.released++
+		b.queues[i].release(b.released)
 	}
 	b.wake()
 }
@@ -339,7 +339,7 @@ func (b *Bench) close() {
 // dropBacklog drops the rounds that accumulated while a node stalled.
 func (b *Bench) dropBacklog() {
 	for _, q := range b.queues {
-		if q.stalled(b.plan.Clock.Now()) || len(q.due) > b.plan.Header.Concurrency {
+		if q.stalled(b.plan.Clock.Now()) || len(q.pending) > b.plan.Header.Concurrency {
 			q.drop()
 		}
 	}
@@ -352,11 +352,11 @@ func (b *Bench) slowest() int {
 	now := b.plan.Clock.Now()
 	least, moving := math.MaxInt, math.MaxInt
 	for _, q := range b.queues {
-		if q.over {
+		if q.refused {
 			continue
 		}
 		least = min(least, q.done)
-		if !b.leaves || !q.stalled(now) {
+		if !b.skipsStalled || !q.stalled(now) {
 			moving = min(moving, q.done)
 		}
 	}
@@ -374,8 +374,8 @@ func (b *Bench) overTokens() bool {
 	var billed, requests int64
 	for _, q := range b.queues {
 		billed += q.billed
-		requests += int64(q.next + len(q.due) - q.done)
-		if !q.over {
+		requests += int64(q.next + len(q.pending) - q.done)
+		if !q.refused {
 			requests++
 		}
 	}
@@ -410,8 +410,8 @@ func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 	giveUp.Wait()
 }
 
-// keep counts and stores a finished request.
-func (b *Bench) keep(q *queue, round int, o Outcome) {
+// record counts and stores a finished request.
+func (b *Bench) record(q *queue, round int, o Outcome) {
 	b.mu.Lock()
 	q.finish(o)
 	if o.Cancelled {
@@ -430,7 +430,7 @@ func (b *Bench) keep(q *queue, round int, o Outcome) {
 	}
 	o = o.rounded()
 	q.series.add(o)
-	q.show(o.Class == "", o.Latency+o.Lag)
+	q.addProgress(o.Class == "", o.Latency+o.Lag)
 	b.run.Elapsed = max(b.run.Elapsed, o.Start+o.Latency)
 	b.mu.Unlock()
 	if b.plan.Saved != nil {

@@ -25,12 +25,12 @@ const (
 	maxLine = 1 << 20
 	// maxNodes is the maximum number of series. Each series with a sample allocates a chunk.
 	maxNodes = 1000
-	// maxWords is the maximum length of a failure's text in bytes. The text comes from a node, and a line must not
+	// maxDetail is the maximum length of a failure's text in bytes. The text comes from a node, and a line must not
 	// exceed maxLine.
-	maxWords = 1000
-	// longest is the longest time that is saved, 104 days. The sum of two such times cannot overflow, and readers that
-	// know only floating-point numbers represent it exactly.
-	longest = time.Duration(1 << 53)
+	maxDetail = 1000
+	// maxDuration is the longest time that is saved, 104 days. The sum of two such times cannot overflow, and
+	// readers that know only floating-point numbers represent it exactly.
+	maxDuration = time.Duration(1 << 53)
 )
 
 type headerLine struct {
@@ -38,9 +38,9 @@ type headerLine struct {
 	Header
 }
 
-// moreLine is an attempt that was followed by another. The line of its request follows, after the lines of any further
-// attempts.
-type moreLine struct {
+// attemptLine is an attempt that was followed by another. The line of its request follows, after the lines of any
+// further attempts.
+type attemptLine struct {
 	More    bool          `json:"more"`
 	Node    int           `json:"node"`
 	Round   int           `json:"round"`
@@ -60,26 +60,26 @@ type footerLine struct {
 // Writer saves a run while it is in progress. It is safe for use by several goroutines. After an error it writes no
 // more, and every call except Close returns that error. An error, such as a full disk, does not end the run.
 type Writer struct {
-	mu   sync.Mutex
-	w    io.Writer
-	line bytes.Buffer
-	json *json.Encoder // writes to line
-	err  error
-	some bool // a request was written
-	file *os.File
+	mu          sync.Mutex
+	w           io.Writer
+	line        bytes.Buffer
+	json        *json.Encoder // writes to line
+	err         error
+	hasRequests bool // a request was written
+	file        *os.File
 }
 
 // NewWriter writes the header with the current Schema. It fails if the write fails or if the header could not be read
 // back.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	h.Schema = Schema
-	if fault := h.fault(); fault != "" {
+	if fault := h.invalid(); fault != "" {
 		return nil, fmt.Errorf("the run cannot be saved: %s", fault)
 	}
 	s := &Writer{w: w}
 	s.json = json.NewEncoder(&s.line)
 	s.json.SetEscapeHTML(false)
-	if s.put(headerLine{savedKind, h}); s.err != nil {
+	if s.writeLine(headerLine{savedKind, h}); s.err != nil {
 		return nil, s.err
 	}
 	return s, nil
@@ -110,7 +110,7 @@ func (s *Writer) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.file.Close()
-	if !s.some {
+	if !s.hasRequests {
 		_ = os.Remove(s.file.Name()) // best effort
 	}
 	return err
@@ -122,10 +122,10 @@ func (s *Writer) request(o Outcome) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, e := range o.Earlier {
-		s.put(moreLine{true, o.Node, o.Round, i + 1, e.Class, bounded(e.Latency)})
+		s.writeLine(attemptLine{true, o.Node, o.Round, i + 1, e.Class, bounded(e.Latency)})
 	}
-	s.put(o)
-	s.some = true
+	s.writeLine(o)
+	s.hasRequests = true
 	return s.err
 }
 
@@ -143,12 +143,12 @@ func (s *Writer) end(run *Run) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(f)
+	s.writeLine(f)
 	return s.err
 }
 
-// put writes a line in one call, so that only the last line of a file can be incomplete.
-func (s *Writer) put(line any) {
+// writeLine writes a line in one call, so that only the last line of a file can be incomplete.
+func (s *Writer) writeLine(line any) {
 	if s.err != nil {
 		return
 	}
@@ -175,22 +175,22 @@ func (o Outcome) rounded() Outcome {
 	o.OutputTokens, o.TextTokens, o.Chunks, o.Attempts = int64(s.Tokens()), int64(s.textTokens()), int64(s.chunks()), s.Attempts()
 	o.Latency = bounded(o.Latency)
 	o.Phases = Phases{bounded(p.DNS), bounded(p.Connect), bounded(p.TLS), bounded(p.Wait), bounded(p.Transfer)}
-	o.Class, o.Detail = words(o.Class), words(o.Detail)
+	o.Class, o.Detail = validText(o.Class), validText(o.Detail)
 	return o
 }
 
-func bounded(d time.Duration) time.Duration { return min(max(d, 0), longest) }
+func bounded(d time.Duration) time.Duration { return min(max(d, 0), maxDuration) }
 
-// words returns s as valid UTF-8, which JSON does not change, cut to maxWords bytes.
-func words(s string) string {
-	if len(s) > maxWords {
-		s = string(text.WholeRunes([]byte(s[:maxWords])))
+// validText returns s as valid UTF-8, which JSON does not change, cut to maxDetail bytes.
+func validText(s string) string {
+	if len(s) > maxDetail {
+		s = string(text.WholeRunes([]byte(s[:maxDetail])))
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// fault returns what is invalid in the header, "" if nothing is.
-func (h Header) fault() string {
+// invalid returns what is invalid in the header, "" if nothing is.
+func (h Header) invalid() string {
 	switch {
 	case h.ID == "":
 		return "it has no ID" // without an ID a file could be merged with itself unnoticed

@@ -8,10 +8,10 @@ import (
 	"ferry/pkg/text"
 )
 
-// mixable refuses runs that cannot be merged: runs with different settings, and files that contain the same attempts,
-// which would count twice. names are the files. Runs from different places can be merged, and so can the parts of one
-// run.
-func mixable(runs []*Run, names []string) error {
+// checkMergeable refuses runs that cannot be merged: runs with different settings, and files that contain the same
+// attempts, which would count twice. names are the files. Runs from different places can be merged, and so can the
+// parts of one run.
+func checkMergeable(runs []*Run, names []string) error {
 	type firstSeen struct {
 		file int
 		node Node
@@ -34,7 +34,7 @@ func mixable(runs []*Run, names []string) error {
 			}
 		}
 	}
-	return overlap(runs, names)
+	return checkOverlap(runs, names)
 }
 
 // Settings are the settings that differ, each with its two values.
@@ -104,8 +104,8 @@ func value(v any) string {
 // abbreviated returns enough of a checksum to distinguish it from another.
 func abbreviated(sum string) string { return sum[:min(len(sum), 12)] }
 
-// overlap returns an error if two files contain the same attempt. Only parts of one run can.
-func overlap(runs []*Run, names []string) error {
+// checkOverlap returns an error if two files contain the same attempt. Only parts of one run can.
+func checkOverlap(runs []*Run, names []string) error {
 	for i, run := range runs {
 		for j, other := range runs[:i] {
 			if run.Header.ID == other.Header.ID && run.Header.Vantage != other.Header.Vantage {
@@ -115,7 +115,7 @@ func overlap(runs []*Run, names []string) error {
 	}
 	for _, c := range seriesOf(runs) {
 		for _, run := range c.runs() {
-			parts := c.of(run).parts
+			parts := c.inRun(run).parts
 			if len(parts) < 2 {
 				continue
 			}

@@ -17,15 +17,15 @@ import (
 	"ferry/pkg/text"
 )
 
-// reading is the state of reading a saved run.
-type reading struct {
+// runReader is the state of reading a saved run.
+type runReader struct {
 	name string
 	in   *bufio.Reader
 	line int // the number of the line that was read last
 	used int // lines that are used
 	run  *Run
-	// over reports whether the footer was read.
-	over bool
+	// footerRead reports whether the footer was read.
+	footerRead bool
 	// earlier counts the attempts whose request was not read yet.
 	earlier     int
 	node, round int
@@ -48,14 +48,14 @@ type anyLine struct {
 // may be cut: the complete lines are used, and a note says so. The samples are in the order of the file. Nothing else
 // of the file is kept.
 func Read(r io.Reader, name string) (*Run, error) {
-	f := &reading{name: name, in: bufio.NewReaderSize(r, maxLine)}
+	f := &runReader{name: name, in: bufio.NewReaderSize(r, maxLine)}
 	if err := f.header(); err != nil {
 		return nil, err
 	}
 	for {
 		line, err := f.next()
 		if err == nil && len(bytes.TrimSpace(line)) > 0 {
-			err = f.take(line)
+			err = f.processLine(line)
 		}
 		switch {
 		case err == io.EOF:
@@ -74,7 +74,7 @@ func Read(r io.Reader, name string) (*Run, error) {
 var errCut = errors.New("the last line is cut")
 
 // next reads a line, which is valid until the next call.
-func (f *reading) next() ([]byte, error) {
+func (f *runReader) next() ([]byte, error) {
 	line, err := f.in.ReadSlice('\n')
 	if len(line) > 0 {
 		f.line++
@@ -83,15 +83,15 @@ func (f *reading) next() ([]byte, error) {
 	case err == io.EOF && len(line) > 0:
 		return line, errCut
 	case err == bufio.ErrBufferFull:
-		return nil, f.bad("it is longer than %d bytes", maxLine)
+		return nil, f.lineError("it is longer than %d bytes", maxLine)
 	case err != nil && err != io.EOF:
 		return nil, fmt.Errorf("%s: it cannot be read: %w", f.name, err)
 	}
 	return line, err
 }
 
-// bad returns an error about the line that was read last. An empty file has no line.
-func (f *reading) bad(format string, values ...any) error {
+// lineError returns an error about the line that was read last. An empty file has no line.
+func (f *runReader) lineError(format string, values ...any) error {
 	where := f.name
 	if f.line > 0 {
 		where += fmt.Sprintf(": line %d", f.line)
@@ -99,13 +99,13 @@ func (f *reading) bad(format string, values ...any) error {
 	return fmt.Errorf("%s: %w", where, fmt.Errorf(format, values...))
 }
 
-func (f *reading) note(format string, values ...any) {
+func (f *runReader) note(format string, values ...any) {
 	f.run.Notes = append(f.run.Notes, Message{"%s: " + format, append([]any{f.name}, values...)})
 }
 
 // header reads the first line. It checks the version first, because all other fields may have another meaning in
 // another version.
-func (f *reading) header() error {
+func (f *runReader) header() error {
 	line, err := f.next()
 	if err != nil && err != io.EOF && err != errCut {
 		return err
@@ -115,11 +115,11 @@ func (f *reading) header() error {
 		Schema int    `json:"schema"`
 	}
 	if err != nil || json.Unmarshal(line, &first) != nil || first.Kind != savedKind {
-		return text.WithHint(f.bad("it does not begin with the header of a saved run"),
+		return text.WithHint(f.lineError("it does not begin with the header of a saved run"),
 			"use the file that ferry bench --save wrote, not a report")
 	}
 	if first.Schema < 1 || first.Schema > Schema {
-		err := f.bad("it is a saved run of version %d, and this ferry reads versions 1 to %d", first.Schema, Schema)
+		err := f.lineError("it is a saved run of version %d, and this ferry reads versions 1 to %d", first.Schema, Schema)
 		if first.Schema > Schema {
 			return text.WithHint(err, "a newer ferry wrote it: use that version to read it")
 		}
@@ -127,10 +127,10 @@ func (f *reading) header() error {
 	}
 	var h headerLine
 	if err := json.Unmarshal(line, &h); err != nil {
-		return f.bad("the header cannot be parsed: %w", err)
+		return f.lineError("the header cannot be parsed: %w", err)
 	}
-	if fault := h.fault(); fault != "" {
-		return f.bad("the header is invalid: %s", fault)
+	if fault := h.invalid(); fault != "" {
+		return f.lineError("the header is invalid: %s", fault)
 	}
 	f.used++
 	h.Schema = Schema
@@ -141,8 +141,8 @@ func (f *reading) header() error {
 	return nil
 }
 
-// take processes a line after the header.
-func (f *reading) take(line []byte) error {
+// processLine processes a line after the header.
+func (f *runReader) processLine(line []byte) error {
 	f.l = anyLine{}
 	l := &f.l
 	if err := json.Unmarshal(line, l); err != nil {
@@ -150,17 +150,17 @@ func (f *reading) take(line []byte) error {
 		if _, more := f.in.Peek(1); errors.As(err, &syntax) && more == io.EOF {
 			return errCut
 		}
-		return f.bad("it cannot be parsed: %w", err)
+		return f.lineError("it cannot be parsed: %w", err)
 	}
 	f.used++
 	switch {
 	case l.Kind != "":
-		return text.WithHint(f.bad("a second header: several files were joined"),
+		return text.WithHint(f.lineError("a second header: several files were joined"),
 			"give the files as separate arguments instead")
-	case f.over:
-		return f.bad("it comes after the end of the run")
+	case f.footerRead:
+		return f.lineError("it comes after the end of the run")
 	case f.earlier > 0 && (l.End || l.Node != f.node || l.Round != f.round):
-		return f.bad("the request before this line has no last attempt")
+		return f.lineError("the request before this line has no last attempt")
 	case l.End:
 		return f.footer(&l.footerLine)
 	}
@@ -168,25 +168,25 @@ func (f *reading) take(line []byte) error {
 }
 
 // attempt adds a request. It only counts an attempt that was followed by another, until the line of its request.
-func (f *reading) attempt(l *anyLine) error {
+func (f *runReader) attempt(l *anyLine) error {
 	r, p := &l.Outcome, l.Phases
-	wrong := f.times(r.Start, r.Latency, r.TTFT, r.Lag, p.DNS, p.Connect, p.TLS, p.Wait, p.Transfer)
+	wrong := f.checkTimes(r.Start, r.Latency, r.TTFT, r.Lag, p.DNS, p.Connect, p.TLS, p.Wait, p.Transfer)
 	switch {
 	case r.Node < 0 || r.Node >= len(f.run.Series):
-		return f.bad("there is no node %d in the header", r.Node)
+		return f.lineError("there is no node %d in the header", r.Node)
 	case r.Round < 0 || int64(r.Round) > math.MaxUint32 || f.run.Header.Requests > 0 && r.Round >= f.run.Header.Requests:
-		return f.bad("there is no round %d in the plan", r.Round)
+		return f.lineError("there is no round %d in the plan", r.Round)
 	case wrong != nil:
 		return wrong
 	case l.More:
 		if l.Attempt != f.earlier+1 {
-			return f.bad("attempt %d is here, but attempt %d is expected", l.Attempt, f.earlier+1)
+			return f.lineError("attempt %d is here, but attempt %d is expected", l.Attempt, f.earlier+1)
 		}
 		f.node, f.round = r.Node, r.Round
 		f.earlier++
 		return nil
 	case r.Attempts < 1 || min(r.OutputTokens, r.TextTokens, r.Chunks) < 0:
-		return f.bad("a request needs at least 1 attempt, and its tokens cannot be below 0")
+		return f.lineError("a request needs at least 1 attempt, and its tokens cannot be below 0")
 	}
 	f.run.Series[r.Node].add(*r)
 	f.last = max(f.last, r.Start+r.Latency)
@@ -194,41 +194,41 @@ func (f *reading) attempt(l *anyLine) error {
 	return nil
 }
 
-// times refuses times that no run can have.
-func (f *reading) times(all ...time.Duration) error {
-	if slices.Min(all) < 0 || slices.Max(all) > longest {
-		return f.bad("a time is below 0, or longer than %v", longest)
+// checkTimes refuses times that no run can have.
+func (f *runReader) checkTimes(all ...time.Duration) error {
+	if slices.Min(all) < 0 || slices.Max(all) > maxDuration {
+		return f.lineError("a time is below 0, or longer than %v", maxDuration)
 	}
 	return nil
 }
 
-func (f *reading) footer(l *footerLine) error {
-	if err := f.times(l.Elapsed, l.SchedulingDelay); err != nil {
+func (f *runReader) footer(l *footerLine) error {
+	if err := f.checkTimes(l.Elapsed, l.SchedulingDelay); err != nil {
 		return err
 	}
 	for i, why := range l.Ended {
 		if i < 0 || i >= len(f.run.Series) {
-			return f.bad("there is no node %d in the header", i)
+			return f.lineError("there is no node %d in the header", i)
 		}
 		f.run.Series[i].Ended = why
 	}
 	for i, n := range l.Unsent {
 		if i < 0 || i >= len(f.run.Series) || n < 0 {
-			return f.bad("%d unsent requests for node %d are invalid", n, i)
+			return f.lineError("%d unsent requests for node %d are invalid", n, i)
 		}
 		f.run.Series[i].Unsent = n
 	}
-	f.over = true
+	f.footerRead = true
 	f.run.Ending = l.Ending
 	return nil
 }
 
 // finish sets what a killed run could not write.
-func (f *reading) finish() {
+func (f *runReader) finish() {
 	if f.earlier > 0 {
 		f.note("the request of line %d is incomplete; the other %d lines are used", f.line, f.used-f.earlier)
 	}
-	if !f.over {
+	if !f.footerRead {
 		f.run.Elapsed = f.last
 		f.note("the run did not finish; the requests saved so far are used")
 	}
@@ -250,7 +250,7 @@ func ReadFiles(names, vantages []string) ([]*Run, error) {
 	if len(runs) == 0 {
 		return nil, fmt.Errorf("none of the runs is from %s", strings.Join(vantages, " or "))
 	}
-	return runs, mixable(runs, taken)
+	return runs, checkMergeable(runs, taken)
 }
 
 func readFile(name string) (*Run, error) {

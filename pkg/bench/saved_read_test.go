@@ -185,7 +185,7 @@ func TestReadError(t *testing.T) {
 // TestReadMemory checks that a run in memory needs at most 40 bytes a sample, failures included, whatever its lines,
 // and that two merged runs need at most 64 with their report.
 func TestReadMemory(t *testing.T) {
-	long(t, "90,000 lines, weighed")
+	skipIfShort(t, "90,000 lines, weighed")
 	const n = 30_000
 	head := strings.Replace(savedHead, `"requests":20`, `"requests":0`, 1)
 	for _, r := range savedRequests {
@@ -270,7 +270,7 @@ func FuzzRead(f *testing.F) {
 		for _, s := range run.Series {
 			samples += s.samples.len()
 			for class, detail := range s.Details {
-				if words(class) != class || words(detail) != detail {
+				if validText(class) != class || validText(detail) != detail {
 					return // longer than the lines of a Writer
 				}
 			}

@@ -125,7 +125,7 @@ func TestRounded(t *testing.T) {
 			t.Errorf("%+v rounded is not what its sample %+v has", once, s)
 		}
 	}
-	long := strings.Repeat("文", maxWords)
+	long := strings.Repeat("文", maxDetail)
 	for _, test := range []struct{ detail, want string }{
 		{"a\xffb", "a\uFFFDb"}, {long, long[:999]}, {"", ""}, {"reset", "reset"},
 	} {
@@ -135,7 +135,7 @@ func TestRounded(t *testing.T) {
 
 // The facts about a stream are in the file, under their own names.
 func TestRoundTripOfAStream(t *testing.T) {
-	run := made(savedHeader(), streamed(0, 5*time.Millisecond, 12, 9, 4, 800)...)
+	run := newRun(savedHeader(), streamed(0, 5*time.Millisecond, 12, 9, 4, 800)...)
 	file := rewrite(t, run)
 	if want := `"tokens":12,"text_tokens":9,"chunks":4,`; !bytes.Contains(file, []byte(want)) {
 		t.Errorf("got %s, want %s in it", file, want)
@@ -143,13 +143,13 @@ func TestRoundTripOfAStream(t *testing.T) {
 	equal(t, "run", asText(read(t, bytes.NewReader(file))), asText(run))
 }
 
-func TestMixable(t *testing.T) {
+func TestCheckMergeable(t *testing.T) {
 	// file returns a run with samples of its first series in some rounds.
 	file := func(change func(*Header), rounds ...int) *Run {
 		h := savedHeader()
 		h.ID = "another"
 		change(&h)
-		run := made(h)
+		run := newRun(h)
 		for _, round := range rounds {
 			run.Series[0].add(Outcome{Round: round, Attempts: 1, Latency: 1})
 		}
@@ -195,7 +195,7 @@ func TestMixable(t *testing.T) {
 	} {
 		first := file(func(h *Header) { h.ID = "6f1d20" }, 3, 2, 1)
 		middle := file(func(h *Header) { h.ID = "third"; h.Nodes = h.Nodes[:1] }, 1, 2, 3)
-		err := mixable([]*Run{first, middle, file(test.change, test.rounds...)}, []string{"a", "b", "c"})
+		err := checkMergeable([]*Run{first, middle, file(test.change, test.rounds...)}, []string{"a", "b", "c"})
 		if test.want == "" {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -206,10 +206,10 @@ func TestMixable(t *testing.T) {
 			t.Errorf("%s: got %v (%s), want %s (%s)", name, err, text.Hint(err), test.want, test.hint)
 		}
 	}
-	if err := mixable(nil, nil); err != nil {
+	if err := checkMergeable(nil, nil); err != nil {
 		t.Errorf("no runs: %v", err)
 	}
-	if err := mixable([]*Run{file(func(*Header) {})}, []string{"a"}); err != nil {
+	if err := checkMergeable([]*Run{file(func(*Header) {})}, []string{"a"}); err != nil {
 		t.Errorf("one run: %v", err)
 	}
 }

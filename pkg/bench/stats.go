@@ -63,7 +63,7 @@ func describe(values []float64) Stats {
 		s.SD = deviation(values, s.Mean)
 	}
 	if n >= MinPercentile {
-		s.rank(values)
+		s.setPercentiles(values)
 	}
 	return s
 }
@@ -92,9 +92,10 @@ func deviation(values []float64, mean float64) float64 {
 	return math.Sqrt(max(0, (squares-rest*rest/n)/(n-1)))
 }
 
-// rank sets the percentiles of N values. The values that are not in sorted, which is in ascending order, lie above all
-// others. A percentile is the smallest value such that at least that percentage of the values do not exceed it.
-func (s *Stats) rank(sorted []float64) {
+// setPercentiles sets the percentiles of N values. The values that are not in sorted, which is in ascending order, lie
+// above all others. A percentile is the smallest value such that at least that percentage of the values do not exceed
+// it.
+func (s *Stats) setPercentiles(sorted []float64) {
 	for percent, to := range map[int]*float64{50: &s.P50, 90: &s.P90, 95: &s.P95, 99: &s.P99} {
 		*to = math.Inf(1)
 		if rank := (s.N*percent + 99) / 100; rank <= len(sorted) { // in integers: 0.95 times a count can round up
@@ -117,6 +118,6 @@ func (s Stats) withFailures(sorted []float64, failures int) Stats {
 	}
 	s.N += failures
 	s.Max = math.Inf(1)
-	s.rank(sorted)
+	s.setPercentiles(sorted)
 	return s
 }

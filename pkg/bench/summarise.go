@@ -15,7 +15,7 @@ func Summarise(runs []*Run) *Summary {
 		return &Summary{}
 	}
 	s := &Summary{Vantages: vantages(runs), Header: runs[0].Header}
-	s.Started, s.LastStarted = began(runs)
+	s.Started, s.LastStarted = startRange(runs)
 	elapsed, sum := elapsed(runs)
 	s.Runs, s.Elapsed = len(elapsed), sum.Seconds()
 	for _, run := range runs {
@@ -121,7 +121,7 @@ func (s *Summary) compareRows(all []*nodeSeries, w *workspace) {
 		if at < 0 || at == i {
 			continue
 		}
-		if v := c.against(all[at], w, figures[s.Figure], alpha); v != nil {
+		if v := c.compareWith(all[at], w, figures[s.Figure], alpha); v != nil {
 			s.Rows[i].VsReference = v
 			pairs, ps = append(pairs, [2]int{i, at}), append(ps, v.P)
 		}
@@ -129,7 +129,7 @@ func (s *Summary) compareRows(all []*nodeSeries, w *workspace) {
 	for k, level := range holm(ps) {
 		i, at := pairs[k][0], pairs[k][1]
 		if level < alpha {
-			s.Rows[i].VsReference = all[i].against(all[at], w, figures[s.Figure], level)
+			s.Rows[i].VsReference = all[i].compareWith(all[at], w, figures[s.Figure], level)
 		}
 		v := s.Rows[i].VsReference
 		v.P50, v.ReferenceP50 = s.Headline(s.Rows[i]).P50, s.Headline(s.Rows[at]).P50
@@ -201,7 +201,7 @@ func precise(parts []*Run, precision float64) bool {
 		if at < 0 || at == i {
 			continue
 		}
-		v := c.against(live[at], w, figure, alpha/float64(len(live)-1))
+		v := c.compareWith(live[at], w, figure, alpha/float64(len(live)-1))
 		if v == nil || !((v.High-v.Low)/2 <= precision*v.Ratio) {
 			return false
 		}
@@ -212,7 +212,7 @@ func precise(parts []*Run, precision float64) bool {
 // precise reports whether the mean latency and the success rate of a series are precise.
 func (c *nodeSeries) precise(w *workspace, precision float64) bool {
 	latency := c.describe(w, "", latencyMS)
-	if latency == nil || latency.N < leastPrecise {
+	if latency == nil || latency.N < minPrecise {
 		return false
 	}
 	n := float64(latency.N)

@@ -12,18 +12,18 @@ import (
 
 // Whatever the parts of a run and their order, the summary equals the summary of the complete run, bit for bit.
 func TestPartsAreTheWhole(t *testing.T) {
-	long(t, "sixty runs, taken apart")
+	skipIfShort(t, "sixty runs, taken apart")
 	random := rand.New(rand.NewPCG(10, 10))
 	for round := range 60 {
 		h := Header{ID: "one", Reference: "a", Nodes: nodesOf("a", "b", "c"), Rate: float64(round % 2)}
-		records := drawn(random, h)
+		records := randomRecords(random, h)
 		other := h
 		other.ID = "two"
 		if round%3 == 0 {
 			other.Vantage = "elsewhere"
 		}
-		second := completed(made(other, drawn(random, other)...))
-		whole := Summarise([]*Run{completed(made(h, records...)), second})
+		second := completed(newRun(other, randomRecords(random, other)...))
+		whole := Summarise([]*Run{completed(newRun(h, records...)), second})
 
 		parts := make([]*Run, 1+random.IntN(4))
 		split := make([][]Outcome, len(parts))
@@ -32,7 +32,7 @@ func TestPartsAreTheWhole(t *testing.T) {
 			split[i] = append(split[i], r)
 		}
 		for i := range parts {
-			parts[i] = made(h, split[i]...)
+			parts[i] = newRun(h, split[i]...)
 		}
 		completed(parts[0])
 		random.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
@@ -47,9 +47,9 @@ func TestPartsAreTheWhole(t *testing.T) {
 // Rounds of different runs are never paired, even if their numbers are equal.
 func TestPairsStayInTheirRun(t *testing.T) {
 	h := Header{ID: "one", Reference: "a", Nodes: nodesOf("a", "b")}
-	first := made(h, rounds(0, around(100, 30)...)...)
+	first := newRun(h, rounds(0, around(100, 30)...)...)
 	h.ID = "two"
-	second := made(h, rounds(1, around(200, 30)...)...)
+	second := newRun(h, rounds(1, around(200, 30)...)...)
 	s := Summarise([]*Run{first, second})
 	equal(t, "two runs, compared", []any{s.Runs, s.Rows[1].VsReference != nil}, []any{2, false})
 	second.Header.ID = "one"
@@ -64,7 +64,7 @@ func TestSummarisePairs(t *testing.T) {
 		records[i].Class = "timeout"
 	}
 	slices.Reverse(records) // pairs do not depend on the order in which requests end
-	s := Summarise([]*Run{made(h, records...)})
+	s := Summarise([]*Run{newRun(h, records...)})
 	v := s.Rows[1].VsReference
 	equal(t, "the reference, the other", []string{inShort(s.Rows[0].VsReference), inShort(v)},
 		[]string{"", "27 pairs, 0.80 of a, faster"})
@@ -79,7 +79,7 @@ func TestShapesDiffer(t *testing.T) {
 	steady, split := slices.Repeat([]float64{102}, 100), slices.Repeat([]float64{100, 1000}, 49)
 	records := append(rounds(0, append(split, 100, 100)...), rounds(1, steady...)...)
 	for reference, want := range map[string]string{"a": "faster, p50 102 and 100: true", "b": "slower, p50 100 and 102: true"} {
-		s := Summarise([]*Run{made(Header{ID: "x", Reference: reference, Nodes: nodesOf("a", "b")}, records...)})
+		s := Summarise([]*Run{newRun(Header{ID: "x", Reference: reference, Nodes: nodesOf("a", "b")}, records...)})
 		for _, r := range s.Rows {
 			if v := r.VsReference; v != nil {
 				equal(t, "against "+reference, fmt.Sprintf("%s, p50 %g and %g: %v", v.Verdict, v.P50, v.ReferenceP50, v.ShapesDiffer), want)
@@ -96,7 +96,7 @@ func TestReferenceOfItsKind(t *testing.T) {
 		rounds(2, around(50, 20)...), rounds(3, around(40, 20)...))
 	here := Header{ID: "1", Vantage: "here", Reference: "a", Nodes: nodes}
 	there := Header{ID: "2", Vantage: "there", Reference: "a", Nodes: nodes[:2]}
-	s := Summarise([]*Run{made(here, records...), made(there, rounds(0, around(10, 20)...)...)})
+	s := Summarise([]*Run{newRun(here, records...), newRun(there, rounds(0, around(10, 20)...)...)})
 	want := []string{"a (cold) @here", "b (cold) @here", "a (reused) @here", "b (reused) @here", "a (cold) @there", "b (cold) @there"}
 	versus := []string{"", "20 pairs, 1.10 of a, slower", "", "20 pairs, 0.80 of a, faster", "", ""}
 	for i, r := range s.Rows {
@@ -111,11 +111,11 @@ func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
 	h := Header{ID: "x", Rate: 10, Nodes: nodesOf("a")}
 	records := rounds(0, 10, 10, 10, 10)
 	records[2].Lag = 990 * time.Millisecond
-	r := Summarise([]*Run{made(h, records...)}).Rows[0]
+	r := Summarise([]*Run{newRun(h, records...)}).Rows[0]
 	equal(t, "latency, uncorrected, lag, sorted", []float64{r.Latency.Max, r.Uncorrected.Max, r.Lag.Max, r.Lag.Min, r.Sorted[3]},
 		[]float64{1000, 10, 990, 0, 1000})
 	h.Rate = 0
-	r = Summarise([]*Run{made(h, records...)}).Rows[0]
+	r = Summarise([]*Run{newRun(h, records...)}).Rows[0]
 	equal(t, "a closed loop", []any{r.Latency.Max, r.Uncorrected == nil, r.Lag == nil}, []any{10, true, true})
 }
 
@@ -129,7 +129,7 @@ func TestOpenLoopCountsTTFTFromTheIntendedStart(t *testing.T) {
 	}
 	for rate, want := range map[float64]string{10: "80 [0 0 20] 80 20 2.00 slower 80 40 false true", 0: "30 [0 20 20] 30 20 0.75 faster 30 40 false false"} {
 		h.Rate = rate
-		s := Summarise([]*Run{made(h, append(slices.Clone(a), b...)...)})
+		s := Summarise([]*Run{newRun(h, append(slices.Clone(a), b...)...)})
 		r, v := s.Rows[1], s.Rows[1].VsReference
 		threshold, err := ParseThreshold("b:ttft.p95<70ms")
 		if err != nil {
@@ -148,7 +148,7 @@ func TestLoad(t *testing.T) {
 		h := h
 		h.ID, h.Nodes = id, slices.Clone(h.Nodes)
 		change(&h)
-		r := made(h, append(rounds(0, slices.Repeat([]float64{1000}, 20)...), rounds(1, slices.Repeat([]float64{250}, 20)...)...)...)
+		r := newRun(h, append(rounds(0, slices.Repeat([]float64{1000}, 20)...), rounds(1, slices.Repeat([]float64{250}, 20)...)...)...)
 		r.Elapsed = 10 * time.Second
 		return r
 	}
@@ -170,7 +170,7 @@ func TestLoad(t *testing.T) {
 		equal(t, c.name, []any{a.PerSecond, a.InFlight, b.PerSecond, b.InFlight, s.FasterWaited},
 			[]any{c.want[0], c.want[1], c.want[2], c.want[3], c.waited})
 	}
-	one := made(Header{ID: "x", Nodes: nodesOf("a")}, rounds(0, 1000, 10)...)
+	one := newRun(Header{ID: "x", Nodes: nodesOf("a")}, rounds(0, 1000, 10)...)
 	one.Elapsed = 10 * time.Second
 	equal(t, "one node", Summarise([]*Run{one}).FasterWaited, false)
 }
@@ -189,7 +189,7 @@ func TestRunsOfDays(t *testing.T) {
 		if hours == 49 {
 			records[2].Class = "reset"
 		}
-		runs = append(runs, made(h, records...))
+		runs = append(runs, newRun(h, records...))
 	}
 	s := Summarise(runs)
 	equal(t, "first and last", []any{s.Started.Equal(first), s.LastStarted.Sub(first)}, []any{true, 49 * time.Hour})
@@ -206,8 +206,8 @@ func TestRunsOfDays(t *testing.T) {
 
 // A setting that merged runs do not have in common is left out, whichever file is first.
 func TestPlanOfMergedRuns(t *testing.T) {
-	a := made(Header{ID: "a", Requests: 25, Seed: 1, Warmup: 1, Nodes: nodesOf("a")}, rounds(0, 100)...)
-	b := made(Header{ID: "b", Requests: 40, Seed: 2, Warmup: 1, Nodes: nodesOf("a")}, rounds(0, 100)...)
+	a := newRun(Header{ID: "a", Requests: 25, Seed: 1, Warmup: 1, Nodes: nodesOf("a")}, rounds(0, 100)...)
+	b := newRun(Header{ID: "b", Requests: 40, Seed: 2, Warmup: 1, Nodes: nodesOf("a")}, rounds(0, 100)...)
 	for _, runs := range [][]*Run{{a, b}, {b, a}} {
 		h := Summarise(runs).Header
 		equal(t, "requests, duration, seed, warm-ups", []any{h.Requests, h.Duration, h.Seed, h.Warmup}, []any{0, time.Duration(0), 0, 1})
@@ -217,7 +217,7 @@ func TestPlanOfMergedRuns(t *testing.T) {
 }
 
 func TestBuckets(t *testing.T) {
-	r := Summarise([]*Run{made(Header{ID: "x", Nodes: nodesOf("a")}, streamed(0, 5*time.Millisecond, 0, 0, 0, 1, 2.5, 2.6, 60_000, 200_000)...)}).Rows[0]
+	r := Summarise([]*Run{newRun(Header{ID: "x", Nodes: nodesOf("a")}, streamed(0, 5*time.Millisecond, 0, 0, 0, 1, 2.5, 2.6, 60_000, 200_000)...)}).Rows[0]
 	equal(t, "latencies up to 1, 2.5, 5, 60,000 and 120,000 ms", []int{r.LatencyBuckets[0], r.LatencyBuckets[1], r.LatencyBuckets[2],
 		r.LatencyBuckets[14], r.LatencyBuckets[15]}, []int{1, 2, 3, 4, 4})
 	equal(t, "TTFT up to 2.5 and 5 ms", r.TTFTBuckets[1:3], []int{0, 5})
@@ -260,7 +260,7 @@ func TestInterTokenLatency(t *testing.T) {
 		{"a short text after long reasoning", 1050 * time.Millisecond, 700, 20, 20, 40. / 19, 475, ""},
 	} {
 		h := Header{ID: "x", Stream: true, Nodes: nodesOf("a")}
-		s := Summarise([]*Run{made(h, streamed(0, c.ttft, c.tokens, c.textTokens, c.chunks, whole...)...)})
+		s := Summarise([]*Run{newRun(h, streamed(0, c.ttft, c.tokens, c.textTokens, c.chunks, whole...)...)})
 		var got []string
 		for _, w := range s.Warnings {
 			got = append(got, w.Code+" "+w.Node+": "+w.Text)
@@ -288,7 +288,7 @@ func TestInterTokenLatency(t *testing.T) {
 func TestBufferedCountsLongAnswers(t *testing.T) {
 	h := Header{ID: "x", Stream: true, Nodes: nodesOf("a")}
 	records := append(streamed(0, 1080*time.Millisecond, 100, 100, 1, around(1090, 6)...), streamed(0, 100*time.Millisecond, 2, 2, 2, around(1090, 14)...)...)
-	s := Summarise([]*Run{made(h, records...)})
+	s := Summarise([]*Run{newRun(h, records...)})
 	equal(t, "warnings", fmt.Sprint(s.Warnings[0].Text, len(s.Warnings)),
 		"a: first and last text arrived together in 6 of 6 answers: a proxy may be buffering the stream1")
 }
@@ -300,7 +300,7 @@ func TestBufferedHasNoTimeBetweenTokens(t *testing.T) {
 	for bursts, want := range map[int]bool{17: false, 11: false, 10: true} {
 		records := append(streamed(0, 10*time.Millisecond, 100, 100, 100, around(15, bursts)...),
 			streamed(0, 10*time.Millisecond, 100, 100, 100, around(35, 20-bursts)...)...)
-		r := Summarise([]*Run{made(h, records...)}).Rows[0]
+		r := Summarise([]*Run{newRun(h, records...)}).Rows[0]
 		equal(t, fmt.Sprint(bursts, " of 20 at once: ITL and decode rate known"), []bool{r.ITL != nil, r.DecodeRate != nil}, []bool{want, want})
 	}
 }
@@ -309,14 +309,14 @@ func TestBufferedHasNoTimeBetweenTokens(t *testing.T) {
 func TestStreamsAreComparedByTTFT(t *testing.T) {
 	h := Header{ID: "x", Stream: true, Reference: "a", Nodes: nodesOf("a", "b")}
 	a, b := streamed(0, 400*time.Millisecond, 100, 100, 100, around(2000, 20)...), streamed(1, 200*time.Millisecond, 100, 100, 100, around(3000, 20)...)
-	s := Summarise([]*Run{made(h, append(a, b...)...)})
+	s := Summarise([]*Run{newRun(h, append(a, b...)...)})
 	equal(t, "figure and comparison", []any{s.Figure, inShort(s.Rows[1].VsReference), s.Rows[1].VsReference.P50, s.Rows[1].VsReference.ReferenceP50},
 		[]any{TTFTFigure, "20 pairs, 0.50 of a, faster", 200, 400})
 	equal(t, "best", s.Leads(s.Rows[1]), true)
 	for i := range b {
 		b[i].TTFT = 0
 	}
-	s = Summarise([]*Run{made(h, append(a, b...)...)})
+	s = Summarise([]*Run{newRun(h, append(a, b...)...)})
 	equal(t, "without a first text of one", []any{s.Figure, inShort(s.Rows[1].VsReference)}, []any{LatencyFigure, "20 pairs, 1.50 of a, slower"})
 }
 
@@ -326,7 +326,7 @@ func TestAnswersOfDifferentLengthWarn(t *testing.T) {
 		20: "answer_lengths_differ: answer lengths differ: b typically has 20 tokens, a 100; longer answers take longer",
 		90: "", 0: "",
 	} {
-		s := Summarise([]*Run{made(h, append(streamed(0, 0, 100, 0, 0, around(800, 20)...), streamed(1, 0, tokens, 0, 0, around(700, 20)...)...)...)})
+		s := Summarise([]*Run{newRun(h, append(streamed(0, 0, 100, 0, 0, around(800, 20)...), streamed(1, 0, tokens, 0, 0, around(700, 20)...)...)...)})
 		var got string
 		for _, w := range s.Warnings {
 			got += w.Code + ": " + w.Text
@@ -341,7 +341,7 @@ func TestFailures(t *testing.T) {
 		records[i].Class, records[i].Detail = class, fmt.Sprint(class, " ", i)
 	}
 	records[1].Attempts = 2
-	r := Summarise([]*Run{made(Header{Nodes: nodesOf("a")}, records...)}).Rows[0]
+	r := Summarise([]*Run{newRun(Header{Nodes: nodesOf("a")}, records...)}).Rows[0]
 	var got []string
 	for _, f := range r.Failures {
 		got = append(got, fmt.Sprintf("%s×%d %s, %g ms: %s", f.Class, f.Count, f.Blame, f.Latency.Mean, f.Detail))
@@ -360,7 +360,7 @@ func TestPhasesAreOfSuccesses(t *testing.T) {
 		records[i].Phases = Phases{DNS: time.Duration(i+1) * time.Millisecond, Transfer: time.Second}
 	}
 	records[2].Class = "reset"
-	r := Summarise([]*Run{made(Header{Nodes: nodesOf("a", "b")}, records...)})
+	r := Summarise([]*Run{newRun(Header{Nodes: nodesOf("a", "b")}, records...)})
 	equal(t, "phases", r.Rows[0].Phases, PhaseMeans{DNS: 1.5, Transfer: 1000})
 	equal(t, "phases of nothing", r.Rows[1].Phases, PhaseMeans{})
 }
@@ -373,7 +373,7 @@ func TestTimeline(t *testing.T) {
 		records[i].Start, records[i].Round = time.Duration(n-i)*time.Second, i
 	}
 	records[0].Class = "reset"
-	points := Summarise([]*Run{made(Header{Nodes: nodesOf("a")}, records...)}).Rows[0].Timeline
+	points := Summarise([]*Run{newRun(Header{Nodes: nodesOf("a")}, records...)}).Rows[0].Timeline
 	if len(points) != timelinePoints || points[0].At != 1 || points[len(points)-1] != (Point{n, 3.25, false}) {
 		t.Fatalf("%d points, from %+v to %+v", len(points), points[0], points[len(points)-1])
 	}
@@ -386,11 +386,11 @@ func TestTimeline(t *testing.T) {
 		records[i].Start, records[i].Latency = 0, time.Duration(n-i)*time.Millisecond
 	}
 	records[n/2].Start = 9 * time.Hour
-	points = Summarise([]*Run{made(Header{Nodes: nodesOf("a")}, records...)}).Rows[0].Timeline
+	points = Summarise([]*Run{newRun(Header{Nodes: nodesOf("a")}, records...)}).Rows[0].Timeline
 	if points[0] != (Point{0, 1, true}) || points[len(points)-1] != (Point{32400, n / 2, true}) || points[1].Latency != 11 {
 		t.Fatalf("from %+v, %+v to %+v", points[0], points[1], points[len(points)-1])
 	}
-	if few := Summarise([]*Run{made(Header{Nodes: nodesOf("a")}, records[:7]...)}).Rows[0].Timeline; len(few) != 7 {
+	if few := Summarise([]*Run{newRun(Header{Nodes: nodesOf("a")}, records[:7]...)}).Rows[0].Timeline; len(few) != 7 {
 		t.Errorf("%d points of 7 requests", len(few))
 	}
 }
@@ -398,7 +398,7 @@ func TestTimeline(t *testing.T) {
 func TestSummariseNothing(t *testing.T) {
 	s := Summarise(nil)
 	equal(t, "no run", []any{len(s.Best), len(s.Rows)}, []any{0, 0})
-	s = Summarise([]*Run{made(Header{Nodes: nodesOf("a"), Reference: "a"})})
+	s = Summarise([]*Run{newRun(Header{Nodes: nodesOf("a"), Reference: "a"})})
 	equal(t, "no request", []any{len(s.Best), s.Rows[0].Success.Value, s.Rows[0].Latency.Mean}, []any{0, math.NaN(), math.NaN()})
 }
 
@@ -409,7 +409,7 @@ func TestSummariseMemory(t *testing.T) {
 	}
 	const n = 500_000
 	random := rand.New(rand.NewPCG(11, 11))
-	run := made(Header{ID: "x", Reference: "a", Rate: 100, Nodes: nodesOf("a", "b")})
+	run := newRun(Header{ID: "x", Reference: "a", Rate: 100, Nodes: nodesOf("a", "b")})
 	for round := range n {
 		for node, s := range run.Series {
 			s.add(Outcome{
@@ -467,7 +467,7 @@ func TestPrecise(t *testing.T) {
 		{"half of it fails, and 400 do not show it to 2 %", slices.Concat(rounds(0, around(100, 400)...), half), []int{2}, 0.02, false},
 		{"five pairs only", slices.Concat(rounds(0, around(100, 400)...), apart), []int{2}, 0.05, false},
 	} {
-		run := made(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c")}, c.records...)
+		run := newRun(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c")}, c.records...)
 		for _, i := range c.ended {
 			run.Series[i].Ended = "status 401"
 		}
@@ -483,7 +483,7 @@ func TestPreciseRatio(t *testing.T) {
 		factor := math.Exp(0.2 * random.NormFloat64())
 		values, other = append(values, 100*factor), append(other, 100/factor) // slow if the other is fast
 	}
-	run := made(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}, append(rounds(0, values...), rounds(1, other...)...)...)
+	run := newRun(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}, append(rounds(0, values...), rounds(1, other...)...)...)
 	equal(t, "a ratio's interval wider than 3 %", precise([]*Run{run}, 0.03), false)
 	run.Header.Nodes[1].Model, run.Series[1].Node.Model = "other", "other"
 	equal(t, "nodes of different models, which are not compared", precise([]*Run{run}, 0.03), true)
@@ -493,6 +493,6 @@ func TestPreciseRatio(t *testing.T) {
 func TestInstantAnswer(t *testing.T) {
 	instant := rounds(0, 0)
 	instant[0].OutputTokens = 16
-	r := Summarise([]*Run{made(Header{ID: "x", Nodes: nodesOf("a")}, instant...)}).Rows[0]
+	r := Summarise([]*Run{newRun(Header{ID: "x", Nodes: nodesOf("a")}, instant...)}).Rows[0]
 	equal(t, "successes, tokens/s", []any{r.OK, r.TokensPerSecond}, []any{1, (*Stats)(nil)})
 }

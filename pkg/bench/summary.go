@@ -192,10 +192,10 @@ type Point struct {
 const timelinePoints = 2000
 
 // Warning is what a reader should know before relying on a result. Node is the title of a row or "". Text is the
-// complete warning in English. Words does not have the node; a report uses it to translate the warning.
+// complete warning in English. Message does not have the node; a report uses it to translate the warning.
 type Warning struct {
 	Code, Node, Text string
-	Words            Message
+	Message          Message
 }
 
 func (w Warning) String() string { return w.Text }

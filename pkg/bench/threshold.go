@@ -207,11 +207,11 @@ func (t Threshold) check(r *Row, successesOnly bool) (seen Message, ok bool) {
 		return Message{"failure (%d of %s failed)", []any{r.Requests - r.OK, Count{r.Requests, "request"}}},
 			strings.HasPrefix(t.op, ">")
 	}
-	return Message{Format: t.write(figure)}, t.keeps(figure)
+	return Message{Format: t.write(figure)}, t.meets(figure)
 }
 
-// keeps reports whether a figure meets the threshold.
-func (t Threshold) keeps(figure float64) bool {
+// meets reports whether a figure meets the threshold.
+func (t Threshold) meets(figure float64) bool {
 	return map[string]bool{
 		"<": figure < t.value, "<=": figure <= t.value, ">": figure > t.value, ">=": figure >= t.value,
 	}[t.op]
@@ -292,7 +292,7 @@ func (t Threshold) write(figure float64) string {
 	}
 	if t.Compares() || t.family == "tps" {
 		shown := significant(figure, 6)
-		if t.keeps(shown) != t.keeps(figure) {
+		if t.meets(shown) != t.meets(figure) {
 			shown = significant(figure, 9)
 		}
 		return strconv.FormatFloat(shown, 'g', -1, 64)

@@ -124,7 +124,7 @@ func TestCheck(t *testing.T) {
 	streamed[8].Attempts = 2
 	failed := rounds(2, 5, 5)
 	failed[0].Class, failed[1].Class = "reset", "429"
-	s := Summarise([]*Run{made(h, slices.Concat(streamed, rounds(1, 1200.4, 300), failed)...)})
+	s := Summarise([]*Run{newRun(h, slices.Concat(streamed, rounds(1, 1200.4, 300), failed)...)})
 	for _, c := range []struct {
 		text string
 		want []string
@@ -182,7 +182,7 @@ func TestCheckFailures(t *testing.T) {
 	for i := range 6 {
 		records[i*10].Class = "timeout"
 	}
-	s := Summarise([]*Run{made(Header{ID: "x", Nodes: nodesOf("a")}, records...)})
+	s := Summarise([]*Run{newRun(Header{ID: "x", Nodes: nodesOf("a")}, records...)})
 	for text, want := range map[string][2]string{
 		"p90<1s":              {"a: p90<1s met: 100ms", "a: p90<1s met: 100ms"},
 		"p95<1s":              {"a: p95<1s missed: failure (6 of 100 requests failed)", "a: p95<1s met: 100ms"},

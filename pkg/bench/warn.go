@@ -12,27 +12,27 @@ import (
 const (
 	// fewRounds is the number of requests and of pairs below which intervals are too wide to be reliable.
 	fewRounds = 10
-	// farOff is the distance from the median, in median absolute deviations, above which a value is an outlier. It is
-	// hyperfine's bound, 10 standard deviations of a normal distribution.
-	farOff = 14.8
-	// fewOutliers is the largest share of distant values that count as outliers. More of them are a separate level.
-	fewOutliers = 0.1
-	// busyAtLeast and busyShare are limits for the scheduling delay: absolute, and as a share of the lowest p50. If it
+	// outlierBound is the distance from the median, in median absolute deviations, above which a value is an outlier.
+	// It is hyperfine's bound, 10 standard deviations of a normal distribution.
+	outlierBound = 14.8
+	// maxOutlierShare is the largest share of distant values that count as outliers. More of them are a separate level.
+	maxOutlierShare = 0.1
+	// minBusyDelay and busyShare are limits for the scheduling delay: absolute, and as a share of the lowest p50. If it
 	// exceeds both, the latencies measure this process, not only the node.
-	busyAtLeast = time.Millisecond
-	busyShare   = 0.05
+	minBusyDelay = time.Millisecond
+	busyShare    = 0.05
 	// lengthRatio and lengthTokens are a ratio and a difference in tokens. If the lengths of answers differ by both,
 	// there is a warning.
 	lengthRatio, lengthTokens = 1.25, 3
-	// jumpAtLeast is how far the clock may move without a warning.
-	jumpAtLeast = time.Second
+	// minClockJump is how far the clock may move without a warning.
+	minClockJump = time.Second
 )
 
 type warningList []Warning
 
 func (l *warningList) add(code, node, format string, values ...any) {
-	w := Warning{Code: code, Node: node, Words: Message{format, values}}
-	w.Text = w.Words.String()
+	w := Warning{Code: code, Node: node, Message: Message{format, values}}
+	w.Text = w.Message.String()
 	if node != "" {
 		w.Text = node + ": " + w.Text
 	}
@@ -94,11 +94,11 @@ func (w *warner) runs(runs []*Run) {
 			jump = run.ClockJump
 		}
 	}
-	if fastest := w.fastest(); delay > busyAtLeast && !(milliseconds(delay) <= busyShare*fastest) {
+	if fastest := w.fastest(); delay > minBusyDelay && !(milliseconds(delay) <= busyShare*fastest) {
 		w.add(BusyClient, "", "this machine was busy: latencies include scheduling delays of up to %s",
 			text.Millis(milliseconds(delay)))
 	}
-	if jump.Abs() > jumpAtLeast {
+	if jump.Abs() > minClockJump {
 		format := "the system clock moved forward by %s during the run; latencies are not affected"
 		if jump < 0 {
 			format = "the system clock moved back by %s during the run; latencies are not affected"
@@ -134,9 +134,9 @@ func (w *warner) row(r *Row, allShort bool) {
 	case allShort:
 	case r.Requests < fewRounds:
 		w.add(FewRounds, name, "only %s: not reliable with fewer than 10", Count{r.Requests, "request"})
-	case v != nil && v.Pairs < leastPairs:
+	case v != nil && v.Pairs < minPairs:
 		w.add(FewRounds, name, "it and %s both answered in only %d rounds: at least %d are needed to show a difference",
-			v.Reference, v.Pairs, leastPairs)
+			v.Reference, v.Pairs, minPairs)
 	case v != nil && v.Pairs < fewRounds:
 		w.add(FewRounds, name, "it and %s both answered in only %d rounds: this shows only large differences",
 			v.Reference, v.Pairs)
@@ -144,9 +144,9 @@ func (w *warner) row(r *Row, allShort bool) {
 	if r.Unsent > 0 {
 		w.add(NotSent, name, "%s could not start in time and were not sent: -c %d is too low for this rate",
 			Count{r.Unsent, "request"}, w.Header.Concurrency)
-	} else if r.Lag != nil && w.Header.Rate > 0 && r.Lag.middle() > 1000/w.Header.Rate {
+	} else if r.Lag != nil && w.Header.Rate > 0 && r.Lag.p50OrMean() > 1000/w.Header.Rate {
 		w.add(Overrun, name, "requests started late, typically by %s: -c %d is too low for this rate",
-			text.Millis(r.Lag.middle()), w.Header.Concurrency)
+			text.Millis(r.Lag.p50OrMean()), w.Header.Concurrency)
 	}
 	if r.Fresh > 0 {
 		w.add(FreshConnection, name, "%s opened a new connection instead of reusing one", Count{r.Fresh, "request"})
@@ -181,7 +181,7 @@ func (w *warner) stream(r *Row) {
 		case !s.OK() || s.chunks() == 0:
 		case s.Tokens() > 0 && s.textTokens() == 0:
 			reasoning++
-		case s.textTokens() > 0 && s.textTokens() < leastTokens:
+		case s.textTokens() > 0 && s.textTokens() < minTokens:
 			short++
 		}
 	}
@@ -194,7 +194,7 @@ func (w *warner) stream(r *Row) {
 	case reasoning > 0:
 		w.add(ITLUnknown, name, "reasoning tokens are not counted separately: inter-token latency unknown")
 	case short > 0:
-		w.add(ITLUnknown, name, "answers have fewer than %d tokens: inter-token latency unknown", leastTokens)
+		w.add(ITLUnknown, name, "answers have fewer than %d tokens: inter-token latency unknown", minTokens)
 	}
 }
 
@@ -204,9 +204,9 @@ func (w *warner) lengths() {
 	if len(rows) == 0 {
 		return
 	}
-	byLength := func(a, b *Row) int { return cmp.Compare(a.AnswerTokens.middle(), b.AnswerTokens.middle()) }
+	byLength := func(a, b *Row) int { return cmp.Compare(a.AnswerTokens.p50OrMean(), b.AnswerTokens.p50OrMean()) }
 	shortest, longest := slices.MinFunc(rows, byLength), slices.MaxFunc(rows, byLength)
-	few, many := shortest.AnswerTokens.middle(), longest.AnswerTokens.middle()
+	few, many := shortest.AnswerTokens.p50OrMean(), longest.AnswerTokens.p50OrMean()
 	if many > few*lengthRatio && many-few >= lengthTokens {
 		w.add(LengthsDiffer, "", "answer lengths differ: %s typically has %.0f tokens, %s %.0f; longer answers take longer",
 			w.Title(shortest), few, w.Title(longest), many)
@@ -231,7 +231,7 @@ func (w *warner) extremes(r *Row) {
 		return
 	}
 	middle := median(r.Sorted)
-	bound := farOff * spread(w.space, r.Sorted, middle)
+	bound := outlierBound * medianDeviation(w.space, r.Sorted, middle)
 	outliers := 0
 	for _, v := range r.Sorted {
 		if math.Abs(v-middle) > bound {
@@ -239,13 +239,13 @@ func (w *warner) extremes(r *Row) {
 		}
 	}
 	far := Count{len(r.Sorted), "request"}
-	if float64(outliers) > fewOutliers*float64(len(r.Sorted)) {
+	if float64(outliers) > maxOutlierShare*float64(len(r.Sorted)) {
 		w.add(SeveralLevels, w.Title(r), "%d of %s are far from the median of %s: the distribution has several modes, "+
 			"so neither mean nor p50 describes it", outliers, far, text.Millis(middle))
 		return
 	}
 	for _, run := range r.series.runs() {
-		in := r.series.of(run)
+		in := r.series.inRun(run)
 		if in.size() == 0 { // its part ended before any of its requests did
 			continue
 		}
@@ -262,9 +262,9 @@ func (w *warner) extremes(r *Row) {
 	}
 }
 
-// spread returns the median absolute deviation. If most values are equal it would be 0, and every other value would be
-// infinitely far away. In that case it returns a thousandth of the median.
-func spread(w *workspace, values []float64, middle float64) float64 {
+// medianDeviation returns the median absolute deviation. If most values are equal it would be 0, and every other value
+// would be infinitely far away. In that case it returns a thousandth of the median.
+func medianDeviation(w *workspace, values []float64, middle float64) float64 {
 	deviations := w.values(len(values))
 	for _, v := range values {
 		deviations = append(deviations, math.Abs(v-middle))

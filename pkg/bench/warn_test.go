@@ -11,11 +11,11 @@ func TestDifferentModels(t *testing.T) {
 	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
 	records := append(rounds(0, around(100, 20)...), rounds(1, around(50, 20)...)...)
 	h.Nodes[1].Model = "other"
-	s := Summarise([]*Run{made(h, records...)})
+	s := Summarise([]*Run{newRun(h, records...)})
 	equal(t, "two models", []any{s.Model, len(s.Best), inShort(s.Rows[1].VsReference), len(s.Warnings), s.Warnings[0].Code},
 		[]any{"", 0, "", 1, DifferentModels})
 	h.Nodes[0].Model, h.Nodes[1].Model = "", ""
-	s = Summarise([]*Run{made(h, records...)})
+	s = Summarise([]*Run{newRun(h, records...)})
 	equal(t, "no model named, which is one", []any{s.Leads(s.Rows[1]), inShort(s.Rows[1].VsReference), len(s.Warnings)},
 		[]any{true, "20 pairs, 0.50 of a, faster", 0})
 }
@@ -86,11 +86,11 @@ func TestWarnings(t *testing.T) {
 			}
 		}, []string{"no_success b: b: no success in 40 requests"}},
 		{"failures of a node that is not told apart", around(800, 10), around(800, 8), func(r *Run) {
-			r.Series[1] = made(r.Header, series(1, 2, "5xx", around(800, 8)...)...).Series[1]
+			r.Series[1] = newRun(r.Header, series(1, 2, "5xx", around(800, 8)...)...).Series[1]
 		}, []string{"few_rounds b: b: it and a both answered in only 8 rounds: this shows only large differences",
 			"some_failed b: b: 2 of 10 requests failed: use more requests (-r) to find out if it fails more often than the others"}},
 		{"failures of a node that is proven slower", around(800, 20), around(900, 19), func(r *Run) {
-			r.Series[1] = made(r.Header, series(1, 1, "5xx", around(900, 19)...)...).Series[1]
+			r.Series[1] = newRun(r.Header, series(1, 1, "5xx", around(900, 19)...)...).Series[1]
 		}, nil},
 		{"unsent", around(800, 40), around(900, 40), func(r *Run) { r.Series[0].Unsent = 2 },
 			[]string{"unsent a: a: 2 requests could not start in time and were not sent: -c 1 is too low for this rate"}},
@@ -109,7 +109,7 @@ func TestWarnings(t *testing.T) {
 		{"10 pairs", around(800, 20), around(900, 20), paired(10), nil},
 	} {
 		h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b"), Concurrency: 1}
-		run := made(h, append(rounds(0, c.a...), rounds(1, c.b...)...)...)
+		run := newRun(h, append(rounds(0, c.a...), rounds(1, c.b...)...)...)
 		c.change(run)
 		var got []string
 		for _, w := range Summarise([]*Run{run}).Warnings {
@@ -125,8 +125,8 @@ func TestSlowFirstNeedsARequest(t *testing.T) {
 	first := second
 	first.ID = "x"
 	s := Summarise([]*Run{
-		made(first, append(rounds(0, around(800, 20)...), rounds(1, around(800, 20)...)...)...),
-		made(second, rounds(0, around(800, 20)...)...),
+		newRun(first, append(rounds(0, around(800, 20)...), rounds(1, around(800, 20)...)...)...),
+		newRun(second, rounds(0, around(800, 20)...)...),
 	})
 	equal(t, "warnings", len(s.Warnings), 0)
 }

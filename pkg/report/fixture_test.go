@@ -94,8 +94,8 @@ func row(n bench.Node, requests, ok int, middle float64) *bench.Row {
 }
 
 func warning(code, node, format string, args ...any) bench.Warning {
-	w := bench.Warning{Code: code, Node: node, Words: bench.Message{Format: format, Args: args}}
-	w.Text = w.Words.String()
+	w := bench.Warning{Code: code, Node: node, Message: bench.Message{Format: format, Args: args}}
+	w.Text = w.Message.String()
 	if node != "" {
 		w.Text = node + ": " + w.Text
 	}

@@ -219,17 +219,17 @@ func (l language) versus(s *bench.Summary, r *bench.Row) string {
 
 // warning translates a warning, with the name of its row.
 func (l language) warning(s *bench.Summary, w bench.Warning) string {
-	if l.words == nil || w.Words.Format == "" {
+	if l.words == nil || w.Message.Format == "" {
 		return visible(w.Text)
 	}
 	if w.Node == "" {
-		return l.message(w.Words)
+		return l.message(w.Message)
 	}
 	name := visible(w.Node)
 	if i := slices.IndexFunc(s.Rows, func(r *bench.Row) bool { return language{}.title(s, r) == name }); i >= 0 {
 		name = l.title(s, s.Rows[i])
 	}
-	return name + l.say(": ") + l.message(w.Words)
+	return name + l.say(": ") + l.message(w.Message)
 }
 
 // define returns the definitions of the terms that a summary uses.
