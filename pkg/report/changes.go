@@ -14,8 +14,8 @@ import (
 // each line.
 func (l language) changeColumns(c *bench.Changes) (columns []column, verdicts []bench.Verdict) {
 	columns = []column{
-		{title: l.say("node"), kind: names}, {title: l.say("metric"), kind: left}, {title: l.say("old"), rank: 2}, {title: l.say("new"), rank: 1},
-		{title: l.say("change")}, {title: l.say("95 % CI"), rank: 3}, {title: l.say("verdict"), kind: left},
+		{title: l.translate("node"), kind: names}, {title: l.translate("metric"), kind: left}, {title: l.translate("old"), rank: 2}, {title: l.translate("new"), rank: 1},
+		{title: l.translate("change")}, {title: l.translate("95 % CI"), rank: 3}, {title: l.translate("verdict"), kind: left},
 	}
 	add := func(verdict bench.Verdict, cells ...string) {
 		for i, cell := range append(cells, cmp.Or(l.verdict(verdict), text.Missing)) {
@@ -34,21 +34,21 @@ func (l language) changeColumns(c *bench.Changes) (columns []column, verdicts []
 				add("", node, name, was, is, text.Missing, text.Missing)
 				return
 			}
-			add(verdictOf(c), node, name, was, is, ratio(c.Ratio)+l.say(" ×"), l.ratioInterval(c))
+			add(verdictOf(c), node, name, was, is, ratio(c.Ratio)+l.translate(" ×"), l.ratioInterval(c))
 		}
 		if n.TTFT != nil {
-			ratios(l.say("TTFT p50"), n.TTFT, n.Old.TTFT, n.New.TTFT)
+			ratios(l.translate("TTFT p50"), n.TTFT, n.Old.TTFT, n.New.TTFT)
 		}
-		ratios(l.say("latency p50"), n.Latency, &n.Old.Latency, &n.New.Latency)
+		ratios(l.translate("latency p50"), n.Latency, &n.Old.Latency, &n.New.Latency)
 		s := n.Success
-		add(s.Verdict, node, l.say("success"), l.percent(n.Old.Success.Value), l.percent(n.New.Success.Value),
-			l.say("%s pp", points(s.Value)), l.say("%s to %s", points(s.Low), points(s.High)))
+		add(s.Verdict, node, l.translate("success"), l.percent(n.Old.Success.Value), l.percent(n.New.Success.Value),
+			l.translate("%s pp", points(s.Value)), l.translate("%s to %s", points(s.Low), points(s.High)))
 	}
 	return columns, verdicts
 }
 
-// turnOf returns whether a verdict is slower, faster or the same. This sets its colour.
-func turnOf(v bench.Verdict) string {
+// directionOf returns whether a verdict is slower, faster or the same. This sets its colour.
+func directionOf(v bench.Verdict) string {
 	switch v {
 	case bench.Slower, bench.FailsMore:
 		return "slower"
@@ -72,24 +72,24 @@ func points(difference float64) string {
 
 // changeSentence returns the result for a node.
 func (l language) changeSentence(n *bench.Change) string {
-	return visible(n.Title) + l.say(": ") + l.changeFinding(n)
+	return visible(n.Title) + l.translate(": ") + l.changeFinding(n)
 }
 
 func (l language) changeFinding(n *bench.Change) string {
-	sentence := cmp.Or(strings.Join(each(n.Verdicts(), l.verdict), l.say(", ")), l.say("no change shown"))
+	sentence := cmp.Or(strings.Join(each(n.Verdicts(), l.verdict), l.translate(", ")), l.translate("no change shown"))
 	figure := func(name string, c *bench.Comparison) {
 		switch name := strings.TrimSpace(name); {
 		case c == nil:
 		case math.IsInf(c.High, 1):
-			sentence += l.say("; %s %s × the old value (too few samples for a CI)", name, ratio(c.Ratio))
+			sentence += l.translate("; %s %s × the old value (too few samples for a CI)", name, ratio(c.Ratio))
 		default:
-			sentence += l.say("; %s %s × the old value (95 %% CI %s–%s), p50 %s, was %s", name,
+			sentence += l.translate("; %s %s × the old value (95 %% CI %s–%s), p50 %s, was %s", name,
 				ratio(c.Ratio), bound(c.Low), bound(c.High), text.Millis(c.P50), text.Millis(c.ReferenceP50))
 		}
 	}
-	figure(l.say("TTFT"), n.TTFT)
-	figure(l.say("latency"), n.Latency)
-	return sentence + l.say("; success %s (%s), was %s (%s)", l.percent(n.New.Success.Value), l.interval(n.New.Success),
+	figure(l.translate("TTFT"), n.TTFT)
+	figure(l.translate("latency"), n.Latency)
+	return sentence + l.translate("; success %s (%s), was %s (%s)", l.percent(n.New.Success.Value), l.interval(n.New.Success),
 		l.percent(n.Old.Success.Value), l.interval(n.Old.Success))
 }
 
@@ -157,7 +157,7 @@ func changesAsJUnit(c *bench.Changes, o Options) (string, error) {
 		add(n.New, language{}.changeSentence(n))
 	}
 	for _, r := range c.OnlyNew {
-		add(r, language{}.say("only the new run has %s", language{}.title(c.New, r)))
+		add(r, language{}.translate("only the new run has %s", language{}.title(c.New, r)))
 	}
 	return junit("ferry bench compare", c.New, c.Warnings, cases, o.Checks)
 }

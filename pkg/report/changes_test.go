@@ -91,7 +91,7 @@ func TestChanges(t *testing.T) {
 		if err := json.Unmarshal([]byte(write(t, JSON, c, Options{})), &report); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		hold(t, name, report, "schema old new settings only_old only_new nodes thresholds warnings")
+		checkKeys(t, name, report, "schema old new settings only_old only_new nodes thresholds warnings")
 		var suites junitSuites
 		err := xml.Unmarshal([]byte(write(t, JUnit, c, Options{Checks: ratioChecks()})), &suites)
 		if failures := strings.Count(name, "streams") + 1; err != nil || suites.Tests != len(c.Nodes)+len(c.OnlyNew)+2 || suites.Failures != failures {

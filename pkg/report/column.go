@@ -131,15 +131,15 @@ func phasesOf(r *bench.Row) []phase {
 	return all
 }
 
-// taken returns the phases of a row that took time.
-func taken(r *bench.Row) []phase {
+// nonzeroPhases returns the phases of a row that took time.
+func nonzeroPhases(r *bench.Row) []phase {
 	return slices.DeleteFunc(phasesOf(r), func(part phase) bool { return !(part.ms > 0) }) // also removes NaN
 }
 
 // total returns the sum of all phases of a row.
 func total(r *bench.Row) float64 {
 	sum := 0.0
-	for _, part := range taken(r) {
+	for _, part := range nonzeroPhases(r) {
 		sum += part.ms
 	}
 	return sum

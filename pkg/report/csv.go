@@ -14,7 +14,7 @@ import (
 func asCSV(s *bench.Summary, _ Options) (string, error) {
 	var columns []column
 	text := func(name string, of func(*bench.Row) string) {
-		columns = append(columns, columnOf(name, words, 0, s.Rows, func(r *bench.Row) string { return harmless(of(r)) }))
+		columns = append(columns, columnOf(name, words, 0, s.Rows, func(r *bench.Row) string { return escapeFormula(of(r)) }))
 	}
 	number := func(name string, places int, of figure) {
 		columns = append(columns, columnOf(name, numbers, 0, s.Rows, func(r *bench.Row) string { return fixed(of(r), places) }))
@@ -81,9 +81,9 @@ func asCSV(s *bench.Summary, _ Options) (string, error) {
 	return b.String(), nil
 }
 
-// harmless puts an apostrophe before text that a spreadsheet would take for a formula, and makes control characters
-// visible.
-func harmless(s string) string {
+// escapeFormula puts an apostrophe before text that a spreadsheet would take for a formula, and makes control
+// characters visible.
+func escapeFormula(s string) string {
 	s = visible(s)
 	if s != "" && strings.ContainsRune("=+-@", []rune(s)[0]) {
 		return "'" + s

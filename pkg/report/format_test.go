@@ -24,20 +24,20 @@ func TestJSONSchema(t *testing.T) {
 		if err := json.Unmarshal([]byte(got), &report); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		hold(t, name, report, "schema model prompt_sha256 started requests connections nodes warnings")
+		checkKeys(t, name, report, "schema model prompt_sha256 started requests connections nodes warnings")
 		for _, n := range report["nodes"].([]any) {
 			node := n.(map[string]any)
-			hold(t, name, node, "node label url_host requests ok success_rate success_ci latency_ms ttft_ms itl_ms phases_ms errors vs_reference")
-			hold(t, name, node["latency_ms"].(map[string]any), "mean sd min p50 p90 p95 p99 max")
-			hold(t, name, node["phases_ms"].(map[string]any), "dns connect tls wait transfer")
+			checkKeys(t, name, node, "node label url_host requests ok success_rate success_ci latency_ms ttft_ms itl_ms phases_ms errors vs_reference")
+			checkKeys(t, name, node["latency_ms"].(map[string]any), "mean sd min p50 p90 p95 p99 max")
+			checkKeys(t, name, node["phases_ms"].(map[string]any), "dns connect tls wait transfer")
 			if v, ok := node["vs_reference"].(map[string]any); ok {
-				hold(t, name, v, "paired_ratio ci verdict reference_p50_ms shapes_differ")
+				checkKeys(t, name, v, "paired_ratio ci verdict reference_p50_ms shapes_differ")
 			}
 		}
 	}
 }
 
-func hold(t *testing.T, name string, object map[string]any, keys string) {
+func checkKeys(t *testing.T, name string, object map[string]any, keys string) {
 	t.Helper()
 	for _, key := range strings.Fields(keys) {
 		if _, ok := object[key]; !ok {

@@ -23,8 +23,8 @@ type document struct {
 	language
 	b strings.Builder
 	s *bench.Summary
-	// role returns the class of a row, which sets its colour.
-	role func(i int) string
+	// rowClass returns the class of a row, which sets its colour.
+	rowClass func(i int) string
 }
 
 // markup is text that is already HTML: the program's own text, or a result of markupf.
@@ -45,7 +45,9 @@ func markupf(format string, args ...any) markup {
 	return markup(fmt.Sprintf(format, args...))
 }
 
-func (d *document) put(format string, args ...any) { d.b.WriteString(string(markupf(format, args...))) }
+func (d *document) writef(format string, args ...any) {
+	d.b.WriteString(string(markupf(format, args...)))
+}
 
 // escapeHTML makes text safe between tags and in a quoted attribute. Characters that would reorder or hide other text
 // become visible.
@@ -56,11 +58,11 @@ func escapeHTML(text string) string { return html.EscapeString(visible(text)) }
 // page.
 func asHTML(s *bench.Summary, o Options) (string, error) {
 	d := &document{language: languageOf(o.Lang), s: bestFirst(s)}
-	d.role = d.rank
+	d.rowClass = d.rank
 	d.head(d.heading(), d.when())
 	d.verdict()
 	d.thresholds(o.Checks)
-	d.warnings(d.stop("run: %s", s), s.Warnings)
+	d.warnings(d.stopReason("run: %s", s), s.Warnings)
 	if len(s.Rows) > 0 {
 		d.results()
 		if s.Figure == bench.TTFTFigure {
@@ -86,21 +88,21 @@ func asHTML(s *bench.Summary, o Options) (string, error) {
 func changesAsHTML(c *bench.Changes, o Options) (string, error) {
 	d := &document{language: languageOf(o.Lang), s: c.New}
 	names := each(c.Nodes, func(n *bench.Change) string { return n.Title })
-	d.head(d.say("Before and after: %s", d.nodeList(names)),
-		markupf("%s", d.say("old: %s, new: %s", d.moment(c.Old.Started), d.moment(c.New.Started))))
+	d.head(d.translate("Before and after: %s", d.nodeList(names)),
+		markupf("%s", d.translate("old: %s, new: %s", d.moment(c.Old.Started), d.moment(c.New.Started))))
 	outcome := each(d.outcome(c), func(said line) markup { return markupf(`<p class="first sentence"><b>%s</b></p>`, said.text) })
-	d.found(outcome, each(c.Nodes, func(n *bench.Change) markup { return d.listItem(n.Title, d.changeFinding(n)) }))
+	d.verdictSection(outcome, each(c.Nodes, func(n *bench.Change) markup { return d.listItem(n.Title, d.changeFinding(n)) }))
 	d.thresholds(o.Checks)
-	d.warnings(append(d.stop("old run: %s", c.Old), d.stop("new run: %s", c.New)...), c.Warnings)
+	d.warnings(append(d.stopReason("old run: %s", c.Old), d.stopReason("new run: %s", c.New)...), c.Warnings)
 	d.changes(c)
 	ratios, both := d.changeRows(c)
-	d.s, d.role = ratios, func(int) string { return "best" }
-	d.ratios("New vs old", d.say("Ratio of new to old latency, with its CI. An interval that contains 1 shows no difference."),
+	d.s, d.rowClass = ratios, func(int) string { return "best" }
+	d.ratios("New vs old", d.translate("Ratio of new to old latency, with its CI. An interval that contains 1 shows no difference."),
 		"← faster than before", func(r *bench.Row) (words, sentence string) {
 			n := c.Nodes[slices.Index(ratios.Rows, r)]
-			return tied(ratio(n.Latency.Ratio) + d.say(" ×") + d.say(", ") + d.language.verdict(verdictOf(n.Latency))), d.changeSentence(n)
+			return joinUnits(ratio(n.Latency.Ratio) + d.translate(" ×") + d.translate(", ") + d.language.verdict(verdictOf(n.Latency))), d.changeSentence(n)
 		})
-	d.s, d.role = both, func(i int) string { return []string{"ref", "best"}[i%2] } // old and new alternate
+	d.s, d.rowClass = both, func(i int) string { return []string{"ref", "best"}[i%2] } // old and new alternate
 	d.distribution()
 	d.failures()
 	d.s = c.New
@@ -120,7 +122,7 @@ func (l language) changeRows(c *bench.Changes) (ratios, both *bench.Summary) {
 	}
 	for _, n := range c.Nodes {
 		ratios.Rows = append(ratios.Rows, row(n.New, n.Title, n.Latency))
-		both.Rows = append(both.Rows, row(n.Old, n.Title+l.say(", ")+l.say("old"), nil), row(n.New, n.Title+l.say(", ")+l.say("new"), nil))
+		both.Rows = append(both.Rows, row(n.Old, n.Title+l.translate(", ")+l.translate("old"), nil), row(n.New, n.Title+l.translate(", ")+l.translate("new"), nil))
 	}
 	return ratios, both
 }
@@ -161,30 +163,30 @@ func bestFirst(s *bench.Summary) *bench.Summary {
 // end writes the definitions and the footer.
 func (d *document) end(all []definition) {
 	d.open("definitions", "Definitions")
-	d.put("<dl class=\"definitions\">\n")
+	d.writef("<dl class=\"definitions\">\n")
 	for _, word := range all {
-		d.put("<div><dt>%s</dt><dd>%s</dd></div>\n", word.Term, word.Text)
+		d.writef("<div><dt>%s</dt><dd>%s</dd></div>\n", word.Term, word.Text)
 	}
-	d.put("</dl></section>\n")
-	d.put("<footer><p>ferry %s · %s <code>%s</code></p></footer>\n</main>\n</body>\n</html>\n",
-		d.s.Header.Program, d.say("schema %d · run", d.s.Header.Schema), d.s.Header.ID)
+	d.writef("</dl></section>\n")
+	d.writef("<footer><p>ferry %s · %s <code>%s</code></p></footer>\n</main>\n</body>\n</html>\n",
+		d.s.Header.Program, d.translate("schema %d · run", d.s.Header.Schema), d.s.Header.ID)
 }
 
 // open begins a section.
 func (d *document) open(id, heading string) {
-	d.put(`<section id="%s"><h2>%s</h2>`+"\n", id, d.say(heading))
+	d.writef(`<section id="%s"><h2>%s</h2>`+"\n", id, d.translate(heading))
 }
 
 // head opens the page. The time and the model are below its title.
 func (d *document) head(title string, when markup) {
 	tag := "en"
-	if d.words != nil {
+	if d.translations != nil {
 		tag = "zh-Hans"
 	}
 	if d.s.Model != "" {
 		when += markupf(" · <bdi>%s</bdi>", d.s.Model)
 	}
-	d.put(`<!DOCTYPE html>
+	d.writef(`<!DOCTYPE html>
 <html lang="%s">
 <head>
 <meta charset="utf-8">
@@ -208,7 +210,7 @@ func (d *document) head(title string, when markup) {
 
 // nodeList returns the names of the nodes if they fit, otherwise their number.
 func (l language) nodeList(names []string) string {
-	whole := strings.Join(names, l.say(", "))
+	whole := strings.Join(names, l.translate(", "))
 	if len(names) > 4 || len(whole) > 60 {
 		return l.count(len(names), "node")
 	}
@@ -219,16 +221,16 @@ func (d *document) heading() string {
 	names := nodeNames(d.s)
 	switch len(names) {
 	case 0:
-		return d.say("No results")
+		return d.translate("No results")
 	case 1:
-		return d.say("Latency and success rate of %s", d.nodeList(names))
+		return d.translate("Latency and success rate of %s", d.nodeList(names))
 	}
-	return d.say("Latency and success rate: %s", d.nodeList(names))
+	return d.translate("Latency and success rate: %s", d.nodeList(names))
 }
 
 // moment formats a date and time for people.
 func (l language) moment(t time.Time) string {
-	return t.UTC().Format(l.say("2 January 2006, 15:04:05 UTC"))
+	return t.UTC().Format(l.translate("2 January 2006, 15:04:05 UTC"))
 }
 
 // when returns when the run was, how long it took and how many requests it made.
@@ -240,32 +242,32 @@ func (d *document) when() (when markup) {
 	if started := d.s.Started; !started.IsZero() {
 		when = markupf(`<time datetime="%s">%s</time> · `, started.Format(time.RFC3339), d.moment(started))
 	}
-	when += markupf("%s", d.say("%s in %s", bench.Count{N: requests, Noun: "request"}, tied(span(d.s.Elapsed))))
+	when += markupf("%s", d.translate("%s in %s", bench.Count{N: requests, Noun: "request"}, joinUnits(span(d.s.Elapsed))))
 	if d.s.Runs > 1 {
-		when += markupf(" · %s", d.say("%d runs merged, the last started %s", d.s.Runs, d.moment(d.s.LastStarted)))
+		when += markupf(" · %s", d.translate("%d runs merged, the last started %s", d.s.Runs, d.moment(d.s.LastStarted)))
 	}
 	return when
 }
 
-// found writes the verdict: what is best, or why nothing is, and then the results for the others.
-func (d *document) found(first, others []markup) {
-	d.put(`<section class="verdict" id="verdict"><h2 class="hidden">%s</h2>`+"\n", d.say("Verdict"))
+// verdictSection writes the verdict: what is best, or why nothing is, and then the results for the others.
+func (d *document) verdictSection(first, others []markup) {
+	d.writef(`<section class="verdict" id="verdict"><h2 class="hidden">%s</h2>`+"\n", d.translate("Verdict"))
 	for _, sentence := range first {
-		d.put("%s\n", sentence)
+		d.writef("%s\n", sentence)
 	}
 	if len(others) > 0 {
-		d.put("<ul>\n")
+		d.writef("<ul>\n")
 		for _, sentence := range others {
-			d.put("<li>%s</li>\n", sentence)
+			d.writef("<li>%s</li>\n", sentence)
 		}
-		d.put("</ul>\n")
+		d.writef("</ul>\n")
 	}
-	d.put("</section>\n")
+	d.writef("</section>\n")
 }
 
 // listItem returns the result for a row or a node.
 func (d *document) listItem(name, finding string) markup {
-	return markupf("<b><bdi>%s</bdi></b>%s%s", name, d.say(": "), tied(finding))
+	return markupf("<b><bdi>%s</bdi></b>%s%s", name, d.translate(": "), joinUnits(finding))
 }
 
 // verdict writes first which row is best at each vantage, or why there is none.
@@ -274,56 +276,56 @@ func (d *document) verdict() {
 		if len(d.s.Rows) < 2 {
 			return ""
 		}
-		return markupf(` <span class="badge">%s</span>`, d.say(word))
+		return markupf(` <span class="badge">%s</span>`, d.translate(word))
 	}
 	first := each(d.s.Best, func(c bench.Choice) markup {
 		if len(c.Rows) == 1 {
 			best := leader(d.s, c)
-			return markupf(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`, d.title(d.s, best), badge("best"), tied(d.finding(d.s, best)))
+			return markupf(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`, d.title(d.s, best), badge("best"), joinUnits(d.finding(d.s, best)))
 		}
 		names := each(c.Rows, func(i int) string { return string(markupf(`<b><bdi>%s</bdi></b>`, d.title(d.s, d.s.Rows[i]))) })
-		return markupf(`<p class="first">%s%s</p>`, markup(strings.Join(names, d.say(" or "))), badge("no difference shown"))
+		return markupf(`<p class="first">%s%s</p>`, markup(strings.Join(names, d.translate(" or "))), badge("no difference shown"))
 	})
 	if len(first) == 0 {
-		first = []markup{markupf(`<p class="first sentence">%s</p>`, d.say(noBest(d.s).Error()))}
+		first = []markup{markupf(`<p class="first sentence">%s</p>`, d.translate(noBest(d.s).Error()))}
 	}
 	others := slices.DeleteFunc(slices.Clone(d.s.Rows), d.s.Leads)
-	d.found(first, each(others, func(r *bench.Row) markup { return d.listItem(d.title(d.s, r), d.finding(d.s, r)) }))
+	d.verdictSection(first, each(others, func(r *bench.Row) markup { return d.listItem(d.title(d.s, r), d.finding(d.s, r)) }))
 }
 
 func (d *document) warnings(stopped []markup, all []bench.Warning) {
 	if len(all)+len(stopped) == 0 {
 		return
 	}
-	d.put(`<section class="warnings" id="warnings"><h2>%s</h2>`+"\n<ul>\n", d.say("Warnings"))
+	d.writef(`<section class="warnings" id="warnings"><h2>%s</h2>`+"\n<ul>\n", d.translate("Warnings"))
 	for _, line := range stopped {
-		d.put("<li>%s</li>\n", line)
+		d.writef("<li>%s</li>\n", line)
 	}
 	for _, w := range all {
-		d.put(`<li data-warning="%s">%s</li>`+"\n", w.Code, d.warning(d.s, w))
+		d.writef(`<li data-warning="%s">%s</li>`+"\n", w.Code, d.warning(d.s, w))
 	}
-	d.put("</ul></section>\n")
+	d.writef("</ul></section>\n")
 }
 
-// stop returns the line that says why a run ended early, nothing if it did not.
-func (d *document) stop(sentence string, s *bench.Summary) []markup {
+// stopReason returns the line that says why a run ended early, nothing if it did not.
+func (d *document) stopReason(sentence string, s *bench.Summary) []markup {
 	if s.Stopped == "" {
 		return nil
 	}
-	return []markup{markupf("%s", d.say(sentence, d.stopped(s.Stopped)))}
+	return []markup{markupf("%s", d.translate(sentence, d.stopped(s.Stopped)))}
 }
 
 // facts writes what was requested, how and from where.
 func (d *document) facts() {
 	h := d.s.Header
 	d.open("facts", "Test setup")
-	d.put("<dl class=\"facts\">\n")
+	d.writef("<dl class=\"facts\">\n")
 	plan, answers := d.work(h, "round"), d.answers(h)
 	if h.Warmup > 0 {
-		plan += d.say(", ") + d.count(h.Warmup, "warm-up round")
+		plan += d.translate(", ") + d.count(h.Warmup, "warm-up round")
 	}
 	if h.MaxTokens > 0 {
-		answers += d.say(", ") + d.say("at most %s", bench.Count{N: h.MaxTokens, Noun: "token"})
+		answers += d.translate(", ") + d.translate("at most %s", bench.Count{N: h.MaxTokens, Noun: "token"})
 	}
 	seed := ""
 	if h.Seed > 0 {
@@ -332,17 +334,17 @@ func (d *document) facts() {
 	for _, fact := range [][2]string{
 		{"Model", d.model(d.s)}, {"Plan", plan}, {"Load per node", d.load(h)}, {"Connections", d.connections(d.s)},
 		{"Attempts", d.attempts(h)}, {"Answers", answers}, {"Reference", h.Reference},
-		{"Measured from", strings.Join(d.s.Vantages, d.say(", "))}, {"Proxy", cmp.Or(h.Proxy, d.say("none"))},
+		{"Measured from", strings.Join(d.s.Vantages, d.translate(", "))}, {"Proxy", cmp.Or(h.Proxy, d.translate("none"))},
 		{"Program", "ferry " + h.Program}, {"Seed", seed},
 	} {
 		if fact[1] != "" {
-			d.put("<div><dt>%s</dt><dd><bdi>%s</bdi></dd></div>\n", d.say(fact[0]), fact[1])
+			d.writef("<div><dt>%s</dt><dd><bdi>%s</bdi></dd></div>\n", d.translate(fact[0]), fact[1])
 		}
 	}
 	if h.PromptSHA256 != "" {
-		d.put("<div class=\"wide\"><dt>%s</dt><dd>%s</dd></div>\n", d.say("Prompt (SHA-256)"), h.PromptSHA256)
+		d.writef("<div class=\"wide\"><dt>%s</dt><dd>%s</dd></div>\n", d.translate("Prompt (SHA-256)"), h.PromptSHA256)
 	}
-	d.put("</dl></section>\n")
+	d.writef("</dl></section>\n")
 }
 
 // name returns the name of a series for a heading or the side of a picture. It adds the connection and the vantage if
@@ -351,10 +353,10 @@ func (d *document) name(i int) markup {
 	r := d.s.Rows[i]
 	name := markupf(`<span class="name"><i class="dot"></i><b><bdi>%s</bdi></b>`, r.Node.Name)
 	if d.s.BothConnections() {
-		name += markupf(` <span class="tag">%s</span>`, d.say(string(r.Node.Connection)))
+		name += markupf(` <span class="tag">%s</span>`, d.translate(string(r.Node.Connection)))
 	}
 	if len(d.s.Vantages) > 1 {
-		name += markupf(` <span class="tag">%s</span>`, d.say("from %s", cmp.Or(r.Vantage, d.say("an unnamed place"))))
+		name += markupf(` <span class="tag">%s</span>`, d.translate("from %s", cmp.Or(r.Vantage, d.translate("an unnamed place"))))
 	}
 	return name + `</span>`
 }
@@ -365,14 +367,14 @@ func (d *document) rank(i int) string {
 	switch {
 	case d.s.Leads(d.s.Rows[i]):
 		return "best"
-	case reference(d.s, d.s.Rows[i]) && compared(d.s):
+	case isReference(d.s, d.s.Rows[i]) && compared(d.s):
 		return "ref"
 	}
 	return "any"
 }
 
-// tied puts a no-break space between a number and its unit.
-func tied(sentence string) string {
+// joinUnits puts a no-break space between a number and its unit.
+func joinUnits(sentence string) string {
 	unit := regexp.MustCompile(`([0-9]) ((?:%|ms|s|×)[.,;:)]*(?: |$))`)
 	return unit.ReplaceAllString(sentence, "$1\u00a0$2")
 }

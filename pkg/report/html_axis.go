@@ -27,14 +27,14 @@ func (a axis) at(v float64) float64 {
 	return (v - a.lo) / (a.hi - a.lo)
 }
 
-// inside limits a position to the axis.
-func inside(at float64) float64 { return min(max(at, 0), 1) }
+// clamp limits a position to the axis.
+func clamp(at float64) float64 { return min(max(at, 0), 1) }
 
 // x returns the position of a value in units, limited to the axis.
-func (a axis) x(v float64) int { return int(math.Round(inside(a.at(v)) * units)) }
+func (a axis) x(v float64) int { return int(math.Round(clamp(a.at(v)) * units)) }
 
 // share returns the same position in percent of the width.
-func (a axis) share(v float64) float64 { return inside(a.at(v)) * 100 }
+func (a axis) share(v float64) float64 { return clamp(a.at(v)) * 100 }
 
 // tooSpread is the ratio of the largest p99 to the lowest p5 above which only a logarithmic axis shows both.
 const tooSpread = 40

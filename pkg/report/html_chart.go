@@ -28,28 +28,28 @@ type chart struct {
 
 func (d *document) chart(c chart) {
 	d.open(c.id, c.heading)
-	d.put(`<figure class="chart"><figcaption>%s</figcaption>`+"\n%s", c.note, c.above)
+	d.writef(`<figure class="chart"><figcaption>%s</figcaption>`+"\n%s", c.note, c.above)
 	for i, r := range d.s.Rows {
 		words, sentence := c.describe(r)
 		if sentence == "" {
 			continue
 		}
 		id := fmt.Sprintf("%s-%d", c.id, i)
-		d.put(`<div class="plot %s" data-row="%d" data-plot="%s"><div class="side">%s`, d.role(i), i, id, d.name(i))
-		d.put(`<span class="words">%s</span></div><div class="canvas">`, words)
-		d.put(`<svg height="%d" role="img" aria-labelledby="%s-t %s-d"><title id="%s-t">%s</title><desc id="%s-d">%s</desc>`,
+		d.writef(`<div class="plot %s" data-row="%d" data-plot="%s"><div class="side">%s`, d.rowClass(i), i, id, d.name(i))
+		d.writef(`<span class="words">%s</span></div><div class="canvas">`, words)
+		d.writef(`<svg height="%d" role="img" aria-labelledby="%s-t %s-d"><title id="%s-t">%s</title><desc id="%s-d">%s</desc>`,
 			c.height, id, id, id, d.title(d.s, r), id, sentence)
 		for _, t := range c.ticks {
 			d.line("grid", c.axis.at(t), c.axis.at(t), "0", "100%")
 		}
 		c.draw(r)
-		d.put("</svg>")
+		d.writef("</svg>")
 		if c.after != nil {
 			c.after(r)
 		}
-		d.put("</div></div>\n")
+		d.writef("</div></div>\n")
 	}
-	d.put(`<div class="axis" aria-hidden="true">`)
+	d.writef(`<div class="axis" aria-hidden="true">`)
 	for _, t := range c.ticks {
 		class := markup("") // the first and the last label are aligned inwards, so that they stay inside the chart
 		switch share := c.axis.share(t); {
@@ -58,24 +58,24 @@ func (d *document) chart(c chart) {
 		case share > 95:
 			class = ` class="end"`
 		}
-		d.put(`<span%s style="left:%.2f%%">%s</span>`, class, c.axis.share(t), c.label(t))
+		d.writef(`<span%s style="left:%.2f%%">%s</span>`, class, c.axis.share(t), c.label(t))
 	}
-	d.put("</div>\n%s</figure></section>\n", c.below)
+	d.writef("</div>\n%s</figure></section>\n", c.below)
 }
 
 // line draws a straight line between two positions on an axis. y is in pixels or percent.
 func (d *document) line(class string, x1, x2 float64, y1, y2 any) {
-	d.put(`<line class="%s" x1="%.2f%%" x2="%.2f%%" y1="%v" y2="%v"/>`, class, inside(x1)*100, inside(x2)*100, y1, y2)
+	d.writef(`<line class="%s" x1="%.2f%%" x2="%.2f%%" y1="%v" y2="%v"/>`, class, clamp(x1)*100, clamp(x2)*100, y1, y2)
 }
 
-// nothing writes in the middle of a picture why it is empty.
-func (d *document) nothing(y int, why string) {
-	d.put(`<text class="nothing" x="50%%" y="%d" text-anchor="middle">%s</text>`, y, why)
+// emptyNote writes in the middle of a picture why it is empty.
+func (d *document) emptyNote(y int, why string) {
+	d.writef(`<text class="nothing" x="50%%" y="%d" text-anchor="middle">%s</text>`, y, why)
 }
 
 // stretch opens the part of a picture whose width follows the page, while the widths of its lines do not.
 func (d *document) stretch(height int) {
-	d.put(`<svg class="stretch" width="100%%" height="%d" viewBox="0 0 %d %d" preserveAspectRatio="none">`,
+	d.writef(`<svg class="stretch" width="100%%" height="%d" viewBox="0 0 %d %d" preserveAspectRatio="none">`,
 		height, units, height)
 }
 
@@ -98,49 +98,49 @@ func (d *document) phases() {
 	}
 	legend := markup(`<p class="legend" aria-hidden="true">`)
 	for _, part := range phasesOf(&bench.Row{}) {
-		legend += markupf(`<span><i class="swatch %s"></i> %s</span>`, part.name, d.say(part.words))
+		legend += markupf(`<span><i class="swatch %s"></i> %s</span>`, part.name, d.translate(part.words))
 	}
 	const height = 26
 	a := linear(longest * 1.02)
 	d.chart(chart{
 		id: "phases", heading: "Time per phase",
-		note:  d.say("Mean time in each phase of the successful attempt. Phases that a reused connection skips are not shown."),
+		note:  d.translate("Mean time in each phase of the successful attempt. Phases that a reused connection skips are not shown."),
 		above: legend + "</p>\n", height: height, axis: a, ticks: a.ticks(), label: a.label, describe: d.describePhases,
 		draw: func(r *bench.Row) {
 			from := 0.0
-			for _, part := range taken(r) {
-				d.put(`<rect class="%s" x="%.3f%%" y="3" width="%.3f%%" height="%d"/>`,
+			for _, part := range nonzeroPhases(r) {
+				d.writef(`<rect class="%s" x="%.3f%%" y="3" width="%.3f%%" height="%d"/>`,
 					part.name, a.share(from), a.share(from+part.ms)-a.share(from), height-6)
 				from += part.ms
 			}
 			if from == 0 {
-				d.nothing(height/2+4, d.say("no answer"))
+				d.emptyNote(height/2+4, d.translate("no answer"))
 			}
 		},
 		// The figures of each phase: the shortest phases are too thin to see, and colours do not name a phase.
 		after: func(r *bench.Row) {
-			d.put(`<p class="values">`)
-			for _, part := range taken(r) {
-				d.put(`<span><i class="swatch %s"></i>%s %s</span> `, part.name, d.say(part.words), tied(text.Millis(part.ms)))
+			d.writef(`<p class="values">`)
+			for _, part := range nonzeroPhases(r) {
+				d.writef(`<span><i class="swatch %s"></i>%s %s</span> `, part.name, d.translate(part.words), joinUnits(text.Millis(part.ms)))
 			}
-			d.put(`</p>`)
+			d.writef(`</p>`)
 		},
 	})
 }
 
 func (l language) describePhases(r *bench.Row) (words, sentence string) {
 	if !hasPhases(r) {
-		return "", l.say("No answer.")
+		return "", l.translate("No answer.")
 	}
-	parts := each(taken(r), func(part phase) string { return l.say(part.words) + " " + text.Millis(part.ms) })
-	return l.say("%s in total", text.Millis(total(r))), l.say("Mean time per phase: %s.", strings.Join(parts, l.say(", ")))
+	parts := each(nonzeroPhases(r), func(part phase) string { return l.translate(part.words) + " " + text.Millis(part.ms) })
+	return l.translate("%s in total", text.Millis(total(r))), l.translate("Mean time per phase: %s.", strings.Join(parts, l.translate(", ")))
 }
 
 // comparison draws the ratio of each row to the reference with its interval. An interval that does not touch 1 shows a
 // difference.
 func (d *document) comparison() {
 	if compared(d.s) {
-		d.ratios("Compared with the reference", d.say("Ratio of the %s to the reference, paired by round, with 95 %% CI. "+
+		d.ratios("Compared with the reference", d.translate("Ratio of the %s to the reference, paired by round, with 95 %% CI. "+
 			"An interval that contains 1 shows no difference.", d.figure(d.s)), "← faster than the reference", d.describeRatio)
 	}
 }
@@ -151,8 +151,8 @@ func (d *document) ratios(heading, note, faster string, describe func(*bench.Row
 	a := ratioAxis(d.s.Rows)
 	d.chart(chart{
 		id: "comparison", heading: heading, note: note, height: height, axis: a, ticks: a.ticks(),
-		label: func(t float64) string { return label(t, tied(d.say(" ×"))) },
-		below: markupf(`<p class="sides" aria-hidden="true"><span>%s</span><span>%s</span></p>`+"\n", d.say(faster), d.say("slower →")),
+		label: func(t float64) string { return label(t, joinUnits(d.translate(" ×"))) },
+		below: markupf(`<p class="sides" aria-hidden="true"><span>%s</span><span>%s</span></p>`+"\n", d.translate(faster), d.translate("slower →")),
 		describe: func(r *bench.Row) (words, sentence string) {
 			if r.VsReference == nil {
 				return "", ""
@@ -163,12 +163,12 @@ func (d *document) ratios(heading, note, faster string, describe func(*bench.Row
 			d.line("one", a.at(1), a.at(1), "0", "100%")
 			c := r.VsReference
 			if math.IsInf(c.High, 1) {
-				d.put(`<text class="nothing" x="0" y="%d">%s</text>`, height/2+4, d.say("too few samples"))
+				d.writef(`<text class="nothing" x="0" y="%d">%s</text>`, height/2+4, d.translate("too few samples"))
 				return
 			}
-			d.put(`<g class="%s">`, turnOf(c.Verdict))
+			d.writef(`<g class="%s">`, directionOf(c.Verdict))
 			d.line("whisker", a.at(c.Low), a.at(c.High), "50%", "50%")
-			d.put(`<circle class="estimate" cx="%.2f%%" cy="50%%" r="5.5"/></g>`, a.share(c.Ratio))
+			d.writef(`<circle class="estimate" cx="%.2f%%" cy="50%%" r="5.5"/></g>`, a.share(c.Ratio))
 		},
 	})
 }
@@ -180,10 +180,10 @@ func (d *document) describeRatio(r *bench.Row) (words, sentence string) {
 		p = "< 0.0001"
 	}
 	pairs := bench.Count{N: c.Pairs, Noun: "pair"}
-	sentence = d.say("%s times the %s of %s, 95 %% CI: %s, %s, p %s: %s.",
+	sentence = d.translate("%s times the %s of %s, 95 %% CI: %s, %s, p %s: %s.",
 		ratio(c.Ratio), d.figure(d.s), c.Reference, d.ratioInterval(c), pairs, p, d.language.verdict(verdictOf(c)))
 	if math.IsInf(c.High, 1) {
 		return d.count(pairs.N, pairs.Noun), sentence
 	}
-	return tied(d.say("%s × %s, %s", ratio(c.Ratio), c.Reference, d.language.verdict(c.Verdict))), sentence
+	return joinUnits(d.translate("%s × %s, %s", ratio(c.Ratio), c.Reference, d.language.verdict(c.Verdict))), sentence
 }

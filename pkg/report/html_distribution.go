@@ -22,25 +22,25 @@ const (
 
 func (d *document) distribution() {
 	a := latencyAxis(d.s.Rows)
-	note := d.say("Latency of complete answers. All nodes share the same axis. Each curve is scaled to the same height; " +
+	note := d.translate("Latency of complete answers. All nodes share the same axis. Each curve is scaled to the same height; " +
 		"each stroke below it is one answer.")
 	if a.log {
-		note += " " + d.say("The axis is logarithmic: equal distances are equal ratios.")
+		note += " " + d.translate("The axis is logarithmic: equal distances are equal ratios.")
 	}
 	d.chart(chart{
 		id: "distribution", heading: "Latency distribution", note: note, height: curveHeight, axis: a, ticks: a.ticks(), label: a.label,
 		describe: func(r *bench.Row) (words, sentence string) {
 			words = d.count(r.OK, "answer")
 			if first := slices.IndexFunc(r.Sorted, func(v float64) bool { return v > a.hi }); first >= 0 {
-				words += d.say(", %d beyond the axis", len(r.Sorted)-first)
+				words += d.translate(", %d beyond the axis", len(r.Sorted)-first)
 			}
 			return words, d.describeSpread(r)
 		},
 		draw: func(r *bench.Row) {
 			if r.Latency.HasPercentiles() {
-				d.many(r, a)
+				d.drawDensity(r, a)
 			} else {
-				d.few(r, a)
+				d.drawAnswers(r, a)
 			}
 		},
 	})
@@ -50,21 +50,21 @@ func (l language) describeSpread(r *bench.Row) string {
 	answers := bench.Count{N: r.OK, Noun: "answer"}
 	switch stats := r.Latency; {
 	case r.OK == 0:
-		return l.say("No answer.")
+		return l.translate("No answer.")
 	case !stats.HasPercentiles():
-		return l.say("%s, mean %s: too few for a distribution.", answers, took(stats.Mean))
+		return l.translate("%s, mean %s: too few for a distribution.", answers, latencyText(stats.Mean))
 	default:
-		return l.say("%s: p50 %s, p95 %s, min %s, max %s.",
-			answers, took(stats.P50), took(stats.P95), took(stats.Min), took(stats.Max))
+		return l.translate("%s: p50 %s, p95 %s, min %s, max %s.",
+			answers, latencyText(stats.P50), latencyText(stats.P95), latencyText(stats.Min), latencyText(stats.Max))
 	}
 }
 
-// many draws the density, the single answers and the percentiles.
-func (d *document) many(r *bench.Row, a axis) {
+// drawDensity draws the density, the single answers and the percentiles.
+func (d *document) drawDensity(r *bench.Row, a axis) {
 	d.stretch(curveHeight)
 	d.rug(r, a)
 	d.curve(density(r.Sorted, a))
-	d.put(`</svg>`)
+	d.writef(`</svg>`)
 	d.mark("p95", a, r.Latency.P95, curveTop+24)
 	d.mark("p50", a, r.Latency.P50, curveTop)
 }
@@ -83,7 +83,7 @@ func (d *document) curve(heights []float64) {
 	for i := first; i <= last; i++ {
 		addPoint(&path, i == first, x(i), fmt.Sprintf("%.1f", curveGround-heights[i]*(curveGround-curveTop)))
 	}
-	d.put(`<path class="area" d="%sV%dH%dZ"/><path class="outline" d="%s"/>`, path.String(), curveGround, x(first), path.String())
+	d.writef(`<path class="area" d="%sV%dH%dZ"/><path class="outline" d="%s"/>`, path.String(), curveGround, x(first), path.String())
 }
 
 // rugLimit is the maximum number of strokes in a rug. If there are more answers, the rug has rugLimit of them, evenly
@@ -91,37 +91,37 @@ func (d *document) curve(heights []float64) {
 const rugLimit = 400
 
 func (d *document) rug(r *bench.Row, a axis) {
-	d.put(`<path class="rug" d="`)
+	d.writef(`<path class="rug" d="`)
 	n := len(r.Sorted)
 	drawn := min(n, rugLimit)
 	last := -1
 	for i := range drawn {
 		v := r.Sorted[i*(n-1)/max(drawn-1, 1)]
 		if x := a.x(v); x != last && v <= a.hi {
-			d.put("M%d %dv%d", x, rugTop, rugLength)
+			d.writef("M%d %dv%d", x, rugTop, rugLength)
 			last = x
 		}
 	}
-	d.put(`"/>`)
+	d.writef(`"/>`)
 }
 
 // mark draws a percentile as a line with its name and value. latencyAxis leaves room for them.
 func (d *document) mark(name string, a axis, v float64, top int) {
 	d.line(name, a.at(v), a.at(v), top-15, curveGround)
-	d.put(`<text class="%s" x="%.2f%%" dx="5" y="%d">%s %s</text>`, name, a.share(v), top-6, name, text.Millis(v))
+	d.writef(`<text class="%s" x="%.2f%%" dx="5" y="%d">%s %s</text>`, name, a.share(v), top-6, name, text.Millis(v))
 }
 
-// few draws single answers if there are too few for a curve.
-func (d *document) few(r *bench.Row, a axis) {
+// drawAnswers draws single answers if there are too few for a curve.
+func (d *document) drawAnswers(r *bench.Row, a axis) {
 	for _, v := range r.Sorted {
-		d.put(`<circle class="single" cx="%.2f%%" cy="%d" r="5"/>`, a.share(v), curveGround-8)
+		d.writef(`<circle class="single" cx="%.2f%%" cy="%d" r="5"/>`, a.share(v), curveGround-8)
 	}
-	why := d.say("no answer")
+	why := d.translate("no answer")
 	if len(r.Sorted) > 0 {
-		why = d.say("too few answers for a curve")
+		why = d.translate("too few answers for a curve")
 	}
-	d.nothing((curveTop+curveGround)/2, why)
-	d.put(`<line class="ground" x1="0" x2="100%%" y1="%d" y2="%d"/>`, curveGround, curveGround)
+	d.emptyNote((curveTop+curveGround)/2, why)
+	d.writef(`<line class="ground" x1="0" x2="100%%" y1="%d" y2="%d"/>`, curveGround, curveGround)
 }
 
 // bins is the number of steps of a density over the complete axis.

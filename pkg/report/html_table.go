@@ -19,28 +19,28 @@ func latencyNames() []string { return []string{"mean", "p50", "p90", "p95", "p99
 // column.
 func (d *document) table(id, heading, class, caption, first string, lines []markup, columns []column) {
 	d.open(id, heading)
-	d.put(`<div class="scroll"><table role="table" id="%s-table" class="%s"><caption>%s</caption>`+"\n", id, class, caption)
-	d.put(`<thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">%s</th>`, first)
+	d.writef(`<div class="scroll"><table role="table" id="%s-table" class="%s"><caption>%s</caption>`+"\n", id, class, caption)
+	d.writef(`<thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">%s</th>`, first)
 	for i, c := range columns {
 		numeric := markup("")
 		if c.kind == numbers {
 			columns[i].class, numeric = strings.TrimSpace("n "+c.class), ` class="n"`
 		}
-		d.put(`<th role="columnheader" scope="col"%s>%s</th>`, numeric, c.title)
+		d.writef(`<th role="columnheader" scope="col"%s>%s</th>`, numeric, c.title)
 	}
-	d.put("</tr></thead>\n<tbody role=\"rowgroup\">\n")
+	d.writef("</tr></thead>\n<tbody role=\"rowgroup\">\n")
 	for i, line := range lines {
-		d.put("%s", line)
+		d.writef("%s", line)
 		for _, c := range columns {
 			cell := markup(c.cells[i])
 			if !c.markup {
 				cell = markup(escapeHTML(c.cells[i]))
 			}
-			d.put(`<td role="cell" class="%s" data-label="%s">%s</td>`, c.class, c.title, cell)
+			d.writef(`<td role="cell" class="%s" data-label="%s">%s</td>`, c.class, c.title, cell)
 		}
-		d.put("</tr>\n")
+		d.writef("</tr>\n")
 	}
-	d.put("</tbody></table></div></section>\n")
+	d.writef("</tbody></table></div></section>\n")
 }
 
 // namedLine returns the start of a line that does not belong to one row.
@@ -50,7 +50,7 @@ func namedLine(name string) markup {
 
 // row returns the start of the line of a row.
 func (d *document) row(i int, name markup) markup {
-	return markupf(`<tr role="row" data-row="%d" class="%s"><th role="rowheader" scope="row">%s</th>`, i, d.role(i), name)
+	return markupf(`<tr role="row" data-row="%d" class="%s"><th role="rowheader" scope="row">%s</th>`, i, d.rowClass(i), name)
 }
 
 // marked returns a cell whose sign and text have the colour of a class.
@@ -63,15 +63,15 @@ func (d *document) thresholds(checks []bench.Check) {
 	if len(checks) == 0 {
 		return
 	}
-	d.table("thresholds", "Thresholds", "dense", d.say("Thresholds checked in this run"), d.say("node"),
+	d.table("thresholds", "Thresholds", "dense", d.translate("Thresholds checked in this run"), d.translate("node"),
 		each(checks, func(c bench.Check) markup { return namedLine(c.Node) }), []column{
-			{title: d.say("threshold"), kind: left, class: "what", cells: each(checks, func(c bench.Check) string { return c.Threshold.String() })},
-			columnOf(d.say("measured"), left, 0, checks, func(c bench.Check) string { return d.message(c.Seen) }),
-			{title: d.say("result"), kind: left, markup: true, cells: each(checks, func(c bench.Check) string {
+			{title: d.translate("threshold"), kind: left, class: "what", cells: each(checks, func(c bench.Check) string { return c.Threshold.String() })},
+			columnOf(d.translate("measured"), left, 0, checks, func(c bench.Check) string { return d.message(c.Seen) }),
+			{title: d.translate("result"), kind: left, markup: true, cells: each(checks, func(c bench.Check) string {
 				if c.Missed {
-					return marked("missed", "✗ "+d.say("missed"))
+					return marked("missed", "✗ "+d.translate("missed"))
 				}
-				return marked("kept", "✓ "+d.say("met"))
+				return marked("kept", "✓ "+d.translate("met"))
 			})},
 		})
 }
@@ -82,12 +82,12 @@ func (d *document) changes(c *bench.Changes) {
 	lines := each(columns[0].cells, namedLine)
 	columns[1].class, columns[6].markup = "what", true
 	for i, verdict := range verdicts {
-		columns[6].cells[i] = marked(turnOf(verdict), columns[6].cells[i])
+		columns[6].cells[i] = marked(directionOf(verdict), columns[6].cells[i])
 	}
 	for i := range columns[:6] {
-		columns[i].cells = each(columns[i].cells, tied)
+		columns[i].cells = each(columns[i].cells, joinUnits)
 	}
-	d.table("results", "Results", "dense", d.say("p50 of successful requests, and success rate, before and after"), columns[0].title, lines, columns[1:])
+	d.table("results", "Results", "dense", d.translate("p50 of successful requests, and success rate, before and after"), columns[0].title, lines, columns[1:])
 }
 
 // results writes the main table. For streams, TTFT comes first.
@@ -97,17 +97,17 @@ func (d *document) results() {
 	for i := range rows {
 		lines = append(lines, d.row(i, d.fullName(i)))
 	}
-	columns := []column{{title: d.say("success"), kind: left, class: "success", markup: true,
+	columns := []column{{title: d.translate("success"), kind: left, class: "success", markup: true,
 		cells: each(rows, func(r *bench.Row) string { return string(d.success(r, floor)) })}}
 	add := func(of statsOf, figure, name string) {
-		title := d.say("%s, ms", strings.TrimSpace(figure+" "+d.say(name)))
-		columns = append(columns, columnOf(title, numbers, 0, rows, func(r *bench.Row) string { return bare(of.stat(name)(r)) }))
+		title := d.translate("%s, ms", strings.TrimSpace(figure+" "+d.translate(name)))
+		columns = append(columns, columnOf(title, numbers, 0, rows, func(r *bench.Row) string { return shortNumber(of.stat(name)(r)) }))
 	}
 	if d.s.Figure == bench.TTFTFigure {
 		add(ttft, "TTFT", "p50")
 		add(ttft, "TTFT", "p95")
 		for _, name := range []string{"p50", "p95", "p99", "mean"} {
-			add(latency, d.say("latency"), name)
+			add(latency, d.translate("latency"), name)
 		}
 	} else {
 		for _, name := range latencyNames() {
@@ -117,21 +117,21 @@ func (d *document) results() {
 	main := slices.IndexFunc(columns, func(c column) bool { return strings.Contains(c.title, "p50") })
 	columns[main].class = "main"
 	if compared(d.s) {
-		columns = append(columns, column{title: d.say("vs reference"), kind: left, class: "versus", markup: true,
+		columns = append(columns, column{title: d.translate("vs reference"), kind: left, class: "versus", markup: true,
 			cells: each(rows, func(r *bench.Row) string { return string(d.versusCell(r.VsReference)) })})
 	}
-	caption := d.say("Latency of successful requests only. Success rate with 95 %% CI, on an axis from %.0f %% to 100 %%.", floor*100)
-	d.table("results", "Results", "results", caption, d.say("node"), lines, columns)
+	caption := d.translate("Latency of successful requests only. Success rate with 95 %% CI, on an axis from %.0f %% to 100 %%.", floor*100)
+	d.table("results", "Results", "results", caption, d.translate("node"), lines, columns)
 }
 
 // fullName returns everything that identifies the series of a row.
 func (d *document) fullName(i int) markup {
 	r, name := d.s.Rows[i], d.name(i)
 	if d.s.Leads(r) && len(d.s.Rows) > 1 {
-		name += markupf(` <span class="badge">%s</span>`, d.say("best"))
+		name += markupf(` <span class="badge">%s</span>`, d.translate("best"))
 	}
-	if compared(d.s) && reference(d.s, r) {
-		name += markupf(` <span class="badge quiet">%s</span>`, d.say("reference"))
+	if compared(d.s) && isReference(d.s, r) {
+		name += markupf(` <span class="badge quiet">%s</span>`, d.translate("reference"))
 	}
 	if r.Node.Label != "" {
 		name += markupf(`<span class="label"><bdi>%s</bdi></span>`, r.Node.Label)
@@ -158,19 +158,19 @@ func successFloor(rows []*bench.Row) float64 {
 // success returns a success rate in figures and as a bar with its interval.
 func (d *document) success(r *bench.Row, floor float64) markup {
 	if r.Requests == 0 {
-		return markupf(`<span>%s</span>`, d.say("no request"))
+		return markupf(`<span>%s</span>`, d.translate("no request"))
 	}
 	at := axis{lo: floor, hi: 1}
 	low, high := at.share(r.Success.Low), at.share(r.Success.High)
-	bounds := d.say("%s to %s", tied(d.percent(r.Success.Low)), tied(d.percent(r.Success.High)))
-	cell := markupf(`<span class="figure"><b>%s</b> <small>%s</small></span>`, tied(d.percent(r.Success.Value)), d.say("%d of %d", r.OK, r.Requests)) +
+	bounds := d.translate("%s to %s", joinUnits(d.percent(r.Success.Low)), joinUnits(d.percent(r.Success.High)))
+	cell := markupf(`<span class="figure"><b>%s</b> <small>%s</small></span>`, joinUnits(d.percent(r.Success.Value)), d.translate("%d of %d", r.OK, r.Requests)) +
 		markupf(`<svg class="interval" height="14" role="img"><title>%s</title>`,
-			d.say("%s, on an axis from %d %% to 100 %%", bounds, int(math.Round(floor*100)))) +
+			d.translate("%s, on an axis from %d %% to 100 %%", bounds, int(math.Round(floor*100)))) +
 		`<rect class="track" x="0" y="5" width="100%" height="4" rx="2"/>` +
 		markupf(`<rect class="range" x="%.2f%%" y="4" width="%.2f%%" height="6" rx="3"/>`, low, high-low) +
 		markupf(`<circle class="value" cx="%.2f%%" cy="7" r="4.5"/></svg><small class="bounds">%s</small>`, at.share(r.Success.Value), bounds)
 	if r.FirstOK != r.OK {
-		cell += markupf(`<small class="bounds">%s</small>`, d.say("first attempt %s", tied(d.percent(r.FirstSuccess.Value))))
+		cell += markupf(`<small class="bounds">%s</small>`, d.translate("first attempt %s", joinUnits(d.percent(r.FirstSuccess.Value))))
 	}
 	return cell
 }
@@ -182,20 +182,20 @@ func (d *document) versusCell(c *bench.Comparison) markup {
 	}
 	shown := verdictOf(c)
 	sign := map[bench.Verdict]string{bench.Faster: "▼ ", bench.Slower: "▲ ", bench.NoDifference: "= "}[shown] // the shape shows it too
-	medians := d.say("%s; p50 %s vs %s", bench.Count{N: c.Pairs, Noun: "pair"}, took(c.P50), took(c.ReferenceP50))
+	medians := d.translate("%s; p50 %s vs %s", bench.Count{N: c.Pairs, Noun: "pair"}, latencyText(c.P50), latencyText(c.ReferenceP50))
 	if c.ShapesDiffer {
-		medians += d.say(": the distributions differ in shape")
+		medians += d.translate(": the distributions differ in shape")
 	}
-	return markupf(`<span class="figure"><b>%s</b> <small>%s</small></span>`, tied(ratio(c.Ratio)+d.say(" ×")), d.ratioInterval(c)) +
-		markup(marked(turnOf(shown), sign+d.language.verdict(shown))) + markupf(`<small class="bounds">%s</small>`, tied(medians))
+	return markupf(`<span class="figure"><b>%s</b> <small>%s</small></span>`, joinUnits(ratio(c.Ratio)+d.translate(" ×")), d.ratioInterval(c)) +
+		markup(marked(directionOf(shown), sign+d.language.verdict(shown))) + markupf(`<small class="bounds">%s</small>`, joinUnits(medians))
 }
 
 // ratioInterval formats the interval of a ratio. There is none if High is +Inf.
 func (l language) ratioInterval(c *bench.Comparison) string {
 	if math.IsInf(c.High, 1) {
-		return l.say("too few samples")
+		return l.translate("too few samples")
 	}
-	return l.say("%s to %s", bound(c.Low), bound(c.High))
+	return l.translate("%s to %s", bound(c.Low), bound(c.High))
 }
 
 // measures writes the measures that only streams or a fixed rate have, and the tokens, each as a group of rows under
@@ -207,10 +207,10 @@ func (d *document) measures() {
 		name, unit string
 		of         statsOf
 	}{
-		{d.say("time to first token (TTFT)"), "ms", ttft}, {d.say("inter-token latency (ITL)"), "ms", itl},
-		{d.say("tokens per second"), "token/s", tokens}, {d.say("tokens per second after the first text"), "token/s", decode},
-		{d.say("tokens per answer"), "token", answer}, {d.say("latency from the actual start"), "ms", uncorrected},
-		{d.say("start delay (lag)"), "ms", lag},
+		{d.translate("time to first token (TTFT)"), "ms", ttft}, {d.translate("inter-token latency (ITL)"), "ms", itl},
+		{d.translate("tokens per second"), "token/s", tokens}, {d.translate("tokens per second after the first text"), "token/s", decode},
+		{d.translate("tokens per answer"), "token", answer}, {d.translate("latency from the actual start"), "ms", uncorrected},
+		{d.translate("start delay (lag)"), "ms", lag},
 	} {
 		group := markupf(`<tr role="row" class="group"><th role="rowheader" scope="rowgroup" colspan="%d">%s, %s</th></tr>`+"\n",
 			1+len(latencyNames()), m.name, m.unit)
@@ -228,9 +228,9 @@ func (d *document) measures() {
 		return
 	}
 	columns := each(latencyNames(), func(name string) column {
-		return columnOf(d.say(name), numbers, 0, stats, func(s *bench.Stats) string { return bare(s.Named(name)) })
+		return columnOf(d.translate(name), numbers, 0, stats, func(s *bench.Stats) string { return shortNumber(s.Named(name)) })
 	})
-	d.table("measures", "Other metrics", "dense", d.say("Successful requests only"), d.say("node"), lines, columns)
+	d.table("measures", "Other metrics", "dense", d.translate("Successful requests only"), d.translate("node"), lines, columns)
 }
 
 // hours writes the results by hour of day of runs over several days.
@@ -250,34 +250,34 @@ func (d *document) hours() {
 			if h.Requests == 0 {
 				return text.Missing
 			}
-			return tied(text.Millis(h.P50) + " · " + d.percent(float64(h.OK)/float64(h.Requests)))
+			return joinUnits(text.Millis(h.P50) + " · " + d.percent(float64(h.OK)/float64(h.Requests)))
 		})
 	})
-	d.table("hours", "By hour of day", "dense", d.say("p50 %s and success rate of the requests that started in each hour, %s",
-		d.figure(d.s), zone(d.s)), d.say("hour"), each(hours, func(hour int) markup { return namedLine(fmt.Sprintf("%02d:00", hour)) }), columns)
+	d.table("hours", "By hour of day", "dense", d.translate("p50 %s and success rate of the requests that started in each hour, %s",
+		d.figure(d.s), zone(d.s)), d.translate("hour"), each(hours, func(hour int) markup { return namedLine(fmt.Sprintf("%02d:00", hour)) }), columns)
 }
 
 func (d *document) failures() {
 	all := failuresOf(d.s)
 	if len(all) == 0 {
 		d.open("failures", "Failures")
-		d.put("<p>%s</p>\n</section>\n", d.say("No request failed."))
+		d.writef("<p>%s</p>\n</section>\n", d.translate("No request failed."))
 		return
 	}
-	d.table("failures", "Failures", "dense", d.say("Requests that failed after all attempts"), d.say("node"),
+	d.table("failures", "Failures", "dense", d.translate("Requests that failed after all attempts"), d.translate("node"),
 		each(all, func(f rowFailure) markup { return d.row(f.row, d.name(f.row)) }), []column{
-			{title: d.say("class"), kind: left, class: "what", cells: each(all, func(f rowFailure) string { return f.Class })},
-			columnOf(d.say("blame"), left, 0, all, func(f rowFailure) string { return d.say(f.Blame) }),
-			columnOf(d.say("count"), numbers, 0, all, func(f rowFailure) string { return strconv.Itoa(f.Count) }),
-			columnOf(d.say("share"), numbers, 0, all, func(f rowFailure) string {
-				return tied(d.percent(float64(f.Count) / float64(max(d.s.Rows[f.row].Requests, 1))))
+			{title: d.translate("class"), kind: left, class: "what", cells: each(all, func(f rowFailure) string { return f.Class })},
+			columnOf(d.translate("blame"), left, 0, all, func(f rowFailure) string { return d.translate(f.Blame) }),
+			columnOf(d.translate("count"), numbers, 0, all, func(f rowFailure) string { return strconv.Itoa(f.Count) }),
+			columnOf(d.translate("share"), numbers, 0, all, func(f rowFailure) string {
+				return joinUnits(d.percent(float64(f.Count) / float64(max(d.s.Rows[f.row].Requests, 1))))
 			}),
-			columnOf(d.say("time to failure"), numbers, 0, all, func(f rowFailure) string {
+			columnOf(d.translate("time to failure"), numbers, 0, all, func(f rowFailure) string {
 				if f.Latency.HasPercentiles() {
 					return text.Millis(f.Latency.P50)
 				}
 				return text.Millis(f.Latency.Mean)
 			}),
-			{title: d.say("first error"), kind: left, class: "words", cells: each(all, func(f rowFailure) string { return f.Detail })},
+			{title: d.translate("first error"), kind: left, class: "words", cells: each(all, func(f rowFailure) string { return f.Detail })},
 		})
 }

@@ -28,10 +28,10 @@ func (d *document) timeline() {
 	if end == 0 {
 		return
 	}
-	note := d.say("Each mark is one request at its start time (UTC). The line connects the medians of consecutive groups of answers. " +
+	note := d.translate("Each mark is one request at its start time (UTC). The line connects the medians of consecutive groups of answers. " +
 		"All nodes share the same latency axis.")
 	if over {
-		note += " " + d.say("Requests beyond the axis are drawn at its top.")
+		note += " " + d.translate("Requests beyond the axis are drawn at its top.")
 	}
 	time, ticks, label := timeAxis(d.s.Started, end)
 	levels := a.ticks()
@@ -44,25 +44,25 @@ func (d *document) timeline() {
 	d.chart(chart{
 		id: "timeline", heading: "Latency over time", note: note, height: timelineHeight, axis: time, ticks: ticks, label: label,
 		above: markupf(`<p class="legend" aria-hidden="true"><span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> %s</span>`+
-			`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> %s</span></p>`+"\n", d.say("succeeded"), d.say("failed")),
+			`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> %s</span></p>`+"\n", d.translate("succeeded"), d.translate("failed")),
 		describe: d.describeTimeline,
 		draw: func(r *bench.Row) {
 			for _, level := range levels {
-				d.put(`<line class="grid" x1="0" x2="100%%" y1="%d" y2="%d"/>`, timelineY(a, level), timelineY(a, level))
+				d.writef(`<line class="grid" x1="0" x2="100%%" y1="%d" y2="%d"/>`, timelineY(a, level), timelineY(a, level))
 			}
 			d.requests(r, time, a)
 			for _, level := range levels {
-				d.put(`<text class="level" x="0" dx="-6" y="%d" text-anchor="end">%s</text>`, timelineY(a, level)+4, a.label(level))
+				d.writef(`<text class="level" x="0" dx="-6" y="%d" text-anchor="end">%s</text>`, timelineY(a, level)+4, a.label(level))
 			}
 			if len(r.Timeline) == 0 {
-				d.nothing((timelineTop+timelineBottom)/2, d.say("no request"))
+				d.emptyNote((timelineTop+timelineBottom)/2, d.translate("no request"))
 			}
 		},
 	})
 }
 
 func timelineY(a axis, v float64) int {
-	return timelineBottom - int(math.Round(inside(a.at(v))*(timelineBottom-timelineTop)))
+	return timelineBottom - int(math.Round(clamp(a.at(v))*(timelineBottom-timelineTop)))
 }
 
 func (l language) describeTimeline(r *bench.Row) (words, sentence string) {
@@ -70,14 +70,14 @@ func (l language) describeTimeline(r *bench.Row) (words, sentence string) {
 	requests := bench.Count{N: r.Requests, Noun: "request"}
 	words = l.count(requests.N, requests.Noun)
 	if failed > 0 {
-		words = l.say("%d failed of %d", failed, r.Requests)
+		words = l.translate("%d failed of %d", failed, r.Requests)
 	}
-	sentence = l.say("%s over time, %d failed.", requests, failed)
+	sentence = l.translate("%s over time, %d failed.", requests, failed)
 	if len(r.Timeline) < r.Requests {
-		sentence += " " + l.say("%d of them are shown, evenly sampled.", len(r.Timeline))
+		sentence += " " + l.translate("%d of them are shown, evenly sampled.", len(r.Timeline))
 	}
 	if r.Ended != "" {
-		sentence += " " + l.say("Stopped early: %s.", r.Ended)
+		sentence += " " + l.translate("Stopped early: %s.", r.Ended)
 	}
 	return words, sentence
 }
@@ -93,11 +93,11 @@ func (d *document) requests(r *bench.Row, time, a axis) {
 		size = "some"
 	}
 	d.stretch(timelineHeight)
-	d.put(`<path class="ok %s" d="%s"/><path class="median" d="%s"/>`, size, marks(r.Timeline, true, time, a), medians(r.Timeline, time, a))
+	d.writef(`<path class="ok %s" d="%s"/><path class="median" d="%s"/>`, size, marks(r.Timeline, true, time, a), medians(r.Timeline, time, a))
 	if failed := marks(r.Timeline, false, time, a); failed != "" {
-		d.put(`<path class="failed %s" d="%s"/>`, size, failed)
+		d.writef(`<path class="failed %s" d="%s"/>`, size, failed)
 	}
-	d.put(`</svg>`)
+	d.writef(`</svg>`)
 }
 
 // failedLength is the height of the stroke of a failure.

@@ -40,8 +40,8 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// when returns a member, or a member that is left out if applies is false.
-func when(applies bool, name string, value any) member {
+// memberIf returns a member, or a member that is left out if applies is false.
+func memberIf(applies bool, name string, value any) member {
 	if !applies {
 		return member{}
 	}
@@ -78,22 +78,22 @@ func asJSON(s *bench.Summary, _ Options) (string, error) {
 		if len(s.Best) == 1 && len(names) == 1 {
 			best = names[0]
 		}
-		return object{when(c.Vantage != "", "vantage", c.Vantage), {"nodes", names}}
+		return object{memberIf(c.Vantage != "", "vantage", c.Vantage), {"nodes", names}}
 	})
-	seconds := func(name string, d time.Duration) member { return when(d > 0, name, millis(d.Seconds())) }
+	seconds := func(name string, d time.Duration) member { return memberIf(d > 0, name, millis(d.Seconds())) }
 	return object{
 		{"schema", bench.Schema}, {"model", s.Model}, {"prompt_sha256", h.PromptSHA256},
 		{"started", s.Started.UTC().Format(time.RFC3339Nano)},
-		when(s.Runs > 1, "last_started", s.LastStarted.UTC().Format(time.RFC3339Nano)), {"requests", h.Requests}, {"connections", h.Connections},
-		when(h.Race, "race", h.Race),
+		memberIf(s.Runs > 1, "last_started", s.LastStarted.UTC().Format(time.RFC3339Nano)), {"requests", h.Requests}, {"connections", h.Connections},
+		memberIf(h.Race, "race", h.Race),
 		{"elapsed_s", millis(s.Elapsed)}, seconds("duration_s", h.Duration),
-		{"concurrency", h.Concurrency}, when(h.Rate > 0, "rate", number(h.Rate, -1)), {"attempts", h.Attempts},
-		when(h.Attempts > 1, "retry_policy", h.Policy), seconds("timeout_s", h.Timeout),
+		{"concurrency", h.Concurrency}, memberIf(h.Rate > 0, "rate", number(h.Rate, -1)), {"attempts", h.Attempts},
+		memberIf(h.Attempts > 1, "retry_policy", h.Policy), seconds("timeout_s", h.Timeout),
 		seconds("connect_timeout_s", h.ConnectTimeout), seconds("idle_timeout_s", h.IdleTimeout),
-		when(s.FasterWaited, "faster_nodes_waited", true), when(anyRow(s, hasHours), "hours_zone", zone(s)),
+		memberIf(s.FasterWaited, "faster_nodes_waited", true), memberIf(anyRow(s, hasHours), "hours_zone", zone(s)),
 		{"warmup", h.Warmup}, {"stream", h.Stream}, {"figure", s.Figure}, {"max_tokens", h.MaxTokens}, {"seed", h.Seed}, {"runs", s.Runs}, {"vantages", vantages(s)},
-		when(h.Proxy != "", "proxy", h.Proxy), {"program", h.Program}, {"reference", h.Reference},
-		when(s.Stopped != "", "stopped", s.Stopped), {"best", best}, {"best_nodes", choices}, {"nodes", each(s.Rows, jsonRow)},
+		memberIf(h.Proxy != "", "proxy", h.Proxy), {"program", h.Program}, {"reference", h.Reference},
+		memberIf(s.Stopped != "", "stopped", s.Stopped), {"best", best}, {"best_nodes", choices}, {"nodes", each(s.Rows, jsonRow)},
 		{"warnings", each(s.Warnings, jsonWarning)},
 	}.document()
 }
@@ -109,7 +109,7 @@ func (o object) document() (string, error) {
 }
 
 func jsonWarning(w bench.Warning) object {
-	return object{{"code", w.Code}, when(w.Node != "", "node", w.Node), {"text", w.Text}}
+	return object{{"code", w.Code}, memberIf(w.Node != "", "node", w.Node), {"text", w.Text}}
 }
 
 func jsonRow(r *bench.Row) object {
@@ -123,19 +123,19 @@ func jsonRow(r *bench.Row) object {
 		return object{{"hour", h.Hour}, {"requests", h.Requests}, {"ok", h.OK}, {"p50_ms", millis(h.P50)}}
 	})
 	n := r.Node
-	some := func(name string, s *bench.Stats) member { return when(present(s), name, optional(s)) }
+	some := func(name string, s *bench.Stats) member { return memberIf(present(s), name, statsOrNull(s)) }
 	return object{
 		{"node", n.Name}, {"label", n.Label}, {"url_host", n.Host}, {"api", n.API}, {"model", n.Model},
-		{"connection", n.Connection}, when(r.Vantage != "", "vantage", r.Vantage), {"requests", r.Requests},
+		{"connection", n.Connection}, memberIf(r.Vantage != "", "vantage", r.Vantage), {"requests", r.Requests},
 		{"ok", r.OK}, {"success_rate", share(r.Success.Value)}, {"success_ci", interval(r.Success)},
 		{"first_ok", r.FirstOK}, {"first_success_rate", share(r.FirstSuccess.Value)},
 		{"first_success_ci", interval(r.FirstSuccess)},
-		{"latency_ms", jsonStats(&r.Latency)}, {"ttft_ms", optional(r.TTFT)}, {"itl_ms", optional(r.ITL)},
+		{"latency_ms", jsonStats(&r.Latency)}, {"ttft_ms", statsOrNull(r.TTFT)}, {"itl_ms", statsOrNull(r.ITL)},
 		some("decode_tokens_per_second", r.DecodeRate), some("tokens_per_second", r.TokensPerSecond), some("answer_tokens", r.AnswerTokens),
 		some("uncorrected_ms", r.Uncorrected), some("lag_ms", r.Lag),
-		{"requests_per_second", millis(r.PerSecond)}, {"in_flight", millis(r.InFlight)}, when(hasHours(r), "hours", hours),
-		{"phases_ms", phases}, {"errors", errors}, {"failures", failures}, when(r.Fresh != 0, "fresh", r.Fresh),
-		when(r.Unsent != 0, "unsent", r.Unsent), when(r.Ended != "", "ended", r.Ended),
+		{"requests_per_second", millis(r.PerSecond)}, {"in_flight", millis(r.InFlight)}, memberIf(hasHours(r), "hours", hours),
+		{"phases_ms", phases}, {"errors", errors}, {"failures", failures}, memberIf(r.Fresh != 0, "fresh", r.Fresh),
+		memberIf(r.Unsent != 0, "unsent", r.Unsent), memberIf(r.Ended != "", "ended", r.Ended),
 		{"vs_reference", jsonVersus(r.VsReference)},
 	}
 }
@@ -166,7 +166,7 @@ func jsonStats(s *bench.Stats) object {
 	return all
 }
 
-func optional(s *bench.Stats) any {
+func statsOrNull(s *bench.Stats) any {
 	if !present(s) {
 		return nil
 	}

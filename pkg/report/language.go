@@ -16,8 +16,8 @@ import (
 // language translates the program's own text. The zero value is English. The result is not yet escaped for Markdown or
 // HTML.
 type language struct {
-	// words has the translation of each English text or format.
-	words map[string]string
+	// translations has the translation of each English text or format.
+	translations map[string]string
 	// labels reports that a node is shown by its label, if it has a unique one.
 	labels bool
 }
@@ -45,14 +45,14 @@ func readWords() (words dictionary) {
 // languageOf returns the language with a name; "" is English.
 func languageOf(name string) language {
 	if name == Chinese {
-		return language{words: readWords().Chinese}
+		return language{translations: readWords().Chinese}
 	}
 	return language{}
 }
 
-// say translates an English text, or a format with its arguments.
-func (l language) say(english string, args ...any) string {
-	said := cmp.Or(l.words[english], english)
+// translate translates an English text, or a format with its arguments.
+func (l language) translate(english string, args ...any) string {
+	said := cmp.Or(l.translations[english], english)
 	if len(args) == 0 {
 		return said
 	}
@@ -61,7 +61,7 @@ func (l language) say(english string, args ...any) string {
 		case bench.Count:
 			args[i] = l.count(arg.N, arg.Noun)
 		case bench.Settings:
-			args[i] = strings.Join(each(arg, func(s string) string { return strings.Replace(s, " and ", l.say(" and "), 1) }), l.say(", "))
+			args[i] = strings.Join(each(arg, func(s string) string { return strings.Replace(s, " and ", l.translate(" and "), 1) }), l.translate(", "))
 		case bench.Warning:
 			args[i] = l.warning(&bench.Summary{}, arg)
 		}
@@ -71,28 +71,28 @@ func (l language) say(english string, args ...any) string {
 
 // message translates a message of package bench and makes it safe for one line.
 func (l language) message(m bench.Message) string {
-	return visible(l.say(m.Format, slices.Clone(m.Args)...))
+	return visible(l.translate(m.Format, slices.Clone(m.Args)...))
 }
 
 // count formats a number of things.
 func (l language) count(n int, noun string) string {
-	if l.words == nil {
+	if l.translations == nil {
 		return text.Count(n, noun)
 	}
-	return l.say("%d "+noun, n)
+	return l.translate("%d "+noun, n)
 }
 
 // percent formats a share with the percent sign.
-func (l language) percent(share float64) string { return percent(share) + l.say(" %") }
+func (l language) percent(share float64) string { return percent(share) + l.translate(" %") }
 
 // interval formats the interval of a rate.
-func (l language) interval(r bench.Rate) string { return percentRange(r) + l.say(" %") }
+func (l language) interval(r bench.Rate) string { return percentRange(r) + l.translate(" %") }
 
 // title returns a unique name for a row.
 func (l language) title(s *bench.Summary, r *bench.Row) string {
-	name := l.called(s, r.Node)
+	name := l.displayName(s, r.Node)
 	if s.BothConnections() {
-		name += l.say(" (%s)", l.say(string(r.Node.Connection)))
+		name += l.translate(" (%s)", l.translate(string(r.Node.Connection)))
 	}
 	if len(s.Vantages) > 1 && r.Vantage != "" {
 		name += " @" + r.Vantage
@@ -100,9 +100,9 @@ func (l language) title(s *bench.Summary, r *bench.Row) string {
 	return visible(name)
 }
 
-// called returns the name that a node is shown by: its label if labels is set and no other node has that label or name,
-// otherwise its name.
-func (l language) called(s *bench.Summary, n bench.Node) string {
+// displayName returns the name that a node is shown by: its label if labels is set and no other node has that label or
+// name, otherwise its name.
+func (l language) displayName(s *bench.Summary, n bench.Node) string {
 	shared := func(r *bench.Row) bool {
 		return r.Node.Name != n.Name && (r.Node.Label == n.Label || r.Node.Name == n.Label)
 	}
@@ -116,10 +116,10 @@ func (l language) called(s *bench.Summary, n bench.Node) string {
 // ASCII.
 func (l language) node(s *bench.Summary, name string) string {
 	if i := slices.IndexFunc(s.Rows, func(r *bench.Row) bool { return r.Node.Name == name }); i >= 0 {
-		name = l.called(s, s.Rows[i].Node)
+		name = l.displayName(s, s.Rows[i].Node)
 	}
 	name = visible(name)
-	if l.words == nil || name == "" {
+	if l.translations == nil || name == "" {
 		return name
 	}
 	if name[0] < 0x80 {
@@ -133,67 +133,67 @@ func (l language) node(s *bench.Summary, name string) string {
 
 // sentence returns the result for a row.
 func (l language) sentence(s *bench.Summary, r *bench.Row) string {
-	return l.title(s, r) + l.say(": ") + l.finding(s, r)
+	return l.title(s, r) + l.translate(": ") + l.finding(s, r)
 }
 
 func (l language) finding(s *bench.Summary, r *bench.Row) string {
 	if r.OK == 0 {
-		return l.say("no success in %s", bench.Count{N: r.Requests, Noun: "request"})
+		return l.translate("no success in %s", bench.Count{N: r.Requests, Noun: "request"})
 	}
 	shown := s.Headline(r)
-	middle := l.say("mean %s (%s)", took(shown.Mean), bench.Count{N: shown.N, Noun: "success"})
+	middle := l.translate("mean %s (%s)", latencyText(shown.Mean), bench.Count{N: shown.N, Noun: "success"})
 	if shown.HasPercentiles() {
-		middle = "p50 " + took(shown.P50)
+		middle = "p50 " + latencyText(shown.P50)
 	}
 	if s.Figure == bench.TTFTFigure {
 		middle = "TTFT " + middle
 	}
-	success := l.say("; success %s (%s)", l.percent(r.Success.Value), l.interval(r.Success))
+	success := l.translate("; success %s (%s)", l.percent(r.Success.Value), l.interval(r.Success))
 	if present(r.AnswerTokens) {
-		success += l.say("; %s tokens/answer", rate(r.AnswerTokens.Mean))
+		success += l.translate("; %s tokens/answer", rate(r.AnswerTokens.Mean))
 	}
 	switch {
 	case r.VsReference != nil:
 		return l.difference(s, r.VsReference) + success
 	case len(s.Rows) == 1:
 		return middle + success
-	case reference(s, r) && !modelsDiffer(s):
-		return l.say("reference; ") + middle + success
+	case isReference(s, r) && !modelsDiffer(s):
+		return l.translate("reference; ") + middle + success
 	}
-	return l.say("not compared; ") + middle + success
+	return l.translate("not compared; ") + middle + success
 }
 
 // figure returns the name of the figure that rows are compared by.
 func (l language) figure(s *bench.Summary) string {
 	if s.Figure == bench.TTFTFigure {
-		return l.say("TTFT")
+		return l.translate("TTFT")
 	}
-	return l.say("latency")
+	return l.translate("latency")
 }
 
 func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
 	than, figure := l.node(s, c.Reference), l.figure(s)
 	medians := ""
 	if !math.IsNaN(c.P50) && !math.IsNaN(c.ReferenceP50) {
-		medians = l.say("; p50 %s (%s: %s)", took(c.P50), than, took(c.ReferenceP50))
+		medians = l.translate("; p50 %s (%s: %s)", latencyText(c.P50), than, latencyText(c.ReferenceP50))
 	}
 	if c.ShapesDiffer {
-		medians += l.say(", but the p50s show the opposite: the distributions differ in shape")
+		medians += l.translate(", but the p50s show the opposite: the distributions differ in shape")
 	}
 	figures := []any{than, ratio(c.Ratio), figure, bound(c.Low), bound(c.High)}
 	pairs := bench.Count{N: c.Pairs, Noun: "pair"}
 	switch {
 	case c.Verdict == bench.Faster:
-		return l.say("faster than %s, %s × its %s (paired, 95 %% CI %s–%s)", figures...) + medians
+		return l.translate("faster than %s, %s × its %s (paired, 95 %% CI %s–%s)", figures...) + medians
 	case c.Verdict == bench.Slower:
-		return l.say("slower than %s, %s × its %s (paired, 95 %% CI %s–%s)", figures...) + medians
+		return l.translate("slower than %s, %s × its %s (paired, 95 %% CI %s–%s)", figures...) + medians
 	case math.IsInf(c.High, 1):
-		return l.say("too few answers to compare with %s (%s)", than, pairs) + medians
+		return l.translate("too few answers to compare with %s (%s)", than, pairs) + medians
 	}
-	return l.say("no difference shown vs %s, %s × its %s (paired, 95 %% CI %s–%s, %s)", append(figures, pairs)...) + medians
+	return l.translate("no difference shown vs %s, %s × its %s (paired, 95 %% CI %s–%s, %s)", append(figures, pairs)...) + medians
 }
 
-func (l language) verdict(v bench.Verdict) string { return visible(l.say(string(v))) }
+func (l language) verdict(v bench.Verdict) string { return visible(l.translate(string(v))) }
 
 // verdictOf returns the verdict of a comparison, or that there were too few answers for a verdict.
 func verdictOf(c *bench.Comparison) bench.Verdict {
@@ -210,16 +210,16 @@ func (l language) versus(s *bench.Summary, r *bench.Row) string {
 	case c != nil && math.IsInf(c.High, 1):
 		return l.verdict(verdictOf(c))
 	case c != nil:
-		return ratio(c.Ratio) + l.say(" × (%s–%s), %s", bound(c.Low), bound(c.High), l.verdict(c.Verdict))
-	case reference(s, r) && !modelsDiffer(s):
-		return l.say("reference")
+		return ratio(c.Ratio) + l.translate(" × (%s–%s), %s", bound(c.Low), bound(c.High), l.verdict(c.Verdict))
+	case isReference(s, r) && !modelsDiffer(s):
+		return l.translate("reference")
 	}
 	return text.Missing
 }
 
 // warning translates a warning, with the name of its row.
 func (l language) warning(s *bench.Summary, w bench.Warning) string {
-	if l.words == nil || w.Message.Format == "" {
+	if l.translations == nil || w.Message.Format == "" {
 		return visible(w.Text)
 	}
 	if w.Node == "" {
@@ -229,7 +229,7 @@ func (l language) warning(s *bench.Summary, w bench.Warning) string {
 	if i := slices.IndexFunc(s.Rows, func(r *bench.Row) bool { return language{}.title(s, r) == name }); i >= 0 {
 		name = l.title(s, s.Rows[i])
 	}
-	return name + l.say(": ") + l.message(w.Message)
+	return name + l.translate(": ") + l.message(w.Message)
 }
 
 // define returns the definitions of the terms that a summary uses.
@@ -254,7 +254,7 @@ func (l language) define(s *bench.Summary) []definition {
 		}
 		defined := definitions[d.word]
 		if d.word == best && s.BothConnections() {
-			defined.Text += l.say(", over %s connections", l.say(string(leader(s, s.Best[0]).Node.Connection)))
+			defined.Text += l.translate(", over %s connections", l.translate(string(leader(s, s.Best[0]).Node.Connection)))
 		}
 		all = append(all, defined)
 	}
@@ -266,7 +266,7 @@ func (l language) definitions() map[string]definition {
 	all := map[string]definition{}
 	for word, d := range readWords().Definitions {
 		all[word] = d.English
-		if l.words != nil {
+		if l.translations != nil {
 			all[word] = d.Chinese
 		}
 	}

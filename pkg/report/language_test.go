@@ -27,8 +27,8 @@ func verbs(format string) string {
 	return strings.Join(found, " ")
 }
 
-// saidTexts returns the English texts in the sources of the reports, and of the messages of package bench.
-func saidTexts(t *testing.T) []string {
+// translatedTexts returns the English texts in the sources of the reports, and of the messages of package bench.
+func translatedTexts(t *testing.T) []string {
 	t.Helper()
 	var source string
 	for _, pattern := range []string{"*.go", "../bench/*.go"} {
@@ -50,7 +50,7 @@ func saidTexts(t *testing.T) []string {
 	const literal = `("(?:[^"\\]|\\.)+")[,)}]`
 	var said []string
 	for before, prefix := range map[string]string{
-		`\b(?:say|none|column|stat|most|rowTable|section|ratios)\(`: "", `\b(?:open|table)\((?:"[a-z]+", )?`: "", `heading: `: "",
+		`\b(?:translate|none|column|stat|most|rowTable|section|ratios)\(`: "", `\b(?:open|table)\((?:"[a-z]+", )?`: "", `heading: `: "",
 		`\badd\(\w+, [^,]+,\s+`: "", `\bMessage\{(?:Format: )?`: "", `\b(?:count|work)\([^"\n]+, `: "%d ", `\bCount\{[^"\n]+, (?:Noun: )?`: "%d ",
 	} {
 		for _, m := range regexp.MustCompile(before+literal).FindAllStringSubmatch(source, -1) {
@@ -66,7 +66,7 @@ func saidTexts(t *testing.T) []string {
 
 // TestChineseWords: each text of a report has a Chinese translation with the same verbs, and no translation is unused.
 func TestChineseWords(t *testing.T) {
-	words, said := languageOf(Chinese).words, saidTexts(t)
+	words, said := languageOf(Chinese).translations, translatedTexts(t)
 	if len(said) < 250 {
 		t.Fatalf("found %d texts in the sources, want 250 and more", len(said))
 	}

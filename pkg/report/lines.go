@@ -28,10 +28,10 @@ const (
 func (l language) lines(s *bench.Summary, warnings []bench.Warning, definitions []definition, o Options, found, outcome []line) []line {
 	var all []line
 	if o.Explain {
-		all = each(definitions, func(d definition) line { return line{defined, d.Term + l.say(": ") + d.Text} })
+		all = each(definitions, func(d definition) line { return line{defined, d.Term + l.translate(": ") + d.Text} })
 	}
 	for _, w := range warnings {
-		all = append(all, line{warned, l.say("warning") + l.say(": ") + l.warning(s, w)})
+		all = append(all, line{warned, l.translate("warning") + l.translate(": ") + l.warning(s, w)})
 	}
 	all = append(all, found...)
 	for _, c := range o.Checks {
@@ -39,7 +39,7 @@ func (l language) lines(s *bench.Summary, warnings []bench.Warning, definitions 
 		if c.Missed {
 			mark, tone = "✗ ", bad
 		}
-		all = append(all, line{tone, mark + visible(c.Node) + l.say(": ") + visible(c.Threshold.String()) + l.say(", measured: %s", l.message(c.Seen))})
+		all = append(all, line{tone, mark + visible(c.Node) + l.translate(": ") + visible(c.Threshold.String()) + l.translate(", measured: %s", l.message(c.Seen))})
 	}
 	return append(all, outcome...)
 }
@@ -59,7 +59,7 @@ func (l language) summaryLines(s *bench.Summary, o Options, failures bool) []lin
 		found = append(found, line{tone, l.sentence(s, r)})
 		if failures && len(r.Failures) > 0 {
 			counts := each(r.Failures, func(f bench.Failure) string { return fmt.Sprintf("%d × %s", f.Count, visible(f.Class)) })
-			found = append(found, line{plain, l.title(s, r) + l.say(": ") + l.say("failed: %s", strings.Join(counts, l.say(", ")))})
+			found = append(found, line{plain, l.title(s, r) + l.translate(": ") + l.translate("failed: %s", strings.Join(counts, l.translate(", ")))})
 		}
 	}
 	return l.lines(s, s.Warnings, l.define(s), o, found, l.best(s))
@@ -69,12 +69,12 @@ func (l language) summaryLines(s *bench.Summary, o Options, failures bool) []lin
 func (l language) best(s *bench.Summary) []line {
 	var best []line
 	for _, c := range s.Best {
-		names := strings.Join(each(c.Rows, func(i int) string { return l.title(s, s.Rows[i]) }), l.say(" or "))
+		names := strings.Join(each(c.Rows, func(i int) string { return l.title(s, s.Rows[i]) }), l.translate(" or "))
 		if len(c.Rows) > 1 {
-			names = l.say("%s (no difference shown)", names)
+			names = l.translate("%s (no difference shown)", names)
 		}
 		if len(s.Rows) > 1 {
-			best = append(best, line{good, l.say("best") + l.say(": ") + names})
+			best = append(best, line{good, l.translate("best") + l.translate(": ") + names})
 		}
 	}
 	return best
@@ -100,13 +100,13 @@ func (l language) outcome(c *bench.Changes) []line {
 	}
 	var lines []line
 	if len(better) > 0 {
-		lines = append(lines, line{good, l.say("better") + l.say(": ") + strings.Join(better, l.say(", "))})
+		lines = append(lines, line{good, l.translate("better") + l.translate(": ") + strings.Join(better, l.translate(", "))})
 	}
 	if len(worse) > 0 {
-		lines = append(lines, line{bad, l.say("worse") + l.say(": ") + strings.Join(worse, l.say(", "))})
+		lines = append(lines, line{bad, l.translate("worse") + l.translate(": ") + strings.Join(worse, l.translate(", "))})
 	}
 	if len(lines) == 0 {
-		lines = []line{{good, l.say("no change shown")}}
+		lines = []line{{good, l.translate("no change shown")}}
 	}
 	return lines
 }

@@ -20,7 +20,7 @@ func asMarkdown(s *bench.Summary, o Options) (string, error) {
 	}
 	var columns []column
 	add := func(title string, kind kind, cell func(*bench.Row) string) {
-		columns = append(columns, columnOf(l.say(title), kind, 0, s.Rows, cell))
+		columns = append(columns, columnOf(l.translate(title), kind, 0, s.Rows, cell))
 	}
 	add("access", names, func(r *bench.Row) string { return l.title(s, r) })
 	add(mean, numbers, func(r *bench.Row) string { return wholeMillis(s.Headline(r).Mean) })

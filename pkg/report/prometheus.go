@@ -102,7 +102,7 @@ func rowLabels(r *bench.Row, more ...string) string {
 func labels(namesAndValues ...string) string {
 	var all []string
 	for pair := range slices.Chunk(namesAndValues, 2) {
-		all = append(all, pair[0]+`="`+quoted(pair[1])+`"`)
+		all = append(all, pair[0]+`="`+escapeLabel(pair[1])+`"`)
 	}
 	return "{" + strings.Join(all, ",") + "}"
 }
@@ -147,7 +147,8 @@ func (e *exposition) metric(kind, name, help string, points []point) {
 	}
 }
 
-// quoted escapes the value of a label. It first makes control characters visible, because the format would accept them.
-func quoted(s string) string {
+// escapeLabel escapes the value of a label. It first makes control characters visible, because the format would accept
+// them.
+func escapeLabel(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(visible(s))
 }

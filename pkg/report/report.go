@@ -137,8 +137,8 @@ func emit[S any](w io.Writer, all []format[S], name string, s S, o Options) erro
 	return err
 }
 
-// reference reports whether a row is the one that others are compared with.
-func reference(s *bench.Summary, r *bench.Row) bool {
+// isReference reports whether a row is the one that others are compared with.
+func isReference(s *bench.Summary, r *bench.Row) bool {
 	name := s.Header.Reference
 	for _, other := range s.Rows {
 		if v := other.VsReference; v != nil && other.Vantage == r.Vantage && other.Node.Connection == r.Node.Connection {

@@ -10,31 +10,31 @@ import (
 	"ferry/pkg/bench"
 )
 
-// asked returns what each node was asked for.
-func (l language) asked(s *bench.Summary) string {
+// describeRequest returns what each node was asked for.
+func (l language) describeRequest(s *bench.Summary) string {
 	h := s.Header
 	parts := []string{visible(l.model(s))}
 	if h.PromptSHA256 != "" {
-		parts = append(parts, l.say("prompt %s", ansi.Truncate(visible(h.PromptSHA256), 12, "")))
+		parts = append(parts, l.translate("prompt %s", ansi.Truncate(visible(h.PromptSHA256), 12, "")))
 	}
 	if h.MaxTokens > 0 {
-		parts = append(parts, l.say("at most %s", bench.Count{N: h.MaxTokens, Noun: "token"}))
+		parts = append(parts, l.translate("at most %s", bench.Count{N: h.MaxTokens, Noun: "token"}))
 	}
-	return strings.Join(append(parts, l.answers(h)), l.say(", "))
+	return strings.Join(append(parts, l.answers(h)), l.translate(", "))
 }
 
 func (l language) model(s *bench.Summary) string {
 	if modelsDiffer(s) {
-		return l.say("different per node")
+		return l.translate("different per node")
 	}
-	return cmp.Or(s.Model, l.say("node default"))
+	return cmp.Or(s.Model, l.translate("node default"))
 }
 
 func (l language) answers(h bench.Header) string {
 	if h.Stream {
-		return l.say("streaming")
+		return l.translate("streaming")
 	}
-	return l.say("non-streaming")
+	return l.translate("non-streaming")
 }
 
 // plan returns how much was to be sent, and how.
@@ -42,13 +42,13 @@ func (l language) plan(s *bench.Summary) string {
 	h := s.Header
 	work := l.work(h, "request")
 	if n := len(nodeNames(s)); n > 1 {
-		work = l.say("%s to each of %s", work, bench.Count{N: n, Noun: "node"})
+		work = l.translate("%s to each of %s", work, bench.Count{N: n, Noun: "node"})
 	}
 	parts := []string{work, l.connections(s), l.load(h)}
 	if h.Warmup > 0 {
 		parts = append(parts, l.count(h.Warmup, "warm-up round"))
 	}
-	return strings.Join(append(parts, l.attempts(h)), l.say(", "))
+	return strings.Join(append(parts, l.attempts(h)), l.translate(", "))
 }
 
 // work returns how much each node was sent; noun names what is counted. Merged runs of different plans have no common
@@ -58,38 +58,38 @@ func (l language) work(h bench.Header, noun string) string {
 	case h.Requests > 0:
 		return l.count(h.Requests, noun)
 	case h.Duration > 0:
-		return l.say("requests for %s", span(h.Duration.Seconds()))
+		return l.translate("requests for %s", span(h.Duration.Seconds()))
 	}
-	return l.say("different numbers of requests")
+	return l.translate("different numbers of requests")
 }
 
 // connections returns the kind of the connections, and whether a second handshake was started when the first was late.
 func (l language) connections(s *bench.Summary) string {
-	kind, raced := l.say("new connection per request"), l.say("handshakes not raced")
+	kind, raced := l.translate("new connection per request"), l.translate("handshakes not raced")
 	switch {
 	case s.BothConnections():
-		kind = l.say("new and reused connections")
+		kind = l.translate("new and reused connections")
 	case len(s.Rows) > 0 && s.Rows[0].Node.Connection == bench.Reused:
-		kind = l.say("reused connections")
+		kind = l.translate("reused connections")
 	}
 	if s.Header.Race {
-		raced = l.say("handshakes raced")
+		raced = l.translate("handshakes raced")
 	}
-	return kind + l.say(", ") + raced
+	return kind + l.translate(", ") + raced
 }
 
 func (l language) load(h bench.Header) string {
 	if h.Rate > 0 {
-		return l.say("%s requests/s, at most %d in flight", rate(h.Rate), h.Concurrency)
+		return l.translate("%s requests/s, at most %d in flight", rate(h.Rate), h.Concurrency)
 	}
-	return l.say("concurrency %d", max(h.Concurrency, 1))
+	return l.translate("concurrency %d", max(h.Concurrency, 1))
 }
 
 func (l language) attempts(h bench.Header) string {
 	if h.Attempts > 1 {
-		return l.say("up to %d attempts", h.Attempts)
+		return l.translate("up to %d attempts", h.Attempts)
 	}
-	return l.say("one attempt")
+	return l.translate("one attempt")
 }
 
 // vantages returns the vantages that have a name.
@@ -101,19 +101,19 @@ func vantages(s *bench.Summary) []string {
 func (l language) from(s *bench.Summary) string {
 	places := each(vantages(s), visible)
 	if proxy := s.Header.Proxy; proxy != "" {
-		places = append(places, l.say("proxy %s", visible(proxy)))
+		places = append(places, l.translate("proxy %s", visible(proxy)))
 	}
-	return strings.Join(places, l.say(", "))
+	return strings.Join(places, l.translate(", "))
 }
 
 // run returns when the run began, how long it took and why it ended.
 func (l language) run(s *bench.Summary) string {
-	run := s.Started.UTC().Format("2006-01-02 15:04:05 UTC") + l.say(", ") + span(s.Elapsed)
+	run := s.Started.UTC().Format("2006-01-02 15:04:05 UTC") + l.translate(", ") + span(s.Elapsed)
 	if s.Runs > 1 {
-		run = l.say("%d runs since %s in total", s.Runs, run)
+		run = l.translate("%d runs since %s in total", s.Runs, run)
 	}
 	if s.Stopped != "" {
-		run += l.say(", ") + l.stopped(s.Stopped)
+		run += l.translate(", ") + l.stopped(s.Stopped)
 	}
 	return run
 }
@@ -125,7 +125,7 @@ func (l language) stopped(why string) string {
 		"precision": "stopped at the requested precision",
 	}[why]
 	if said == "" {
-		return l.say("stopped early: %s", visible(why))
+		return l.translate("stopped early: %s", visible(why))
 	}
-	return l.say(said)
+	return l.translate(said)
 }

@@ -33,7 +33,7 @@ func newPage(s *bench.Summary, o Options) *page {
 // what they look for on one line.
 func asText(s *bench.Summary, o Options) (string, error) {
 	p := newPage(s, o)
-	p.head([2]string{"model", p.asked(s)}, [2]string{"plan", p.plan(s)}, [2]string{"from", p.from(s)}, [2]string{"run", p.run(s)})
+	p.head([2]string{"model", p.describeRequest(s)}, [2]string{"plan", p.plan(s)}, [2]string{"from", p.from(s)}, [2]string{"run", p.run(s)})
 	p.results()
 	p.plots()
 	p.failures()
@@ -48,11 +48,11 @@ func asText(s *bench.Summary, o Options) (string, error) {
 
 func changesAsText(c *bench.Changes, o Options) (string, error) {
 	p := newPage(c.New, o)
-	p.head([2]string{"model", p.asked(c.New)}, [2]string{"plan", p.plan(c.New)}, [2]string{"old", p.run(c.Old)}, [2]string{"new", p.run(c.New)})
+	p.head([2]string{"model", p.describeRequest(c.New)}, [2]string{"plan", p.plan(c.New)}, [2]string{"old", p.run(c.Old)}, [2]string{"new", p.run(c.New)})
 	columns, verdicts := p.changeColumns(c)
 	t := table{columns: columns, paint: func(row int, title, cell string) string {
-		switch turn := turnOf(verdicts[row]); {
-		case title != p.say("verdict"):
+		switch turn := directionOf(verdicts[row]); {
+		case title != p.translate("verdict"):
 			return cell
 		case turn == "slower":
 			return p.style.Bad.Render(cell)
@@ -71,7 +71,7 @@ func (p *page) head(lines ...[2]string) {
 	const column = 7
 	margin := "\n" + strings.Repeat(" ", column)
 	for _, line := range lines {
-		if word, value := p.say(line[0]), line[1]; value != "" {
+		if word, value := p.translate(line[0]), line[1]; value != "" {
 			p.b.WriteString(p.style.Dim.Render(word) + strings.Repeat(" ", column-text.Width(word)) +
 				strings.ReplaceAll(term.Wrap(value, p.width-column, 0), "\n", margin) + "\n")
 		}
@@ -85,7 +85,7 @@ func (p *page) section(heading, body string) {
 	}
 	p.b.WriteString("\n")
 	if heading != "" {
-		p.b.WriteString(p.style.Strong.Render(p.say(heading)) + "\n")
+		p.b.WriteString(p.style.Strong.Render(p.translate(heading)) + "\n")
 	}
 	p.b.WriteString(body)
 }
@@ -98,9 +98,9 @@ func (p *page) table(heading string, t table, titles term.Style) {
 // wrap breaks a line at the width of the terminal, and not at all in a pipe.
 func (p *page) wrap(line string) string { return term.Wrap(line, p.width, 2) }
 
-// painted returns a sentence in a style. Each of its lines is styled separately, so that a pager styles any line that
+// styled returns a sentence in a style. Each of its lines is styled separately, so that a pager styles any line that
 // it shows.
-func (p *page) painted(style term.Style, sentence string) string {
+func (p *page) styled(style term.Style, sentence string) string {
 	var b strings.Builder
 	for line := range strings.SplitSeq(p.wrap(sentence), "\n") {
 		b.WriteString(style.Render(line) + "\n")
@@ -112,7 +112,7 @@ func (p *page) painted(style term.Style, sentence string) string {
 func (p *page) lines(all []line) {
 	p.b.WriteString("\n")
 	styles := map[tone]term.Style{good: p.style.Good, bad: p.style.Bad, defined: p.style.Dim}
-	warning := p.say("warning") + p.say(": ")
+	warning := p.translate("warning") + p.translate(": ")
 	for i, line := range all {
 		if i > 0 && all[i-1].tone == defined && line.tone != defined {
 			p.b.WriteString("\n")
@@ -121,7 +121,7 @@ func (p *page) lines(all []line) {
 			p.b.WriteString(p.style.Bad.Render(warning) + strings.TrimPrefix(p.wrap(line.text), warning) + "\n")
 			continue
 		}
-		p.b.WriteString(p.painted(styles[line.tone], line.text))
+		p.b.WriteString(p.styled(styles[line.tone], line.text))
 	}
 }
 
@@ -133,7 +133,7 @@ func (p *page) plots() {
 		pipeWidth = 80
 	)
 	low, high := math.Inf(1), math.Inf(-1)
-	rows := p.with(func(r *bench.Row) bool { return len(r.Sorted) >= bench.MinPercentile }) // two answers are not a distribution
+	rows := p.rowsWith(func(r *bench.Row) bool { return len(r.Sorted) >= bench.MinPercentile }) // two answers are not a distribution
 	for _, r := range rows {
 		low, high = min(low, r.Sorted[0]), max(high, r.Sorted[len(r.Sorted)-1])
 	}
@@ -167,12 +167,12 @@ func (p *page) plots() {
 
 // names returns the column of the rows' names.
 func (p *page) names(rows []*bench.Row) column {
-	return columnOf(p.say("node"), names, 0, rows, func(r *bench.Row) string { return p.title(p.s, r) })
+	return columnOf(p.translate("node"), names, 0, rows, func(r *bench.Row) string { return p.title(p.s, r) })
 }
 
 // column returns a column with a number for each row.
 func (p *page) column(title string, rank int, rows []*bench.Row, cell func(*bench.Row) string) column {
-	return columnOf(p.say(title), numbers, rank, rows, cell)
+	return columnOf(p.translate(title), numbers, rank, rows, cell)
 }
 
 // stat returns a column with one statistic for each row.
@@ -192,7 +192,7 @@ func (p *page) rowTable(heading string, rows []*bench.Row, columns ...column) {
 func (p *page) results() {
 	rows := p.s.Rows
 	stat := func(title string, rank int, of statsOf, name string) column {
-		return p.stat(title, rank, rows, of, name, took)
+		return p.stat(title, rank, rows, of, name, latencyText)
 	}
 	figures := []column{
 		stat("p50", 0, latency, "p50"), stat("p95", 0, latency, "p95"), stat("p99", 5, latency, "p99"),
@@ -206,7 +206,7 @@ func (p *page) results() {
 		}
 	}
 	columns := []column{
-		p.names(rows), columnOf(p.say("label"), words, 4, rows, func(r *bench.Row) string { return visible(r.Node.Label) }),
+		p.names(rows), columnOf(p.translate("label"), words, 4, rows, func(r *bench.Row) string { return visible(r.Node.Label) }),
 	}
 	columns = append(columns, figures...)
 	columns = append(columns,
@@ -226,11 +226,11 @@ func (p *page) results() {
 	t := table{columns: columns, paint: func(row int, title, cell string) string {
 		r := rows[row]
 		switch {
-		case r.OK == 0, title == p.say("success") && r.Success.High < highest:
+		case r.OK == 0, title == p.translate("success") && r.Success.High < highest:
 			return p.style.Bad.Render(cell)
 		case p.s.Leads(r):
 			return p.style.Good.Render(cell)
-		case slices.Contains([]string{p.say("label"), p.say("sd"), p.say("min"), p.say("max")}, title):
+		case slices.Contains([]string{p.translate("label"), p.translate("sd"), p.translate("min"), p.translate("max")}, title):
 			return p.style.Dim.Render(cell)
 		}
 		return cell
@@ -260,14 +260,14 @@ func (p *page) failures() {
 	all := failuresOf(p.s)
 	node := func(f rowFailure) string { return p.title(p.s, p.s.Rows[f.row]) }
 	t := table{columns: []column{
-		columnOf(p.say("node"), names, 0, all, node),
-		columnOf(p.say("class"), words, 0, all, func(f rowFailure) string { return visible(f.Class) }),
-		columnOf(p.say("count"), numbers, 0, all, func(f rowFailure) string { return fmt.Sprint(f.Count) }),
-		columnOf(p.say("mean"), numbers, 0, all, func(f rowFailure) string { return text.Millis(f.Latency.Mean) }),
-		columnOf(p.say("blame"), words, 1, all, func(f rowFailure) string { return visible(p.say(f.Blame)) }),
-		columnOf(p.say("first error"), left, 2, all, func(f rowFailure) string { return visible(f.Detail) }),
+		columnOf(p.translate("node"), names, 0, all, node),
+		columnOf(p.translate("class"), words, 0, all, func(f rowFailure) string { return visible(f.Class) }),
+		columnOf(p.translate("count"), numbers, 0, all, func(f rowFailure) string { return fmt.Sprint(f.Count) }),
+		columnOf(p.translate("mean"), numbers, 0, all, func(f rowFailure) string { return text.Millis(f.Latency.Mean) }),
+		columnOf(p.translate("blame"), words, 1, all, func(f rowFailure) string { return visible(p.translate(f.Blame)) }),
+		columnOf(p.translate("first error"), left, 2, all, func(f rowFailure) string { return visible(f.Detail) }),
 	}, paint: func(_ int, title, cell string) string {
-		if title == p.say("blame") || title == p.say("first error") {
+		if title == p.translate("blame") || title == p.translate("first error") {
 			return p.style.Dim.Render(cell)
 		}
 		return cell
@@ -275,7 +275,7 @@ func (p *page) failures() {
 	body, whole := t.render(p.width, p.style.Dim)
 	for _, f := range all {
 		if !whole && f.Detail != "" {
-			body += p.painted(p.style.Dim, node(f)+p.say(", ")+visible(f.Class)+p.say(": ")+visible(f.Detail))
+			body += p.styled(p.style.Dim, node(f)+p.translate(", ")+visible(f.Class)+p.translate(": ")+visible(f.Detail))
 		}
 	}
 	p.section("failures", body)
@@ -283,7 +283,7 @@ func (p *page) failures() {
 
 // phases writes the mean phases of an attempt, for the rows that have any.
 func (p *page) phases() {
-	rows := p.with(hasPhases)
+	rows := p.rowsWith(hasPhases)
 	rank := map[string]int{"dns": 2, "transfer": 1}
 	var columns []column
 	for i, part := range phasesOf(&bench.Row{}) {
@@ -303,7 +303,7 @@ func (p *page) streams() {
 	if anyRow(p.s, statsOf(ttft).present) {
 		heading = "streaming"
 	}
-	rows := p.with(func(r *bench.Row) bool { return present(r.TTFT) || present(r.TokensPerSecond) })
+	rows := p.rowsWith(func(r *bench.Row) bool { return present(r.TTFT) || present(r.TokensPerSecond) })
 	columns := []column{
 		p.stat("ITL mean", 0, rows, itl, "mean", text.Millis), p.stat("decode/s", 0, rows, decode, "mean", rate),
 		p.stat("tokens/s", 0, rows, tokens, "mean", rate), p.stat("tokens/answer", 0, rows, answer, "mean", rate),
@@ -316,7 +316,7 @@ func (p *page) streams() {
 
 // openLoop writes the latency from the intended start beside the latency from the actual start.
 func (p *page) openLoop() {
-	rows := p.with(func(r *bench.Row) bool { return present(r.Uncorrected) || present(r.Lag) })
+	rows := p.rowsWith(func(r *bench.Row) bool { return present(r.Uncorrected) || present(r.Lag) })
 	stat := func(title string, rank int, of statsOf, name string) column {
 		return p.stat(title, rank, rows, of, name, text.Millis)
 	}
@@ -332,18 +332,18 @@ func (p *page) openLoop() {
 
 // load writes how busy the run kept each node. In a closed loop the slowest node sets the pace.
 func (p *page) load() {
-	rows := p.with(func(r *bench.Row) bool { return !math.IsNaN(r.InFlight) })
-	p.rowTable("load", rows, p.column("requests/s", 0, rows, func(r *bench.Row) string { return bare(r.PerSecond) }),
-		p.column("in flight", 0, rows, func(r *bench.Row) string { return bare(r.InFlight) }))
+	rows := p.rowsWith(func(r *bench.Row) bool { return !math.IsNaN(r.InFlight) })
+	p.rowTable("load", rows, p.column("requests/s", 0, rows, func(r *bench.Row) string { return shortNumber(r.PerSecond) }),
+		p.column("in flight", 0, rows, func(r *bench.Row) string { return shortNumber(r.InFlight) }))
 	if p.s.FasterWaited {
-		p.b.WriteString(p.painted(p.style.Dim,
-			p.say("each round waits for the slowest node, so the requests/s of faster nodes are not their maximum")))
+		p.b.WriteString(p.styled(p.style.Dim,
+			p.translate("each round waits for the slowest node, so the requests/s of faster nodes are not their maximum")))
 	}
 }
 
 // hours writes the results by hour of day of runs over several days.
 func (p *page) hours() {
-	rows := p.with(hasHours)
+	rows := p.rowsWith(hasHours)
 	share := func(h bench.Hour) float64 { return float64(h.OK) / float64(h.Requests) }
 	p50 := func(h bench.Hour) string { return fmt.Sprintf("%02d:00 %s", h.Hour, text.Millis(h.P50)) }
 	// most returns a column with the hour that has the largest figure. An hour without a figure counts as the smallest.
@@ -370,7 +370,7 @@ func (p *page) hours() {
 		}))
 }
 
-// with returns the rows for which has is true.
-func (p *page) with(has func(*bench.Row) bool) []*bench.Row {
+// rowsWith returns the rows for which has is true.
+func (p *page) rowsWith(has func(*bench.Row) bool) []*bench.Row {
 	return slices.DeleteFunc(slices.Clone(p.s.Rows), func(r *bench.Row) bool { return !has(r) })
 }

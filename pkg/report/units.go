@@ -40,9 +40,9 @@ func bound(x float64) string {
 // rate formats a number of things per second.
 func rate(x float64) string { return digits(x, 1, 9.95) }
 
-// bare formats a time in ms or a rate with three or four digits. More digits would claim a precision that no sample
-// has.
-func bare(x float64) string { return digits(x, 2, 9.995, 99.95) }
+// shortNumber formats a time in ms or a rate with three or four digits. More digits would claim a precision that no
+// sample has.
+func shortNumber(x float64) string { return digits(x, 2, 9.995, 99.95) }
 
 // digits formats a number with the given number of decimals, and one decimal less for each limit that it reaches.
 func digits(x float64, places int, limits ...float64) string {
@@ -51,11 +51,11 @@ func digits(x float64, places int, limits ...float64) string {
 			places--
 		}
 	}
-	return shown(x, places)
+	return fixedOrMissing(x, places)
 }
 
-// took formats how long answers took. No answer takes no time: 0 means that the clock is too coarse.
-func took(ms float64) string {
+// latencyText formats how long answers took. No answer takes no time: 0 means that the clock is too coarse.
+func latencyText(ms float64) string {
 	if ms <= 0 {
 		return tooShort
 	}
@@ -73,13 +73,13 @@ func wholeMillis(ms float64) string {
 	case ms <= 0:
 		return tooShort
 	case ms < 0.95:
-		return shown(ms, 1) + "ms"
+		return fixedOrMissing(ms, 1) + "ms"
 	}
-	return shown(math.Round(ms), 0) + "ms"
+	return fixedOrMissing(math.Round(ms), 0) + "ms"
 }
 
-// shown formats a number for people, fixed for programs. fixed returns "" if there is no number.
-func shown(x float64, places int) string { return cmp.Or(fixed(x, places), text.Missing) }
+// fixedOrMissing formats a number for people, fixed for programs. fixed returns "" if there is no number.
+func fixedOrMissing(x float64, places int) string { return cmp.Or(fixed(x, places), text.Missing) }
 
 func fixed(x float64, places int) string { return decimal(x, 'f', places) }
 
