@@ -77,13 +77,20 @@ func (c *http3Conn) Close() error { return c.client.CloseWithError(0x100, "") } 
 func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, error) {
 	ctx := r.Context()
 	trace := TraceOf(ctx)
-	sent := &countedBody{ReadCloser: r.Body, now: c.now, trace: trace}
+	sent := &countedBody{ReadCloser: r.Body}
 	if r.Body != nil {
 		r.Body = sent
 	}
 	var begun atomic.Bool // stays false if the connection accepts no requests after a GOAWAY (RFC 9114 section 5.2)
 	resp, err := c.client.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { begun.Store(true) },
+		WroteRequest: func(info httptrace.WroteRequestInfo) {
+			if info.Err == nil {
+				at := c.now()
+				trace.Wrote.Store(&at)
+				trace.reach(Waiting)
+			}
+		},
 	})))
 	if err == nil {
 		trace.First = c.now()
@@ -108,22 +115,15 @@ func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response
 	return resp, nil
 }
 
-// countedBody counts the bytes that were read of a request's body, and records its end in a trace.
+// countedBody counts the bytes that were read of a request's body.
 type countedBody struct {
 	io.ReadCloser
-	read  atomic.Int64
-	now   func() time.Time
-	trace *Trace
+	read atomic.Int64
 }
 
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read.Add(int64(n))
-	if err == io.EOF {
-		at := b.now()
-		b.trace.Wrote.Store(&at)
-		b.trace.reach(Waiting)
-	}
 	return n, err
 }
 

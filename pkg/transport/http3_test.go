@@ -1,12 +1,14 @@
 package transport
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -142,6 +144,39 @@ func TestHTTP3Kept(t *testing.T) {
 	check(t, err)
 	errorIf(t, resp.StatusCode != 200 || resp.TLS == nil, "a GET: status %d, TLS %v; want 200 and some", resp.StatusCode, resp.TLS)
 	errorIf(t, s.conns.Load() != 1, "%d connections for four requests, want 1", s.conns.Load())
+}
+
+// TestHTTP3Phase checks that the trace shows when a request, with or without a body, was completely written.
+func TestHTTP3Phase(t *testing.T) {
+	release := make(chan struct{})
+	_, o := quicNode(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	})
+	rt := build(t, o)
+	for method, prompt := range map[string]io.Reader{http.MethodGet: nil, http.MethodPost: body("the prompt")} {
+		trace := new(Trace)
+		ctx, cancel := context.WithTimeout(WithTrace(t.Context(), trace), 10*time.Second)
+		r, err := http.NewRequestWithContext(ctx, method, o.Target.String(), prompt)
+		check(t, err)
+		ended := make(chan error, 1)
+		go func() {
+			_, _, err := roundTrip(rt, r)
+			ended <- err
+		}()
+		for trace.Phase() < Waiting && ctx.Err() == nil {
+			runtime.Gosched()
+		}
+		equalPhase(t, method, trace, Waiting)
+		errorIf(t, trace.Wrote.Load() == nil, "%s: no time at which the request was written", method)
+		release <- struct{}{}
+		check(t, <-ended)
+		equalPhase(t, method+", ended", trace, Receiving)
+		cancel()
+	}
 }
 
 // TestHTTP3Trust checks that certificates are verified over QUIC as over TCP.
