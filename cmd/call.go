@@ -187,7 +187,7 @@ func (order *nodeOrder) dryRun(ctx context.Context, filter *client.Filter, call 
 	if err != nil {
 		return err
 	}
-	if err := e.options.Refused(); err != nil {
+	if err := e.options.CheckPlainHTTP(); err != nil {
 		return &client.Error{Class: client.PlainHTTP, Node: e.Name, Err: err, Unsent: true}
 	}
 	about := order.comment()

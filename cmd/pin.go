@@ -58,7 +58,7 @@ func (s *settings) handshake(ctx context.Context, node config.Node) (*tls.Connec
 		return nil, err
 	}
 	defer e.close()
-	rt, seen, err := transport.Look(e.options)
+	rt, seen, err := transport.Inspect(e.options)
 	if err != nil {
 		return nil, err
 	}

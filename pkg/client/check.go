@@ -287,7 +287,7 @@ func (c *Check) oldTLS(ctx context.Context) {
 		c.bad("floor", errors.New("the gateway is reached without TLS"))
 		return
 	}
-	refuses, err := transport.RefusesOld(ctx, c.Reach)
+	refuses, err := transport.RefusesTLS12(ctx, c.Reach)
 	switch {
 	case err != nil:
 		c.bad("floor", fmt.Errorf("cannot check whether TLS 1.2 is refused: %s", transport.Innermost(err)))

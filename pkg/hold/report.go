@@ -114,7 +114,7 @@ func faultOf(err error) *fault {
 func (f *fault) error(o transport.Options) error {
 	switch f.Kind {
 	case late:
-		return o.TooLate()
+		return o.NewConnectTimeoutError()
 	case early:
 		return &transport.EarlyError{}
 	case distrust:

@@ -136,7 +136,7 @@ func (t *Transport) throughHolder(outer *http.Request) (*http.Response, error) {
 		case !ok || said.Fault != nil && said.Fault.Kind == unsent:
 			err = transport.NotSent(errNotSent)
 		case said.Fault != nil && said.Fault.Kind == late:
-			err = transport.NotSent(t.settings.Reach.TooLate())
+			err = transport.NotSent(t.settings.Reach.NewConnectTimeoutError())
 		case said.Fault != nil:
 			err = said.Fault.error(t.settings.Reach)
 		}

@@ -217,7 +217,7 @@ func TestLimitStays(t *testing.T) {
 
 // TestDefaultBodyCap reads 64 MiB and one byte.
 func TestDefaultBodyCap(t *testing.T) {
-	resp := bounded(&http.Response{Body: io.NopCloser(io.LimitReader(zeros{}, DefaultMaxBody+1))}, 0)
+	resp := limitBody(&http.Response{Body: io.NopCloser(io.LimitReader(zeros{}, DefaultMaxBody+1))}, 0)
 	n, err := io.Copy(io.Discard, resp.Body)
 	errorIf(t, n != DefaultMaxBody || err == nil || err.Error() != "a reply is over 64 MiB",
 		"got %d bytes, %v, want %d", n, err, DefaultMaxBody)

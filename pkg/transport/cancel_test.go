@@ -185,12 +185,12 @@ func TestCancelledBefore(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("the caller's")
 	cancel(cause)
-	_, first, err := say(t, rt, o, nil)
+	_, first, err := postOn(t, rt, o, nil)
 	check(t, err)
 	for range 20 {
 		_, err = rt.RoundTrip(request(t, o.Target.String(), body("prompt")).WithContext(ctx))
 		fatalIf(t, !errors.Is(err, cause) || !Unsent(err), "%v, unsent %t; want the cause, unsent", err, Unsent(err))
 	}
-	_, again, err := say(t, rt, o, nil)
+	_, again, err := postOn(t, rt, o, nil)
 	errorIf(t, err != nil || again != first, "then: %q, %v; want the connection %q", again, err, first)
 }

@@ -20,7 +20,7 @@ import (
 // conn is an established connection that can carry a request, one at a time.
 type conn struct {
 	net.Conn // a *tls.Conn if the node is reached over TLS
-	under    *socket
+	socket   *socket
 	in       *bufio.Reader // nil before the first request
 	out      *bufio.Writer
 	inbound  inbound
@@ -29,7 +29,7 @@ type conn struct {
 	// expect is the maximum wait for the first response byte to a request with a body, 0 for no limit. If it is set,
 	// the body is sent only after 100 Continue (RFC 9110 section 10.1.1). Until then the request counts as not sent.
 	expect time.Duration
-	facts
+	connInfo
 }
 
 // bufferSize is the size of the write buffer for requests and of the read buffer for responses.
@@ -57,23 +57,23 @@ func (i *inbound) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// unused reports whether a kept connection can carry another request: it is open, and no byte arrived that belongs to
+// reusable reports whether a kept connection can carry another request: it is open, and no byte arrived that belongs to
 // no request. Such bytes would be taken for the next response. The read also handles what TLS sends between two
 // requests, such as a session ticket.
-func (c *conn) unused() bool {
+func (c *conn) reusable() bool {
 	if c.in != nil && c.in.Buffered() > 0 {
 		return false
 	}
-	c.under.noWait = true
-	defer func() { c.under.noWait = false }()
+	c.socket.nonBlocking = true
+	defer func() { c.socket.nonBlocking = false }()
 	var b [1]byte
 	n, err := c.Read(b[:])
 	return n == 0 && errors.As(err, &nothingYet{})
 }
 
-// small is the maximum size of a body that is written before the response is read. A socket accepts that many bytes
+// smallBody is the maximum size of a body that is written before the response is read. A socket accepts that many bytes
 // at once, whether the server reads or not.
-const small = 8 << 10
+const smallBody = 8 << 10
 
 // refusedTimeout limits the wait for a response on a connection that accepts no more bytes. The bytes that the server
 // sent before it closed the connection have already arrived.
@@ -87,39 +87,39 @@ func IsReset(err error) bool {
 // exchange is one request and its response.
 type exchange struct {
 	*conn
-	keep    func(ready)
+	keep    func(clientConn)
 	trace   *Trace
 	gate    *gate
 	request *http.Request
 	wrote   chan error  // the result of writing the request
 	stop    func() bool // stops watching the request's context
-	// beforeWhole reports that the response arrived before the server had the complete request, beforeAny that it
+	// missingPart reports that the response arrived before the server had the complete request, missingAll that it
 	// arrived before the server had any of it.
-	beforeWhole, beforeAny bool
-	ended                  bool
+	missingPart, missingAll bool
+	ended                   bool
 }
 
 // roundTrip reads the response while the request is still being written: a server may reject a request before it has
 // read all of it.
-func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, error) {
+func (c *conn) roundTrip(r *http.Request, keep func(clientConn)) (*http.Response, error) {
 	ctx := r.Context()
 	if c.proxy != nil && c.proxy.Proxy.User != nil {
 		r.Header = r.Header.Clone()
 		r.Header.Set("Proxy-Authorization", c.proxy.proxyAuth())
 	}
 	x := &exchange{conn: c, keep: keep, request: r, trace: TraceOf(ctx), wrote: make(chan error, 1)}
-	x.stop = context.AfterFunc(ctx, func() { c.under.Close() })
+	x.stop = context.AfterFunc(ctx, func() { c.socket.Close() })
 	if c.in == nil {
 		c.in, c.out = bufio.NewReaderSize(&c.inbound, bufferSize), bufio.NewWriterSize(c.Conn, bufferSize)
 	}
 	c.inbound.left = MaxHeader
-	c.under.handed.Store(0)
-	c.under.sent.Store(0)
+	c.socket.passed.Store(0)
+	c.socket.sent.Store(0)
 	if c.expect > 0 && r.Body != nil {
 		x.expectContinue()
 	}
-	brief := r.Body == nil || r.Body == http.NoBody || r.ContentLength > 0 && r.ContentLength <= small
-	if c.under.raw != nil && brief && x.gate == nil {
+	brief := r.Body == nil || r.Body == http.NoBody || r.ContentLength > 0 && r.ContentLength <= smallBody
+	if c.socket.raw != nil && brief && x.gate == nil {
 		x.write()
 	} else {
 		go x.write()
@@ -128,7 +128,7 @@ func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, err
 	switch {
 	case err != nil && c.inbound.left == 0:
 		err = errHeader // net/http may report the line at the limit as malformed
-	case err == nil && (x.beforeWhole && resp.StatusCode/100 == 2 || x.beforeAny && c.served > 0):
+	case err == nil && (x.missingPart && resp.StatusCode/100 == 2 || x.missingAll && c.served > 0):
 		err = &EarlyError{}
 	}
 	if err != nil {
@@ -145,7 +145,7 @@ func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, err
 	switch {
 	case resp.StatusCode == http.StatusProxyAuthRequired && c.proxy != nil:
 		x.end(false)
-		return nil, c.proxy.refusedByProxy(resp)
+		return nil, c.proxy.checkProxyResponse(resp)
 	case resp.StatusCode == http.StatusSwitchingProtocols:
 		// Its body is the raw connection, which no deadline would end. ferry did not ask for another protocol.
 		x.end(false)
@@ -153,7 +153,7 @@ func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, err
 	case resp.Body == http.NoBody:
 		x.end(true)
 	default:
-		resp.Body = &answerBody{ReadCloser: resp.Body, exchange: x} // its end frees the connection
+		resp.Body = &responseBody{ReadCloser: resp.Body, exchange: x} // its end frees the connection
 	}
 	return resp, nil
 }
@@ -182,38 +182,38 @@ func (x *exchange) write() {
 	switch {
 	case err == nil:
 	case IsReset(err):
-		_ = x.under.SetReadDeadline(time.Now().Add(refusedTimeout)) // on a closed connection the read fails anyway
+		_ = x.socket.SetReadDeadline(time.Now().Add(refusedTimeout)) // on a closed connection the read fails anyway
 	default:
-		x.under.Close()
+		x.socket.Close()
 	}
 }
 
 // gate holds back a request's body until the server accepts it.
 type gate struct {
 	io.ReadCloser
-	header *bufio.Writer // what must be sent before the body
-	once   sync.Once
-	taken  bool
-	known  chan struct{} // closed when taken is known
+	header   *bufio.Writer // what must be sent before the body
+	once     sync.Once
+	accepted bool
+	decided  chan struct{} // closed when accepted is decided
 }
 
 // expectContinue adds "Expect: 100-continue" to the request and holds back the body until the server sends 100
 // Continue.
 func (x *exchange) expectContinue() {
-	x.gate = &gate{ReadCloser: x.request.Body, known: make(chan struct{})}
+	x.gate = &gate{ReadCloser: x.request.Body, decided: make(chan struct{})}
 	x.request.Body = x.gate
 	x.request.Header = x.request.Header.Clone()
 	x.request.Header.Set("Expect", "100-continue")
-	_ = x.under.SetReadDeadline(time.Now().Add(x.expect)) // on a closed connection the read fails anyway
+	_ = x.socket.SetReadDeadline(time.Now().Add(x.expect)) // on a closed connection the read fails anyway
 }
 
 // decide sets whether the body may be sent, on the first call only, and returns that decision.
 func (g *gate) decide(taken bool) bool {
 	g.once.Do(func() {
-		g.taken = taken
-		close(g.known)
+		g.accepted = taken
+		close(g.decided)
 	})
-	return g.taken
+	return g.accepted
 }
 
 func (g *gate) Read(p []byte) (int, error) {
@@ -222,15 +222,15 @@ func (g *gate) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		g.header = nil
-		<-g.known
+		<-g.decided
 	}
-	if !g.taken {
-		return 0, errNotTaken
+	if !g.accepted {
+		return 0, errNotAccepted
 	}
 	return g.ReadCloser.Read(p)
 }
 
-var errNotTaken = errors.New("the request was not accepted")
+var errNotAccepted = errors.New("the request was not accepted")
 
 // EarlyError reports a response that arrived before the server had the request. It may belong to another request.
 type EarlyError struct{}
@@ -248,13 +248,13 @@ func (x *exchange) readHeader() (*http.Response, error) {
 		}
 		x.trace.First = x.now()
 		x.trace.reach(Receiving)
-		if x.under.acknowledges {
-			missing := int64(unacknowledgedBy(x.under.raw))
-			x.beforeWhole = missing > 0 || x.under.handed.Load() < x.request.ContentLength
-			x.beforeAny = missing > 0 && missing >= x.under.sent.Load()
+		if x.socket.acknowledges {
+			missing := int64(unacknowledgedBy(x.socket.raw))
+			x.missingPart = missing > 0 || x.socket.passed.Load() < x.request.ContentLength
+			x.missingAll = missing > 0 && missing >= x.socket.sent.Load()
 		}
 		if x.gate != nil {
-			_ = x.under.SetReadDeadline(time.Time{}) // on a closed connection the read fails anyway
+			_ = x.socket.SetReadDeadline(time.Time{}) // on a closed connection the read fails anyway
 		}
 		resp, err := http.ReadResponse(x.in, x.request)
 		switch {
@@ -274,7 +274,7 @@ func (x *exchange) failure(err error) error {
 	select {
 	case failed = <-x.wrote:
 	default:
-		x.under.Close()
+		x.socket.Close()
 		<-x.wrote // now the count of sent bytes is final
 	}
 	if failed != nil && (!IsReset(failed) || IsTimeout(err) || errors.Is(err, io.EOF)) {
@@ -284,8 +284,8 @@ func (x *exchange) failure(err error) error {
 		err = context.Cause(ctx)
 	}
 	x.stop()
-	x.under.Close()
-	if untaken || x.under.sent.Load() == 0 {
+	x.socket.Close()
+	if untaken || x.socket.sent.Load() == 0 {
 		return &unsentError{err}
 	}
 	return err
@@ -302,7 +302,7 @@ func (x *exchange) end(whole bool) {
 	}
 	inTime := x.stop()
 	if !whole || !inTime {
-		x.under.Close()
+		x.socket.Close()
 		return
 	}
 	if x.keep != nil && x.in.Buffered() == 0 {
@@ -312,7 +312,7 @@ func (x *exchange) end(whole bool) {
 		default:
 			select {
 			case err = <-x.wrote:
-			case <-time.After(writeEnd):
+			case <-time.After(writeGrace):
 				written = false
 			}
 		}
@@ -325,16 +325,16 @@ func (x *exchange) end(whole bool) {
 	x.Close()
 }
 
-// writeEnd is how long to wait for a request to be written completely after its response has ended.
-const writeEnd = 50 * time.Millisecond
+// writeGrace is how long to wait for a request to be written completely after its response has ended.
+const writeGrace = 50 * time.Millisecond
 
-// answerBody is the body of a response. At its end the connection is free for another request.
-type answerBody struct {
+// responseBody is the body of a response. At its end the connection is free for another request.
+type responseBody struct {
 	io.ReadCloser
 	exchange *exchange
 }
 
-func (b *answerBody) Read(p []byte) (int, error) {
+func (b *responseBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if ctx := b.exchange.request.Context(); err != nil && err != io.EOF && ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -345,7 +345,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *answerBody) Close() error {
+func (b *responseBody) Close() error {
 	b.exchange.end(false)
 	return nil
 }
@@ -388,28 +388,28 @@ type socket struct {
 	// acknowledges reports that the peer's system acknowledges bytes, as TCP does.
 	acknowledges bool
 
-	handed atomic.Int64 // bytes of the request passed to Write
+	passed atomic.Int64 // bytes of the request passed to Write
 	sent   atomic.Int64 // bytes of the request written
-	// noWait makes Read return only bytes that have already arrived. It is set only while nothing else reads.
-	noWait bool
-	// heard is called during a handshake when bytes have arrived.
-	heard func()
-	// joins delays the last flight of a handshake until the request, so that one packet carries both. On a lossy path
-	// one packet arrives more often than two.
-	joins bool
-	last  []byte // the delayed flight
+	// nonBlocking makes Read return only bytes that have already arrived. It is set only while nothing else reads.
+	nonBlocking bool
+	// onRead is called during a handshake when bytes have arrived.
+	onRead func()
+	// delayFlight delays the last flight of a handshake until the request, so that one packet carries both. On a lossy
+	// path one packet arrives more often than two.
+	delayFlight bool
+	flight      []byte // the delayed flight
 }
 
 func (s *socket) Write(p []byte) (int, error) {
-	if s.joins && endsHandshake(p) {
-		s.last = append(s.last, p...)
+	if s.delayFlight && endsHandshake(p) {
+		s.flight = append(s.flight, p...)
 		return len(p), nil
 	}
-	s.handed.Add(int64(len(p)))
-	before := len(s.last)
+	s.passed.Add(int64(len(p)))
+	before := len(s.flight)
 	if before > 0 {
-		p = append(s.last, p...)
-		s.last = nil
+		p = append(s.flight, p...)
+		s.flight = nil
 	}
 	n, err := s.Conn.Write(p)
 	n = max(n-before, 0)
@@ -417,13 +417,13 @@ func (s *socket) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// release sends the delayed last flight of a handshake if no request has been written since.
-func (s *socket) release() error {
-	if len(s.last) == 0 {
+// flush sends the delayed last flight of a handshake if no request has been written since.
+func (s *socket) flush() error {
+	if len(s.flight) == 0 {
 		return nil
 	}
-	_, err := s.Conn.Write(s.last)
-	s.last = nil
+	_, err := s.Conn.Write(s.flight)
+	s.flight = nil
 	return err
 }
 
@@ -439,12 +439,12 @@ func endsHandshake(p []byte) bool {
 }
 
 func (s *socket) Read(p []byte) (int, error) {
-	if s.noWait {
+	if s.nonBlocking {
 		return s.readNow(p)
 	}
 	n, err := s.Conn.Read(p)
-	if n > 0 && s.heard != nil {
-		s.heard()
+	if n > 0 && s.onRead != nil {
+		s.onRead()
 	}
 	return n, err
 }

@@ -25,8 +25,8 @@ func overBoth(t *testing.T, serve func(net.Conn), test func(t *testing.T, o Opti
 	t.Run("TLS", func(t *testing.T) { test(t, ca.node(t, secure.address)) })
 }
 
-// say sends a request and reads the response.
-func say(t *testing.T, rt http.RoundTripper, o Options, words []byte) (status int, answer string, err error) {
+// postOn sends a request and reads the response.
+func postOn(t *testing.T, rt http.RoundTripper, o Options, words []byte) (status int, answer string, err error) {
 	t.Helper()
 	resp, answer, err := roundTrip(rt, request(t, o.Target.String(), bytes.NewReader(words)))
 	if resp != nil {
@@ -42,7 +42,7 @@ func TestRefusedWithoutAnswer(t *testing.T) {
 		_, _ = http.ReadRequest(bufio.NewReader(conn))
 		conn.Close() // a reset, because bytes are unread
 	}, func(t *testing.T, o Options) {
-		_, _, err := say(t, build(t, o), o, words)
+		_, _, err := postOn(t, build(t, o), o, words)
 		errorIf(t, err == nil || Unsent(err) || IsTimeout(err),
 			"%v, unsent: %v; want an end of the connection with bytes sent", err, Unsent(err))
 	})
@@ -92,12 +92,12 @@ func TestUnaskedBytes(t *testing.T) {
 				for n := range 20 {
 					o.Raw = n%2 == 1 // as in the holder
 					rt := build(t, o)
-					if _, text, err := say(t, rt, o, []byte("first")); text != "right" || err != nil {
+					if _, text, err := postOn(t, rt, o, []byte("first")); text != "right" || err != nil {
 						t.Fatalf("got %q, %v, want the first answer", text, err)
 					}
 					goOn <- true
 					<-said
-					_, text, err := say(t, rt, o, []byte("second"))
+					_, text, err := postOn(t, rt, o, []byte("second"))
 					fatalIf(t, (text != "right" || err != nil) && (clean || !Unsent(err)),
 						"the second request: got %q, %v, unsent %v, want right, or nothing sent", text, err, Unsent(err))
 				}

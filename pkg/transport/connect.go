@@ -23,10 +23,10 @@ import (
 
 // connect makes a connection for a request with a body of length bytes. The connect timeout covers everything: DNS,
 // TCP, the proxy, TLS and the pins. The durations go to the context's trace.
-func (t *Transport) connect(ctx context.Context, length int64) (ready, error) {
+func (t *Transport) connect(ctx context.Context, length int64) (clientConn, error) {
 	o := t.options
 	t.mu.Lock()
-	if o.HTTP3 == TryHTTP3 && (length > largeForHTTP3 || t.noUDP) {
+	if o.HTTP3 == TryHTTP3 && (length > maxHTTP3Body || t.noUDP) {
 		o.HTTP3 = NoHTTP3
 	}
 	t.mu.Unlock()
@@ -38,42 +38,42 @@ func (t *Transport) connect(ctx context.Context, length int64) (ready, error) {
 		defer cancel()
 	}
 	trace, started := TraceOf(ctx), o.Now()
-	made, err := o.choose(ctx, t.tls)
+	made, err := o.establish(ctx, t.tls)
 	switch {
 	case err == nil:
 	case outer.Err() != nil:
 		return nil, context.Cause(outer)
 	case ctx.Err() != nil, !end.IsZero() && IsTimeout(err) && !time.Now().Before(end):
-		return nil, o.TooLate() // the connection's deadline can expire a moment before the context's
+		return nil, o.NewConnectTimeoutError() // the connection's deadline can expire a moment before the context's
 	default:
 		return nil, err
 	}
 	began := started.Add(trace.DNS)
-	about := made.about()
-	if o.HTTP3 == TryHTTP3 && !about.http3 {
+	info := made.info()
+	if o.HTTP3 == TryHTTP3 && !info.http3 {
 		t.blockUDP()
 	}
-	if !about.tcp.IsZero() {
-		trace.Connect = about.tcp.Sub(began)
-		began = about.tcp
+	if !info.tcp.IsZero() {
+		trace.Connect = info.tcp.Sub(began)
+		began = info.tcp
 	}
-	if about.tlsVersion != 0 {
-		trace.TLS = about.ready.Sub(began)
+	if info.tlsVersion != 0 {
+		trace.TLS = info.ready.Sub(began)
 	}
 	return made, nil
 }
 
-// choose makes the connection with the protocols that the options allow. config is nil if the node is not reached
+// establish makes the connection with the protocols that the options allow. config is nil if the node is not reached
 // over TLS.
-func (o Options) choose(ctx context.Context, config *tls.Config) (ready, error) {
-	tcp := func(ctx context.Context, at netip.AddrPort, step func(time.Duration)) (ready, error) {
+func (o Options) establish(ctx context.Context, config *tls.Config) (clientConn, error) {
+	tcp := func(ctx context.Context, at netip.AddrPort, step func(time.Duration)) (clientConn, error) {
 		return o.byTCP(ctx, config, at, step)
 	}
 	if o.Dial != nil {
 		TraceOf(ctx).reach(Connecting)
 		return tcp(ctx, netip.AddrPort{}, func(time.Duration) {})
 	}
-	if err := o.refusesPlainByProxy(); err != nil {
+	if err := o.checkPlainProxy(); err != nil {
 		return nil, err
 	}
 	addresses, err := o.lookUp(ctx)
@@ -86,26 +86,26 @@ func (o Options) choose(ctx context.Context, config *tls.Config) (ready, error) 
 	}
 	overQUIC := config.Clone()
 	overQUIC.NextProtos, overQUIC.MinVersion = []string{http3.NextProtoH3}, tls.VersionTLS13
-	quic := func(ctx context.Context, at netip.AddrPort, step func(time.Duration)) (ready, error) {
+	quic := func(ctx context.Context, at netip.AddrPort, step func(time.Duration)) (clientConn, error) {
 		return o.byQUIC(ctx, overQUIC, at, step)
 	}
 	if o.HTTP3 == OnlyHTTP3 {
 		return o.race(ctx, addresses, quic)
 	}
-	return o.firstOf(ctx, addresses, quic, tcp)
+	return o.raceProtocols(ctx, addresses, quic, tcp)
 }
 
-// firstOf races HTTP/3 against TCP, which starts a moment later.
-func (o Options) firstOf(ctx context.Context, addresses []netip.AddrPort, quic, tcp handshake) (ready, error) {
+// raceProtocols races HTTP/3 against TCP, which starts a moment later.
+func (o Options) raceProtocols(ctx context.Context, all []netip.AddrPort, quic, tcp handshake) (clientConn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	byQUIC, byTCP := make(chan end), make(chan end)
-	start := func(do handshake, ends chan end) {
-		conn, err := o.race(ctx, addresses, do)
-		end{conn, err}.to(ctx, ends)
+	byQUIC, byTCP := make(chan raceResult), make(chan raceResult)
+	start := func(do handshake, ends chan raceResult) {
+		conn, err := o.race(ctx, all, do)
+		raceResult{conn, err}.sendTo(ctx, ends)
 	}
 	go start(quic, byQUIC)
-	late := time.NewTimer(tcpAfter)
+	late := time.NewTimer(tcpDelay)
 	defer late.Stop()
 	begun := false
 	for {
@@ -178,49 +178,51 @@ func (o Options) lookUp(ctx context.Context) (all []netip.AddrPort, err error) {
 	return all, nil
 }
 
-// idleProbe detects within half a minute that the path of an idle connection is dead. Several probes in a row must
-// stay unanswered, because a lossy path loses single probes.
-func idleProbe() net.KeepAliveConfig {
+// keepAliveProbes detects within half a minute that the path of an idle connection is dead. Several probes in a row
+// must stay unanswered, because a lossy path loses single probes.
+func keepAliveProbes() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 4 * time.Second, Count: 4}
 }
 
 // byTCP makes one HTTP/1.1 connection to one address of the node or its proxy.
-func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPort, step func(time.Duration)) (ready, error) {
+func (o Options) byTCP(
+	ctx context.Context, config *tls.Config, at netip.AddrPort, step func(time.Duration),
+) (clientConn, error) {
 	started := time.Now()
 	tcp, err := o.dial(ctx, at)
 	if err != nil {
 		return nil, err
 	}
-	through := &socket{Conn: tcp}
+	sock := &socket{Conn: tcp}
 	if system, ok := tcp.(syscall.Conn); ok {
-		through.raw, _ = system.SyscallConn() // nil if the connection is closed; using it then fails
-		_, through.acknowledges = tcp.(*net.TCPConn)
+		sock.raw, _ = system.SyscallConn() // nil if the connection is closed; using it then fails
+		_, sock.acknowledges = tcp.(*net.TCPConn)
 	}
-	under := net.Conn(through)
+	stream := net.Conn(sock)
 	if o.Proxy != nil {
 		step(o.lateProxy(at))
 		started = time.Now()
-		if under, err = o.throughProxy(ctx, through); err != nil {
-			through.Close()
+		if stream, err = o.throughProxy(ctx, sock); err != nil {
+			sock.Close()
 			if ctx.Err() == nil {
 				err = o.proxyError(err)
 			}
 			return nil, err
 		}
 	}
-	made := &conn{Conn: under, under: through, now: o.Now, expect: o.Expect}
-	made.remote, made.tcp = under.RemoteAddr().String(), o.Now()
+	made := &conn{Conn: stream, socket: sock, now: o.Now, expect: o.Expect}
+	made.remote, made.tcp = stream.RemoteAddr().String(), o.Now()
 	if config != nil {
 		TraceOf(ctx).reach(Securing)
 		late := o.lateTLS(at, time.Since(started))
 		step(late)
-		through.heard = func() { step(late) } // a handshake may take two round trips
-		through.joins = o.Proxy == nil
-		client, err := o.secure(ctx, config, under)
-		through.joins, through.heard = false, nil
+		sock.onRead = func() { step(late) } // a handshake may take two round trips
+		sock.delayFlight = o.Proxy == nil
+		client, err := o.secure(ctx, config, stream)
+		sock.delayFlight, sock.onRead = false, nil
 		if err != nil {
-			_ = through.release() // the TLS alert, which the node may log
-			through.Close()
+			_ = sock.flush() // the TLS alert, which the node may log
+			sock.Close()
 			return nil, err
 		}
 		made.Conn, made.ready, made.tlsVersion = client, o.Now(), client.ConnectionState().Version
@@ -236,7 +238,7 @@ func (o Options) dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) 
 	if o.Dial != nil {
 		return o.Dial(ctx, "tcp", o.Target.Host)
 	}
-	d := net.Dialer{Control: o.refusePlain, KeepAliveConfig: idleProbe()}
+	d := net.Dialer{Control: o.checkDialAddress, KeepAliveConfig: keepAliveProbes()}
 	c, err := d.DialContext(ctx, "tcp", at.String())
 	if err != nil && o.Proxy != nil && ctx.Err() == nil {
 		err = o.proxyError(err)
@@ -245,15 +247,15 @@ func (o Options) dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) 
 }
 
 // secure performs the TLS handshake with the node.
-func (o Options) secure(ctx context.Context, config *tls.Config, under net.Conn) (*tls.Conn, error) {
-	client := tls.Client(under, config)
+func (o Options) secure(ctx context.Context, config *tls.Config, stream net.Conn) (*tls.Conn, error) {
+	client := tls.Client(stream, config)
 	err := client.HandshakeContext(ctx)
 	var pin *guard.TrustError
 	switch {
 	case errors.As(err, &pin):
 		return nil, pin
 	case err != nil:
-		return nil, o.peer().distrust(err, true)
+		return nil, o.peer().trustError(err, true)
 	}
 	return client, nil
 }
@@ -286,15 +288,15 @@ func (o Options) throughProxy(ctx context.Context, to *socket) (net.Conn, error)
 		return through, nil
 	}
 	stop := context.AfterFunc(ctx, func() { to.SetDeadline(time.Unix(1, 0)) })
-	err := o.askProxy(through)
+	err := o.sendConnect(through)
 	if !stop() && err == nil {
 		err = os.ErrDeadlineExceeded
 	}
 	return through, err
 }
 
-// askProxy sends CONNECT to the proxy (RFC 9110 section 9.3.6).
-func (o Options) askProxy(through net.Conn) error {
+// sendConnect sends CONNECT to the proxy (RFC 9110 section 9.3.6).
+func (o Options) sendConnect(through net.Conn) error {
 	address := HostPort(o.Target)
 	request := "CONNECT " + address + " HTTP/1.1\r\nHost: " + address + "\r\n"
 	if o.Proxy.User != nil {
@@ -308,7 +310,7 @@ func (o Options) askProxy(through net.Conn) error {
 	if err != nil {
 		return err
 	}
-	if err := o.refusedByProxy(resp); err != nil {
+	if err := o.checkProxyResponse(resp); err != nil {
 		return err
 	}
 	if reader.Buffered() > 0 {
@@ -338,7 +340,7 @@ func (o Options) secureProxy(ctx context.Context, to *socket) (net.Conn, error) 
 	})
 	via := peer{host: o.Proxy.Host, floor: tls.VersionTLS12, proxy: true}
 	if err := client.HandshakeContext(ctx); err != nil {
-		return nil, via.distrust(err, true)
+		return nil, via.trustError(err, true)
 	}
 	return proxyConn{client, via}, nil
 }
@@ -353,7 +355,7 @@ type proxyConn struct {
 func (c proxyConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil {
-		err = c.via.distrust(err, false)
+		err = c.via.trustError(err, false)
 	}
 	return n, err
 }
@@ -410,8 +412,8 @@ func (e *ConnectTimeoutError) Error() string {
 // Hint returns what the user can do about it.
 func (e *ConnectTimeoutError) Hint() string { return "--connect-timeout allows more time" }
 
-// TooLate returns the error for a connection that was not ready in time.
-func (o Options) TooLate() *ConnectTimeoutError {
+// NewConnectTimeoutError returns the error for a connection that was not ready in time.
+func (o Options) NewConnectTimeoutError() *ConnectTimeoutError {
 	late := &ConnectTimeoutError{Host: o.Target.Host, Timeout: o.ConnectTimeout}
 	if o.Proxy != nil {
 		late.Proxy = ShowProxy(o.Proxy)

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-func TestRefusesOld(t *testing.T) {
+func TestRefusesTLS12(t *testing.T) {
 	ca := privateCA(t)
 	for _, tt := range []struct {
 		floor   uint16
@@ -23,13 +23,13 @@ func TestRefusesOld(t *testing.T) {
 		config := ca.config()
 		config.MinVersion = tt.floor
 		s := tlsServer(t, config)
-		got, err := RefusesOld(t.Context(), Options{Target: mustURL(t, s.URL)})
+		got, err := RefusesTLS12(t.Context(), Options{Target: mustURL(t, s.URL)})
 		errorIf(t, err != nil || got != tt.refuses,
 			"floor %s: %v, %v, want %v", tls.VersionName(tt.floor), got, err, tt.refuses)
 	}
 	silent := newSink(t, func(net.Conn) io.Reader { return nil })
-	for name, address := range map[string]string{"no TLS": silent.address, "nothing listens": unused(t)} {
-		got, err := RefusesOld(t.Context(), Options{Target: mustURL(t, "https://"+address)})
+	for name, address := range map[string]string{"no TLS": silent.address, "nothing listens": closedAddress(t)} {
+		got, err := RefusesTLS12(t.Context(), Options{Target: mustURL(t, "https://"+address)})
 		errorIf(t, err == nil, "%s: got %v, want an error: it says nothing about a floor", name, got)
 	}
 }
@@ -77,7 +77,7 @@ func TestConnectTimeoutEndsWithTheConnection(t *testing.T) {
 		}()
 		o := Options{Target: mustURL(t, "http://node.test"), Dial: dialTo(near), ConnectTimeout: 15 * time.Second}
 		started := time.Now()
-		_, text, err := say(t, build(t, o), o, []byte("prompt"))
+		_, text, err := postOn(t, build(t, o), o, []byte("prompt"))
 		errorIf(t, text != "slow answer" || err != nil || time.Since(started) != 9*time.Minute,
 			"got %q, %v after %s, want a slow answer after 9 min", text, err, time.Since(started))
 	})
@@ -157,7 +157,7 @@ func TestMaxIdle(t *testing.T) {
 			l.options.MaxIdle = test.most
 			tr := l.start(t, false, func(conn net.Conn) { behaviour{pieces: []string{hello}}.serve(conn, make(chan bool, 2)) })
 			for range 2 {
-				_, text, err := say(t, tr, Options{Target: mustURL(t, l.target())}, []byte("prompt"))
+				_, text, err := postOn(t, tr, Options{Target: mustURL(t, l.target())}, []byte("prompt"))
 				errorIf(t, text != "hello" || err != nil, "%q, %v, want hello", text, err)
 				time.Sleep(test.pause)
 			}

@@ -109,8 +109,8 @@ func roundTrip(rt http.RoundTripper, r *http.Request) (resp *http.Response, answ
 	return resp, string(text), err
 }
 
-// answers sends a prompt and expects an answer that contains want.
-func answers(t *testing.T, o Options, want string) {
+// expectAnswer sends a prompt and expects an answer that contains want.
+func expectAnswer(t *testing.T, o Options, want string) {
 	t.Helper()
 	_, text, err := post(t, o)
 	errorIf(t, err != nil || !strings.Contains(text, want), "got %q, %v, want %q", text, err, want)
@@ -379,8 +379,8 @@ func startProxy(t *testing.T, p *connectProxy, config *tls.Config) *url.URL {
 // basic is "user:hunter2" in the encoding of RFC 7617.
 const basic = "Basic dXNlcjpodW50ZXIy"
 
-// unused returns an address on which nothing listens.
-func unused(t *testing.T) string {
+// closedAddress returns an address on which nothing listens.
+func closedAddress(t *testing.T) string {
 	l := listen(t)
 	l.Close()
 	return l.Addr().String()

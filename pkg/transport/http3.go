@@ -32,16 +32,16 @@ const (
 )
 
 const (
-	// tcpAfter is the head start of HTTP/3 over TCP. A network that blocks UDP costs that much time.
-	tcpAfter = 250 * time.Millisecond
-	// largeForHTTP3 is the body size above which TCP is faster on a lossy path: quic-go's congestion control slows
+	// tcpDelay is the head start of HTTP/3 over TCP. A network that blocks UDP costs that much time.
+	tcpDelay = 250 * time.Millisecond
+	// maxHTTP3Body is the body size above which TCP is faster on a lossy path: quic-go's congestion control slows
 	// down more after a loss than the kernel's does. Measured with TestPathSize: 200 ms round trip, 15 % loss each
 	// way, 40 new connections each. Seconds over TCP and over HTTP/3: 1.93 and 1.20 with 8 KiB, 2.15 and 1.09 with
 	// 16, 2.14 and 1.24 with 32, 2.50 and 1.75 with 64, 2.93 and 3.16 with 128.
-	largeForHTTP3 = 96 << 10
-	// deadQUIC is how long a connection may receive no packet before it is considered dead. Probes are sent after
-	// half of it (see idleProbe).
-	deadQUIC = 30 * time.Second
+	maxHTTP3Body = 96 << 10
+	// quicIdleTimeout is how long a connection may receive no packet before it is considered dead. Probes are sent
+	// after half of it (see keepAliveProbes).
+	quicIdleTimeout = 30 * time.Second
 )
 
 // http3Conn is an HTTP/3 connection. It carries one request at a time, as an HTTP/1.1 connection does: the streams of
@@ -50,31 +50,33 @@ type http3Conn struct {
 	quic   *quic.Conn
 	client *http3.ClientConn
 	now    func() time.Time
-	facts
+	connInfo
 }
 
 // byQUIC makes one HTTP/3 connection to one address of the node.
-func (o Options) byQUIC(ctx context.Context, config *tls.Config, at netip.AddrPort, _ func(time.Duration)) (ready, error) {
+func (o Options) byQUIC(
+	ctx context.Context, config *tls.Config, at netip.AddrPort, _ func(time.Duration),
+) (clientConn, error) {
 	conn, err := quic.DialAddr(ctx, at.String(), config, &quic.Config{
 		HandshakeIdleTimeout: time.Hour, // the connect timeout limits it
-		MaxIdleTimeout:       deadQUIC,
-		KeepAlivePeriod:      deadQUIC / 2, // keeps the connection alive while the server is slow or no request is sent
-		MaxIncomingStreams:   -1,           // the server may open none
+		MaxIdleTimeout:       quicIdleTimeout,
+		KeepAlivePeriod:      quicIdleTimeout / 2, // keeps it alive while the server is slow or no request is sent
+		MaxIncomingStreams:   -1,                  // the server may open none
 	})
 	if err != nil {
-		return nil, o.peer().distrust(err, true)
+		return nil, o.peer().trustError(err, true)
 	}
 	over := &http3.Transport{DisableCompression: true, MaxResponseHeaderBytes: MaxHeader}
-	return &http3Conn{quic: conn, client: over.NewClientConn(conn), now: o.Now, facts: facts{
+	return &http3Conn{quic: conn, client: over.NewClientConn(conn), now: o.Now, connInfo: connInfo{
 		remote: conn.RemoteAddr().String(), tlsVersion: tls.VersionTLS13, http3: true, ready: o.Now(),
 	}}, nil
 }
 
-func (c *http3Conn) unused() bool { return c.quic.Context().Err() == nil }
+func (c *http3Conn) reusable() bool { return c.quic.Context().Err() == nil }
 
 func (c *http3Conn) Close() error { return c.client.CloseWithError(0x100, "") } // H3_NO_ERROR (RFC 9114 section 8.1)
 
-func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, error) {
+func (c *http3Conn) roundTrip(r *http.Request, keep func(clientConn)) (*http.Response, error) {
 	ctx := r.Context()
 	trace := TraceOf(ctx)
 	sent := &countedBody{ReadCloser: r.Body}
@@ -132,7 +134,7 @@ func (b *countedBody) Read(p []byte) (int, error) {
 func quicError(err error) error {
 	var stream *quic.StreamError
 	if IsTimeout(err) {
-		return silentError{}
+		return idleTimeoutError{}
 	}
 	if errors.As(err, &stream) || errors.Is(err, net.ErrClosed) {
 		return &resetError{err}
@@ -140,14 +142,14 @@ func quicError(err error) error {
 	return err
 }
 
-// silentError reports a connection that ended because no more packets arrived.
-type silentError struct{}
+// idleTimeoutError reports a connection that ended because no more packets arrived.
+type idleTimeoutError struct{}
 
-func (silentError) Error() string {
-	return fmt.Sprintf("no packet arrived over HTTP/3 for %s", deadQUIC)
+func (idleTimeoutError) Error() string {
+	return fmt.Sprintf("no packet arrived over HTTP/3 for %s", quicIdleTimeout)
 }
-func (silentError) Timeout() bool   { return true }
-func (silentError) Temporary() bool { return false }
+func (idleTimeoutError) Timeout() bool   { return true }
+func (idleTimeoutError) Temporary() bool { return false }
 
 // resetError reports that the connection or the stream ended before the response was complete.
 type resetError struct{ error }
@@ -159,7 +161,7 @@ type http3Body struct {
 	io.ReadCloser
 	ctx   context.Context
 	conn  *http3Conn
-	keep  func(ready)
+	keep  func(clientConn)
 	ended bool
 }
 

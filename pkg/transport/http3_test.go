@@ -134,7 +134,7 @@ func TestHTTP3Kept(t *testing.T) {
 	s, o := quicNode(t, echo)
 	rt := build(t, o)
 	for n := range 3 {
-		if _, text, err := say(t, rt, o, []byte("hello")); text != "hello" || err != nil {
+		if _, text, err := postOn(t, rt, o, []byte("hello")); text != "hello" || err != nil {
 			t.Errorf("request %d: got %q, %v, want hello", n, text, err)
 		}
 	}
@@ -248,7 +248,7 @@ func TestHTTP3Blocked(t *testing.T) {
 			o.HTTP3, o.ConnectTimeout = TryHTTP3, 10*time.Second
 			rt := build(t, o)
 			for range 2 {
-				if status, _, err := say(t, rt, o, []byte("prompt")); status != 200 || err != nil {
+				if status, _, err := postOn(t, rt, o, []byte("prompt")); status != 200 || err != nil {
 					t.Fatalf("%d, %v, want 200", status, err)
 				}
 			}
@@ -268,7 +268,7 @@ func TestHTTP3LargePrompt(t *testing.T) {
 	target := tlsServer(t, ca.config())
 	o := Options{Target: mustURL(t, target.URL), TLS: TLS{CA: ca.file}, HTTP3: TryHTTP3, ConnectTimeout: 10 * time.Second}
 	rt := build(t, o)
-	if status, _, err := say(t, rt, o, make([]byte, largeForHTTP3+1)); status != 200 || err != nil {
+	if status, _, err := postOn(t, rt, o, make([]byte, maxHTTP3Body+1)); status != 200 || err != nil {
 		t.Fatalf("%d, %v, want 200", status, err)
 	}
 	errorIf(t, rt.noUDP, "HTTP/3 was tried for a large prompt, want TCP")
@@ -284,11 +284,12 @@ func TestHTTP3Leaving(t *testing.T) {
 		s, o := quicNode(t, echo)
 		o.ConnectTimeout = time.Second
 		rt := build(t, o)
-		if _, text, err := say(t, rt, o, []byte("hello")); text != "hello" || err != nil {
+		if _, text, err := postOn(t, rt, o, []byte("hello")); text != "hello" || err != nil {
 			t.Fatalf("%q, %v, want hello", text, err)
 		}
 		leave(s)
-		if _, _, err := say(t, rt, o, []byte("again")); err == nil || !Unsent(err) && !errors.Is(err, syscall.ECONNRESET) {
+		_, _, err := postOn(t, rt, o, []byte("again"))
+		if err == nil || !Unsent(err) && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%v, want an error of a request that was not sent, or of a connection that was closed", err)
 		}
 	}

@@ -17,8 +17,8 @@ import (
 	"ferry/pkg/guard"
 )
 
-// under returns an authority below a, which signs what its issue returns. Certificates include its certificate.
-func (a *authority) under(t *testing.T) *authority {
+// intermediate returns an authority below a, which signs what its issue returns. Certificates include its certificate.
+func (a *authority) intermediate(t *testing.T) *authority {
 	t.Helper()
 	key := newKey()
 	n := serial.Add(1)
@@ -49,7 +49,7 @@ func chained(pair tls.Certificate, above ...*authority) tls.Certificate {
 
 func TestPins(t *testing.T) {
 	root, stranger := privateCA(t), privateCA(t)
-	middle := root.under(t)
+	middle := root.intermediate(t)
 	leaf := chained(middle.issue(nil), middle)
 	appended := chained(leaf, stranger)
 	other := pinOf(t, root.issue(nil))
@@ -80,7 +80,7 @@ func TestPins(t *testing.T) {
 				}
 				if test.holds {
 					o.Target = mustURL(t, tlsServer(t, &tls.Config{Certificates: []tls.Certificate{test.server}, MaxVersion: max}).URL)
-					answers(t, o, " the prompt")
+					expectAnswer(t, o, " the prompt")
 					return
 				}
 				_, _, err := post(t, o)
@@ -148,7 +148,7 @@ func TestPinsAreNotTheProxys(t *testing.T) {
 			Target: mustURL(t, node.URL), TLS: TLS{CA: ca.file}, ConnectTimeout: time.Minute,
 			Proxy: startProxy(t, &connectProxy{}, via), Pins: []guard.Pin{pinOf(t, leaf)},
 		}
-		answers(t, o, " the prompt")
+		expectAnswer(t, o, " the prompt")
 		o.Target, o.Pins = mustURL(t, "https://"+silent.address), []guard.Pin{pinOf(t, proxys)}
 		_, _, err := post(t, o)
 		refused(t, err, silent.address, "its certificate has none of the pinned keys", "")
@@ -156,13 +156,13 @@ func TestPinsAreNotTheProxys(t *testing.T) {
 	silent.gotNothing(t)
 }
 
-func TestLook(t *testing.T) {
+func TestInspect(t *testing.T) {
 	root := privateCA(t)
-	middle := root.under(t)
+	middle := root.intermediate(t)
 	leaf := chained(middle.issue(nil), middle)
 	s := tlsSink(t, &tls.Config{Certificates: []tls.Certificate{leaf}})
 	look := func(o Options) (*tls.ConnectionState, error) {
-		rt, seen, err := Look(o)
+		rt, seen, err := Inspect(o)
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +174,7 @@ func TestLook(t *testing.T) {
 		return seen(), err
 	}
 	o := Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: root.file}, ConnectTimeout: time.Minute,
-		Pins: []guard.Pin{{}}} // a wrong pin, which Look must ignore
+		Pins: []guard.Pin{{}}} // a wrong pin, which Inspect must ignore
 	for _, via := range []bool{false, true} {
 		proxy := &connectProxy{}
 		if via {
@@ -192,7 +192,7 @@ func TestLook(t *testing.T) {
 	refused(t, err, s.address, "its certificate is signed by an unknown authority", "")
 	s.gotNothing(t)
 	o.Target = mustURL(t, "http://"+s.address)
-	if _, _, err := Look(o); !errors.Is(err, errNoTLS) {
+	if _, _, err := Inspect(o); !errors.Is(err, errNoTLS) {
 		t.Errorf("plain http: got %v, want %v", err, errNoTLS)
 	}
 }

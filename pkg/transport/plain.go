@@ -7,12 +7,12 @@ import (
 	"ferry/pkg/guard"
 )
 
-// refusePlain refuses an unencrypted connection to a public address. It runs just before the connection is made, when
-// the address is known: a name that resolves to a private address today may resolve to a public one tomorrow. With a
-// proxy, the address is the proxy's. The hop to an https:// proxy is encrypted. On any other hop to a proxy, an https
-// target exposes only the target's name and the proxy's password. refusesPlainByProxy checks the hop from the proxy
-// to the target.
-func (o Options) refusePlain(_, address string, _ syscall.RawConn) error {
+// checkDialAddress refuses an unencrypted connection to a public address. It runs just before the connection is made,
+// when the address is known: a name that resolves to a private address today may resolve to a public one tomorrow. With
+// a proxy, the address is the proxy's. The hop to an https:// proxy is encrypted. On any other hop to a proxy, an https
+// target exposes only the target's name and the proxy's password. checkPlainProxy checks the hop from the proxy to the
+// target.
+func (o Options) checkDialAddress(_, address string, _ syscall.RawConn) error {
 	hop := &guard.PlainHTTPError{Host: o.Target.Host}
 	exposed := o.plain()
 	if o.Proxy != nil {
@@ -24,22 +24,22 @@ func (o Options) refusePlain(_, address string, _ syscall.RawConn) error {
 		return nil
 	}
 	at, err := netip.ParseAddrPort(address)
-	if err != nil || !near(at.Addr()) {
+	if err != nil || !isPrivate(at.Addr()) {
 		return hop
 	}
 	return nil
 }
 
-// near reports whether an address is loopback or in a private network (RFC 1918, RFC 4193).
-func near(a netip.Addr) bool {
+// isPrivate reports whether an address is loopback or in a private network (RFC 1918, RFC 4193).
+func isPrivate(a netip.Addr) bool {
 	a = a.Unmap()
 	return a.IsLoopback() || a.IsPrivate()
 }
 
-// Refused returns the error of a request that would be refused as plain http to a public address, as far as this is
-// known without a DNS look-up. A name may still resolve to a public address.
-func (o Options) Refused() error {
-	if err := o.refusesPlainByProxy(); err != nil {
+// CheckPlainHTTP returns the error of a request that would be refused as plain http to a public address, as far as this
+// is known without a DNS look-up. A name may still resolve to a public address.
+func (o Options) CheckPlainHTTP() error {
+	if err := o.checkPlainProxy(); err != nil {
 		return err
 	}
 	hop := o.Target
@@ -50,16 +50,16 @@ func (o Options) Refused() error {
 	if err != nil {
 		return nil
 	}
-	return o.refusePlain("", netip.AddrPortFrom(at, 0).String(), nil)
+	return o.checkDialAddress("", netip.AddrPortFrom(at, 0).String(), nil)
 }
 
-// refusesPlainByProxy returns an error if plain http to the target through a proxy is not allowed. How the proxy is
+// checkPlainProxy returns an error if plain http to the target through a proxy is not allowed. How the proxy is
 // reached does not matter: the proxy sends the request on unencrypted, and it resolves the name where ferry cannot
 // check the address.
-func (o Options) refusesPlainByProxy() error {
+func (o Options) checkPlainProxy() error {
 	host := o.Target.Hostname()
 	at, err := netip.ParseAddr(host)
-	if !o.plain() || o.Insecure || o.Proxy == nil || guard.IsLoopback(host) || err == nil && near(at) {
+	if !o.plain() || o.Insecure || o.Proxy == nil || guard.IsLoopback(host) || err == nil && isPrivate(at) {
 		return nil
 	}
 	return &guard.PlainHTTPError{Host: o.Target.Host, Unknown: err != nil}

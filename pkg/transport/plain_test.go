@@ -43,7 +43,7 @@ func TestPlainHTTPIsForLoopbackAndPrivateAddresses(t *testing.T) {
 		for _, scheme := range []string{"http", "https"} {
 			for _, insecure := range []bool{false, true} {
 				o := Options{Target: mustURL(t, scheme+"://node.test"), Insecure: insecure}
-				err := o.refusePlain("tcp", test.address, nil)
+				err := o.checkDialAddress("tcp", test.address, nil)
 				var plain *guard.PlainHTTPError
 				refused := scheme == "http" && !insecure && !test.allowed
 				errorIf(t, errors.As(err, &plain) != refused || (err == nil) == refused,
@@ -114,9 +114,9 @@ func TestPlainHops(t *testing.T) {
 	for _, test := range tests {
 		for _, insecure := range []bool{false, true} {
 			o := Options{Target: mustURL(t, test.target), Proxy: mustURL(t, test.proxy), Insecure: insecure}
-			err := o.refusesPlainByProxy()
+			err := o.checkPlainProxy()
 			if err == nil {
-				err = o.refusePlain("tcp", test.at, nil)
+				err = o.checkDialAddress("tcp", test.at, nil)
 			}
 			want := test.want
 			if insecure {
@@ -173,7 +173,7 @@ func TestPlainHopIsTaken(t *testing.T) {
 // is made.
 func TestRefusedBodyIsClosed(t *testing.T) {
 	closed := &closing{Reader: strings.NewReader("prompt")}
-	rt := build(t, Options{Target: mustURL(t, "http://example.com"), Proxy: mustURL(t, "http://"+unused(t))})
+	rt := build(t, Options{Target: mustURL(t, "http://example.com"), Proxy: mustURL(t, "http://"+closedAddress(t))})
 	_, err := rt.RoundTrip(request(t, "http://example.com", closed))
 	errorIf(t, err == nil || !closed.done, "got %v, the body was closed: %t, want an error and true", err, closed.done)
 }

@@ -157,9 +157,9 @@ func Innermost(err error) error {
 	return portable(err)
 }
 
-// refusedByProxy returns an error if the proxy's response is not 200, else nil. It does not show the reason phrase of
-// the status line, because its length is not limited.
-func (o Options) refusedByProxy(resp *http.Response) error {
+// checkProxyResponse returns an error if the proxy's response is not 200, else nil. It does not show the reason phrase
+// of the status line, because its length is not limited.
+func (o Options) checkProxyResponse(resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK {
 		return nil
 	}

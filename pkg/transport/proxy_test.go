@@ -180,7 +180,7 @@ func TestCONNECT(t *testing.T) {
 	ofProxy(t, "no password", err, "the proxy "+ShowProxy(o.Proxy)+" answered 407 Proxy Authentication Required to a connection to "+address,
 		"it needs a user and a password: write them before an @")
 
-	o.Target = mustURL(t, "https://"+unused(t))
+	o.Target = mustURL(t, "https://"+closedAddress(t))
 	o.Proxy.User = url.UserPassword("user", "hunter2")
 	_, _, err = post(t, o)
 	ofProxy(t, "a node that the proxy does not reach", err, "the proxy "+ShowProxy(o.Proxy)+" answered 502 Bad Gateway", "it did not reach the node")
@@ -231,7 +231,7 @@ func TestProxyFaults(t *testing.T) {
 		_, _ = conn.Write([]byte{5, 0xff})
 		return nil
 	}).address
-	free := unused(t)
+	free := closedAddress(t)
 	tests := []struct{ proxy, want, hint string }{
 		{"http://" + free, "cannot connect through the proxy http://" + free + ": connection refused", ""},
 		{"socks5h://" + free, "cannot connect through the proxy socks5h://" + free + ": connection refused", ""},
@@ -292,7 +292,7 @@ func TestHTTPSProxy(t *testing.T) {
 		Certificates: []tls.Certificate{systemCA.issue(nil)}, MaxVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert,
 		VerifyConnection: func(state tls.ConnectionState) error { shown = len(state.PeerCertificates); return nil },
 	})
-	answers(t, o, "TLS 1.3 ")
+	expectAnswer(t, o, "TLS 1.3 ")
 	errorIf(t, shown != 0, "the proxy was shown %d client certificates, want none", shown)
 
 	for name, config := range map[string]*tls.Config{
@@ -317,7 +317,7 @@ func TestSOCKS(t *testing.T) {
 
 	o.Target, o.Proxy = mustURL(t, "https://node.test:4433"), s.start(t, "socks5h")
 	o.Proxy.User = url.UserPassword("user", "hunter2")
-	answers(t, o, "TLS 1.3 node.test:4433 the prompt")
+	expectAnswer(t, o, "TLS 1.3 node.test:4433 the prompt")
 	got := s.last()
 	errorIf(t, got != "name node.test 4433", "socks5h asked for %q, want name node.test 4433", got)
 
@@ -329,11 +329,11 @@ func TestSOCKS(t *testing.T) {
 	// localhost is in every hosts file, so no DNS query leaves this machine.
 	o.Target, o.Proxy = mustURL(t, "https://localhost:4433"), s.start(t, "socks5")
 	o.Proxy.User = url.UserPassword("user", "hunter2")
-	answers(t, o, "TLS 1.3 localhost:4433 the prompt")
+	expectAnswer(t, o, "TLS 1.3 localhost:4433 the prompt")
 	got = s.last()
 	errorIf(t, got != "127.0.0.1 4433" && got != "::1 4433", "socks5 asked for %q, want an address", got)
 
-	broken := &socksServer{to: unused(t)}
+	broken := &socksServer{to: closedAddress(t)}
 	o.Proxy = broken.start(t, "socks5h")
 	_, _, err := post(t, o)
 	ofProxy(t, "a node that the proxy does not reach", err, "the proxy "+o.Proxy.String()+" did not connect to localhost:4433: general SOCKS server failure", "")

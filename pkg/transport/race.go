@@ -16,7 +16,7 @@ import (
 // retransmits. A second complete handshake beside the first is faster. With these times, a path without loss and with
 // round trips of up to 300 ms uses one connection.
 const (
-	mostRaced = 3                      // handshakes at the same time
+	maxRaced  = 3                      // handshakes at the same time
 	lateFirst = 350 * time.Millisecond // until the first packet is answered
 	lateProxy = time.Second            // until a proxy answers; it connects to the node first
 	minTLS    = 300 * time.Millisecond // TLS is late after 1.5 round trips, within these limits
@@ -40,31 +40,31 @@ func (o Options) lateTLS(at netip.AddrPort, before time.Duration) time.Duration 
 	return min(max(before*3/2, minTLS), maxTLS)
 }
 
-// ready is an established connection that can carry a request, one at a time.
-type ready interface {
+// clientConn is an established connection that can carry a request, one at a time.
+type clientConn interface {
 	// roundTrip sends a request and reads the response's header section. When the response has been read and the
 	// connection can carry another request, keep receives the connection; if keep is nil, it is closed. If no byte of
 	// the request was sent, the error is Unsent.
-	roundTrip(r *http.Request, keep func(ready)) (*http.Response, error)
-	// unused reports whether a kept connection is still open and no byte arrived on it that belongs to no request.
-	unused() bool
+	roundTrip(r *http.Request, keep func(clientConn)) (*http.Response, error)
+	// reusable reports whether a kept connection is still open and no byte arrived on it that belongs to no request.
+	reusable() bool
 	Close() error
-	about() *facts
+	info() *connInfo
 }
 
 // handshake makes one connection to an address. At the start of each step but the first it calls step with the time
 // after which the step is late, 0 for never.
-type handshake func(ctx context.Context, at netip.AddrPort, step func(late time.Duration)) (ready, error)
+type handshake func(ctx context.Context, at netip.AddrPort, step func(late time.Duration)) (clientConn, error)
 
-// runner is a race in progress.
-type runner struct {
+// raceState is a race in progress.
+type raceState struct {
 	do        handshake
 	addresses []netip.AddrPort
-	most      int // maximum number of handshakes in all
+	limit     int // maximum number of handshakes in all
 	started   int
 	running   int
 	steps     chan step
-	ends      chan end
+	results   chan raceResult
 }
 
 // step reports that a step of a handshake begins. Handshakes are numbered from 1.
@@ -73,14 +73,14 @@ type step struct {
 	late      time.Duration
 }
 
-// end is the result of a handshake.
-type end struct {
-	conn ready
+// raceResult is the result of a handshake.
+type raceResult struct {
+	conn clientConn
 	err  error
 }
 
-// to sends the result to the race. If the race is over, it closes the connection.
-func (e end) to(ctx context.Context, ends chan<- end) {
+// sendTo sends the result to the race. If the race is over, it closes the connection.
+func (e raceResult) sendTo(ctx context.Context, ends chan<- raceResult) {
 	select {
 	case ends <- e:
 	case <-ctx.Done():
@@ -93,16 +93,18 @@ func (e end) to(ctx context.Context, ends chan<- end) {
 // race makes connections to the node in parallel until one is ready, and closes the others. If the newest handshake
 // is late or has failed, the next one starts: with the next address, and with Race also with the same addresses
 // again, at most three at once.
-func (o Options) race(ctx context.Context, addresses []netip.AddrPort, do handshake) (ready, error) {
+func (o Options) race(ctx context.Context, addresses []netip.AddrPort, do handshake) (clientConn, error) {
 	if len(addresses) == 1 && (!o.Race || addresses[0].Addr().IsLoopback()) {
 		TraceOf(ctx).Handshakes.Add(1)
 		return do(ctx, addresses[0], func(time.Duration) {})
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := runner{do: do, addresses: addresses, most: len(addresses), steps: make(chan step), ends: make(chan end)}
+	r := raceState{
+		do: do, addresses: addresses, limit: len(addresses), steps: make(chan step), results: make(chan raceResult),
+	}
 	if o.Race {
-		r.most = max(r.most, mostRaced)
+		r.limit = max(r.limit, maxRaced)
 	}
 	late := time.NewTimer(0)
 	late.Stop()
@@ -120,10 +122,10 @@ func (o Options) race(ctx context.Context, addresses []netip.AddrPort, do handsh
 				late.Reset(at.late)
 			}
 		case <-late.C:
-			if r.started < r.most && r.running < mostRaced {
+			if r.started < r.limit && r.running < maxRaced {
 				r.start(ctx)
 			}
-		case e := <-r.ends:
+		case e := <-r.results:
 			r.running--
 			if e.err == nil {
 				return e.conn, nil
@@ -132,7 +134,7 @@ func (o Options) race(ctx context.Context, addresses []netip.AddrPort, do handsh
 				first = e.err
 			}
 			switch {
-			case final(e.err, len(addresses)):
+			case isFinal(e.err, len(addresses)):
 				return nil, e.err
 			case r.started < len(addresses):
 				r.start(ctx)
@@ -144,7 +146,7 @@ func (o Options) race(ctx context.Context, addresses []netip.AddrPort, do handsh
 }
 
 // start begins the next handshake. Its first step waits for the first packet's answer; loopback loses no packets.
-func (r *runner) start(ctx context.Context) {
+func (r *raceState) start(ctx context.Context) {
 	TraceOf(ctx).Handshakes.Add(1)
 	at := r.addresses[r.started%len(r.addresses)]
 	r.running++
@@ -163,12 +165,12 @@ func (r *runner) start(ctx context.Context) {
 			begin(lateFirst)
 		}
 		conn, err := r.do(ctx, at, begin)
-		end{conn, err}.to(ctx, r.ends)
+		raceResult{conn, err}.sendTo(ctx, r.results)
 	}()
 }
 
-// final reports whether every other handshake would fail in the same way.
-func final(err error, addresses int) bool {
+// isFinal reports whether every other handshake would fail in the same way.
+func isFinal(err error, addresses int) bool {
 	var trust *guard.TrustError
 	var plain *guard.PlainHTTPError
 	var proxy *ProxyError

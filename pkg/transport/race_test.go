@@ -21,10 +21,10 @@ import (
 // raced is a fake connection.
 type raced struct{ closed *atomic.Int64 }
 
-func (r raced) roundTrip(*http.Request, func(ready)) (*http.Response, error) { return nil, nil }
-func (r raced) unused() bool                                                 { return true }
-func (r raced) Close() error                                                 { r.closed.Add(1); return nil }
-func (r raced) about() *facts                                                { return new(facts) }
+func (r raced) roundTrip(*http.Request, func(clientConn)) (*http.Response, error) { return nil, nil }
+func (r raced) reusable() bool                                                    { return true }
+func (r raced) Close() error                                                      { r.closed.Add(1); return nil }
+func (r raced) info() *connInfo                                                   { return new(connInfo) }
 
 // plan is what a handshake does: how long its steps take (0 means that the packet is lost forever), and its error.
 type plan struct {
@@ -87,7 +87,7 @@ func TestRace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var begun, made, closed atomic.Int64
-				do := func(ctx context.Context, _ netip.AddrPort, step func(time.Duration)) (ready, error) {
+				do := func(ctx context.Context, _ netip.AddrPort, step func(time.Duration)) (clientConn, error) {
 					if err := test.plans[begun.Add(1)-1].follow(ctx, mustURL(t, "https://node.test"), step); err != nil {
 						return nil, err
 					}

@@ -83,7 +83,7 @@ func (j boundedJudge) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp.Body.Close()
 		resp.Body = http.NoBody
 	}
-	return bounded(resp, fuzzBody), nil
+	return limitBody(resp, fuzzBody), nil
 }
 
 // oneAnswer reports whether the bytes read are exactly one complete response, after which the connection stays open.

@@ -114,7 +114,7 @@ func TestManyAtOnce(t *testing.T) {
 			all.Go(func() {
 				for n := range 40 {
 					words := fmt.Sprintf("%d of %d %s", n, caller, strings.Repeat("x", 1+(n*caller*977)%20000))
-					_, got, err := say(t, tr, Options{Target: mustURL(t, l.target())}, []byte(words))
+					_, got, err := postOn(t, tr, Options{Target: mustURL(t, l.target())}, []byte(words))
 					errorIf(t, err != nil || got != words, "caller %d, call %d: %.40q, %v; want %.40q",
 						caller, n, got, err, words)
 				}
@@ -179,7 +179,7 @@ func TestExpect(t *testing.T) {
 			}()
 			started := time.Now()
 			rt := build(t, o)
-			_, got, err := say(t, rt, o, []byte(words))
+			_, got, err := postOn(t, rt, o, []byte(words))
 			took := time.Since(started)
 			closeIdle(rt)
 			errorIf(t, got != test.want || (err == nil) != (got != "") || Unsent(err) != test.unsent || took != test.took,

@@ -12,7 +12,7 @@ func TestNetworkErrors(t *testing.T) {
 	dialed, accepted, err := overTCP(t)()
 	check(t, err)
 	defer dialed.Close()
-	_, err = net.Dial("tcp", unused(t))
+	_, err = net.Dial("tcp", closedAddress(t))
 	errorIf(t, err == nil || Innermost(err).Error() != "connection refused" || IsReset(err) || IsTimeout(err),
 		"a closed port: got %v, want %q, neither a reset nor a timeout", err, "connection refused")
 

@@ -189,9 +189,9 @@ const (
 	alertCertificateRequired = tls.AlertError(116)
 )
 
-// distrust converts a failed handshake to a *guard.TrustError with the reason. It returns a network error unchanged.
+// trustError converts a failed handshake to a *guard.TrustError with the reason. It returns a network error unchanged.
 // handshake reports that err is known to come from the handshake.
-func (p peer) distrust(err error, handshake bool) error {
+func (p peer) trustError(err error, handshake bool) error {
 	var verify *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	trust := &guard.TrustError{Host: p.host, Err: err}
@@ -265,7 +265,7 @@ func (p peer) certificateFault(verify *tls.CertificateVerificationError) (reason
 		}
 		return "its certificate expired on " + day(invalid.Cert.NotAfter), "its owner has to renew it; nothing was sent"
 	case errors.As(verify.Err, &name):
-		return "its certificate is for " + namesOf(name.Certificate), "check the node's url; nothing was sent"
+		return "its certificate is for " + certificateNames(name.Certificate), "check the node's url; nothing was sent"
 	case errors.As(verify.Err, &unknown):
 		return "its certificate is signed by an unknown authority",
 			"for a private authority set tls: {ca: FILE}; nothing was sent"
@@ -273,8 +273,8 @@ func (p peer) certificateFault(verify *tls.CertificateVerificationError) (reason
 	return "its certificate is not valid: " + verify.Err.Error(), "nothing was sent"
 }
 
-// namesOf lists the first names and addresses of a certificate.
-func namesOf(leaf *x509.Certificate) string {
+// certificateNames lists the first names and addresses of a certificate.
+func certificateNames(leaf *x509.Certificate) string {
 	const shown = 3
 	names := slices.Clone(leaf.DNSNames)
 	for _, ip := range leaf.IPAddresses {
@@ -299,14 +299,14 @@ func (o Options) checkPins(state tls.ConnectionState) error {
 }
 
 var (
-	errSeen  = errors.New("the handshake was only to be looked at")
-	errNoTLS = errors.New("there is no TLS handshake over plain http")
+	errInspected = errors.New("the handshake was only to be looked at")
+	errNoTLS     = errors.New("there is no TLS handshake over plain http")
 )
 
-// Look builds a transport that starts the node's handshake, through its proxy if it has one, and stops it before a
+// Inspect builds a transport that starts the node's handshake, through its proxy if it has one, and stops it before a
 // request: every RoundTrip fails. After the chain was verified, seen returns the state of the handshake; before, it
-// returns nil, and the error of RoundTrip gives the reason. Pins are not checked. With plain http, Look fails.
-func Look(o Options) (rt http.RoundTripper, seen func() *tls.ConnectionState, err error) {
+// returns nil, and the error of RoundTrip gives the reason. Pins are not checked. With plain http, Inspect fails.
+func Inspect(o Options) (rt http.RoundTripper, seen func() *tls.ConnectionState, err error) {
 	if o.Target.Scheme != "https" {
 		return nil, nil, errNoTLS
 	}
@@ -318,15 +318,15 @@ func Look(o Options) (rt http.RoundTripper, seen func() *tls.ConnectionState, er
 	var state atomic.Pointer[tls.ConnectionState]
 	made.tls.VerifyConnection = func(s tls.ConnectionState) error {
 		state.Store(&s)
-		return errSeen
+		return errInspected
 	}
 	return made, state.Load, nil
 }
 
-// RefusesOld offers a node at most TLS 1.2 and reports whether the node refuses. It sends nothing over the
+// RefusesTLS12 offers a node at most TLS 1.2 and reports whether the node refuses. It sends nothing over the
 // connection, so it does not verify the certificate. It ignores a proxy in the options, because the proxy's response
 // would not be the node's. The error gives the reason if there was no handshake.
-func RefusesOld(ctx context.Context, o Options) (bool, error) {
+func RefusesTLS12(ctx context.Context, o Options) (bool, error) {
 	if o.ConnectTimeout > 0 {
 		bounded, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
 		defer cancel()

@@ -111,7 +111,7 @@ type refusal struct {
 	reason, advice string
 }
 
-func holdRefusals(t *testing.T, tests []refusal) {
+func checkRefusals(t *testing.T, tests []refusal) {
 	t.Helper()
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestTLSRefusesCertificates(t *testing.T) {
 	with := func(change func(*x509.Certificate)) *tls.Config {
 		return &tls.Config{Certificates: []tls.Certificate{ca.issue(change)}}
 	}
-	holdRefusals(t, []refusal{
+	checkRefusals(t, []refusal{
 		{
 			"expired", with(func(c *x509.Certificate) {
 				c.NotBefore, c.NotAfter = c.NotBefore.AddDate(-3, 0, 0), time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -191,7 +191,7 @@ func TestTLSRefusesHandshakes(t *testing.T) {
 			Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(), MaxVersion: max,
 		}
 	}
-	holdRefusals(t, []refusal{
+	checkRefusals(t, []refusal{
 		{
 			"TLS 1.2 under 1.3", &tls.Config{Certificates: []tls.Certificate{good}, MaxVersion: tls.VersionTLS12}, TLS{CA: ca.file},
 			"it does not offer TLS 1.3", `tls: {min: "1.2"}`,

@@ -124,7 +124,7 @@ type Transport struct {
 
 // idleConn is a kept connection without a request.
 type idleConn struct {
-	ready
+	clientConn
 	since time.Time
 }
 
@@ -147,43 +147,43 @@ func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 	if err != nil {
 		return nil, &unsentError{err}
 	}
-	about := conn.about()
-	trace.Remote, trace.TLSVersion, trace.HTTP3 = about.remote, about.tlsVersion, about.http3
-	trace.Reused, trace.Held = about.served > 0, false
+	info := conn.info()
+	trace.Remote, trace.TLSVersion, trace.HTTP3 = info.remote, info.tlsVersion, info.http3
+	trace.Reused, trace.Held = info.served > 0, false
 	trace.reach(Sending)
 	r = r.WithContext(ctx) // a copy, because a RoundTripper must not modify its request
 	r.Close = t.options.Cold
 	resp, err = conn.roundTrip(r, keep)
 	if err != nil {
-		if about.http3 && IsTimeout(err) {
+		if info.http3 && IsTimeout(err) {
 			t.blockUDP()
 		}
 		var trust *guard.TrustError
 		if errors.As(err, &trust) {
 			return nil, trust // from the proxy
 		}
-		return nil, t.options.peer().distrust(err, false)
+		return nil, t.options.peer().trustError(err, false)
 	}
 	if t.options.Raw {
 		return resp, nil
 	}
-	return bounded(resp, t.options.MaxBody), nil
+	return limitBody(resp, t.options.MaxBody), nil
 }
 
 // take returns a connection for a request with a body of length bytes: the most recently used kept connection that is
 // usable, or a new one. If fresh is set, it is always a new one.
-func (t *Transport) take(ctx context.Context, length int64, fresh bool) (ready, error) {
+func (t *Transport) take(ctx context.Context, length int64, fresh bool) (clientConn, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	onlyTCP := t.options.HTTP3 == TryHTTP3 && length > largeForHTTP3
+	onlyTCP := t.options.HTTP3 == TryHTTP3 && length > maxHTTP3Body
 	for !fresh {
 		kept, ok := t.pop(onlyTCP)
 		if !ok {
 			break
 		}
-		if time.Since(kept.since) < t.options.MaxIdle && kept.unused() {
-			return kept.ready, nil
+		if time.Since(kept.since) < t.options.MaxIdle && kept.reusable() {
+			return kept.clientConn, nil
 		}
 		kept.Close()
 	}
@@ -202,7 +202,7 @@ func (t *Transport) pop(onlyTCP bool) (kept idleConn, ok bool) {
 	defer t.mu.Unlock()
 	for n := len(t.idle) - 1; n >= 0; n-- {
 		kept = t.idle[n]
-		if _, tcp := kept.ready.(*conn); tcp || !onlyTCP {
+		if _, tcp := kept.clientConn.(*conn); tcp || !onlyTCP {
 			t.idle = slices.Delete(t.idle, n, n+1)
 			return kept, true
 		}
@@ -210,7 +210,7 @@ func (t *Transport) pop(onlyTCP bool) (kept idleConn, ok bool) {
 	return idleConn{}, false
 }
 
-func (t *Transport) keep(kept ready) {
+func (t *Transport) keep(kept clientConn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.idle) == t.options.Connections {
@@ -244,9 +244,9 @@ func (o Options) plain() bool { return o.Target.Scheme == "http" && o.Dial == ni
 
 // Warm makes a connection and keeps it for a later request. It sends the last flight of the handshake at once.
 func (t *Transport) Warm(ctx context.Context) error {
-	return t.prepare(ctx, func(made ready) error {
+	return t.prepare(ctx, func(made clientConn) error {
 		if tcp, ok := made.(*conn); ok {
-			return tcp.under.release()
+			return tcp.socket.flush()
 		}
 		return nil
 	})
@@ -257,14 +257,14 @@ func (t *Transport) Ready(ctx context.Context) error {
 	if t.Idle() > 0 {
 		return nil
 	}
-	if err := t.prepare(ctx, func(ready) error { return nil }); err != nil {
+	if err := t.prepare(ctx, func(clientConn) error { return nil }); err != nil {
 		return &unsentError{err}
 	}
 	return nil
 }
 
 // prepare makes a connection, calls finish and keeps the connection.
-func (t *Transport) prepare(ctx context.Context, finish func(ready) error) error {
+func (t *Transport) prepare(ctx context.Context, finish func(clientConn) error) error {
 	made, err := t.connect(WithTrace(ctx, TraceOf(ctx)), 0)
 	if err != nil {
 		return err
@@ -282,7 +282,7 @@ func (t *Transport) Idle() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.idle = slices.DeleteFunc(t.idle, func(kept idleConn) bool {
-		if time.Since(kept.since) < t.options.MaxIdle && kept.unused() {
+		if time.Since(kept.since) < t.options.MaxIdle && kept.reusable() {
 			return false
 		}
 		kept.Close()
@@ -352,8 +352,8 @@ func TraceOf(ctx context.Context) *Trace {
 	return new(Trace)
 }
 
-// facts are the properties of a connection.
-type facts struct {
+// connInfo are the properties of a connection.
+type connInfo struct {
 	remote     string
 	tlsVersion uint16
 	http3      bool
@@ -361,11 +361,11 @@ type facts struct {
 	served     int       // number of completed requests
 }
 
-func (f *facts) about() *facts { return f }
+func (f *connInfo) info() *connInfo { return f }
 
-// bounded limits the size of a response's body, after decompression if the server compressed it without being asked.
+// limitBody limits the size of a response's body, after decompression if the server compressed it without being asked.
 // A limit of 0 means DefaultMaxBody.
-func bounded(resp *http.Response, limit int64) *http.Response {
+func limitBody(resp *http.Response, limit int64) *http.Response {
 	if limit == 0 {
 		limit = DefaultMaxBody
 	}
