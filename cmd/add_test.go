@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// gateway is a server with some paths, each of which wants a header to begin so; "" is any. All else is refused without
-// a key where it is guarded, and is not there where it is not.
+// gateway is a server. paths maps a path to the header that it requires, "" for none; a request without that header
+// gets 401. A path that is not in paths gets 404, or 401 if the server is guarded and the request has no key.
 type gateway struct {
 	paths   map[string]string
 	guarded bool
 	models  string
-	late    bool // it looks at the key behind a body that it can read
+	late    bool // parses the body before it checks the key
 }
 
 func (g gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -42,8 +42,8 @@ func (g gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestAddURL finds the dialect of a server by requests that no server can carry out. No key is sent before it was asked
-// for, and then the one that was given.
+// TestAddURL checks that config add finds the dialect of a server with requests that no server can complete. It sends
+// no key until the server asks for one, and then sends the given one.
 func TestAddURL(t *testing.T) {
 	const xKey, bearer = "X-Api-Key: " + canaryKey, "Authorization: Bearer " + canaryKey
 	qwen, claude := `{"id":"nomic-embed"},{"id":"qwen3"}`, `{"id":"claude-haiku-5-5"},{"id":"qwen3"}`
@@ -60,8 +60,8 @@ func TestAddURL(t *testing.T) {
 		gateway
 		path   string // of the address
 		flags  []string
-		keys   int    // how many requests carry no key before the first that does; -1 where none ever does
-		node   string // what the file says of it, URL for the server's
+		keys   int    // number of requests without a key before the first with one; -1 if no request ever has one
+		node   string // the node in the configuration file, URL for the server's address
 		stderr string
 	}{
 		"keyless chat with its /v1":    {gateway{chat(""), false, qwen, false}, "/v1", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", "its model is qwen3"},
@@ -83,7 +83,7 @@ func TestAddURL(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, tt.gateway)
 			vars := withConfig(t, "# mine\n", nil)
-			vars["FERRY_KEY"], vars["ANTHROPIC_API_KEY"] = "other-key-0001", "other-key-0002" // which are for other nodes
+			vars["FERRY_KEY"], vars["ANTHROPIC_API_KEY"] = "other-key-0001", "other-key-0002" // keys for other nodes
 			r := ferryReads(t, vars, canaryKey+"\n", append([]string{"config", "add", s.URL + tt.path, "--as", "gw"}, tt.flags...)...)
 			r.want(0, "gw", strings.ReplaceAll(tt.stderr, "URL", s.URL))
 			file := strings.ReplaceAll(read(t, vars["FERRY_CONFIG"]), `"`, "")
@@ -105,7 +105,7 @@ func TestAddURL(t *testing.T) {
 	}
 }
 
-// TestAddURLFails names what is wrong, and writes nothing.
+// TestAddURLFails checks that a failed config add names the cause and writes nothing.
 func TestAddURLFails(t *testing.T) {
 	page := serve(t, answering(200, "text/html", "<html>hello"))
 	empty := serve(t, gateway{})

@@ -19,9 +19,9 @@ import (
 	"testing"
 )
 
-// The tests here run the binary itself, because what they hold happens before or outside of cmd.Run.
+// The tests in this file run the real binary, because they check what happens before or outside of cmd.Run.
 
-// TestArchitectureBinary runs ferry's own binary.
+// TestArchitectureBinary runs the real ferry binary.
 func TestArchitectureBinary(t *testing.T) {
 	skipIfShort(t, "builds the binary and starts it many times")
 	binary := buildFerry(t)
@@ -30,13 +30,13 @@ func TestArchitectureBinary(t *testing.T) {
 	t.Run("completions", func(t *testing.T) { testCompletions(t, binary) })
 }
 
-// builtFerry is the binary that buildFerry made.
+// builtFerry is the folder of the binary that buildFerry built.
 var builtFerry struct {
 	sync.Once
 	dir string
 }
 
-// buildFerry builds ferry as `make build` does, once for all tests that need the real one.
+// buildFerry builds ferry as `make build` does, once for all tests that need the real binary.
 func buildFerry(t *testing.T) (binary string) {
 	name := "ferry"
 	if runtime.GOOS == "windows" {
@@ -56,7 +56,7 @@ func buildFerry(t *testing.T) (binary string) {
 	return filepath.Join(builtFerry.dir, name)
 }
 
-// emptyEnv is an environment without configuration and with an empty home.
+// emptyEnv returns an environment without configuration and with an empty home.
 func emptyEnv(t *testing.T, more ...string) []string {
 	home := t.TempDir()
 	env := []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_STATE_HOME=" + home, "PATH=" + os.Getenv("PATH")}
@@ -85,15 +85,16 @@ func testSizeAndLinking(t *testing.T, binary string) {
 	}
 }
 
-// The inits of ferry and its libraries are paid by every command. They may allocate so often together; the time, which is
-// some 0.6 ms, is reported, and no machine is so busy that it makes twenty times that of it in each of five runs.
+// Every command pays for the init functions of ferry and its libraries. initAllocs is the limit for all their
+// allocations. Their time, about 0.6 ms, is reported; initClock, in ms, is twenty times that, which no busy machine
+// exceeds in each of five runs.
 const initAllocs, initClock = 1500, 12.0
 
 var initLine = regexp.MustCompile(`(?m)^init (\S+) @\S+ ms, (\S+) ms clock, \d+ bytes, (\d+) allocs`)
 
 func testStartup(t *testing.T, binary string) {
 	best, allocs, listing := math.MaxFloat64, 0, ""
-	for range 5 { // a busy machine makes an init slower, and nothing makes it faster
+	for range 5 { // a busy machine makes an init slower, but nothing makes it faster
 		command := exec.Command(binary, "version")
 		command.Env = emptyEnv(t, "GODEBUG=inittrace=1")
 		var trace bytes.Buffer
@@ -114,7 +115,8 @@ func testStartup(t *testing.T, binary string) {
 	}
 }
 
-// initCosts adds up the milliseconds and the allocations of the inits outside std, lists them, and counts those of std.
+// initCosts adds up the milliseconds and the allocations of the init functions outside std, lists them, and counts
+// those of std.
 func initCosts(t *testing.T, trace string) (sum float64, allocs int, listing string, std int) {
 	var lines strings.Builder
 	for _, match := range initLine.FindAllStringSubmatch(trace, -1) {
@@ -154,7 +156,7 @@ const (
 	functionLines = 80
 )
 
-// TestArchitectureSize holds every Go file to these, tests and the programs in .ci included.
+// TestArchitectureSize checks the size limits of every Go file, including tests and the programs in .ci.
 func TestArchitectureSize(t *testing.T) {
 	for _, name := range projectFiles(t) {
 		if !strings.HasSuffix(name, ".go") {
@@ -167,7 +169,7 @@ func TestArchitectureSize(t *testing.T) {
 	}
 }
 
-// oversize lists what is too long in a file. A function literal counts where no function is around it.
+// oversize lists what is too long in a file. A function literal counts if it is not inside a function.
 func oversize(t *testing.T, name string, text []byte) (faults []string) {
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, name, text, parser.SkipObjectResolution)

@@ -19,7 +19,7 @@ import (
 
 // The architecture tests compare the checkout with the design.
 
-// checkout is the top of the repository, seen from this package's folder.
+// checkout is the top of the repository, relative to this package's folder.
 const checkout = ".."
 
 // layers are the packages, the lowest layer first. A package imports only packages of a lower layer.
@@ -33,19 +33,19 @@ var layers = [][]string{
 	{"."},
 }
 
-// layerOf is the layer of a package, -1 for one that has none.
+// layerOf returns the layer of a package, -1 if it has none.
 func layerOf(pkg string) int {
 	return slices.IndexFunc(layers, func(layer []string) bool { return slices.Contains(layer, pkg) })
 }
 
-// source is one Go file of the product: tests are not among them.
+// source is one Go file of the product. Tests are not included.
 type source struct {
-	path, pkg string // both from the top, with slashes
+	path, pkg string // both relative to the top, with slashes
 	file      *ast.File
 	set       *token.FileSet
 }
 
-// sources parses every Go file that is no test and not below a dot-folder, whatever system it is for.
+// sources parses every Go file for any system, except tests and files below a dot-folder.
 func sources(t *testing.T) []source {
 	var all []source
 	packages := map[string]bool{}
@@ -99,13 +99,13 @@ func TestArchitectureImports(t *testing.T) {
 	}
 }
 
-// isLibrary tells a library's import path from one of the standard library: a host name has a dot.
+// isLibrary distinguishes a library's import path from one of the standard library: a host name has a dot.
 func isLibrary(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
 	return strings.Contains(first, ".")
 }
 
-// rule keeps names of the standard library or of a module out of packages.
+// rule forbids names of the standard library or of a module in packages.
 type rule struct {
 	names  []string // import path, a dot, the name
 	except func(source) bool
@@ -146,14 +146,14 @@ func TestArchitectureRules(t *testing.T) {
 			}
 		}
 	}
-	// These two have to be somewhere; if they are not found, neither would a breach be.
+	// These two must be used somewhere. If the search does not find them, it would not find a violation either.
 	for _, name := range []string{"os.Exit", "os.Args"} {
 		errorIf(t, uses[name] == 0, "%s was found nowhere: the search is wrong", name)
 	}
 }
 
-// namesUsed returns every qualified name of a file as import path, dot, name, with one place where it stands. It goes by
-// the syntax tree: a renamed import is found, a comment is not.
+// namesUsed returns every qualified name of a file as import path, dot, name, with one position for each. It searches
+// the syntax tree, so it finds renamed imports and ignores comments.
 func namesUsed(t *testing.T, s source) map[string]token.Position {
 	imported := map[string]string{}
 	for i, name := range s.imports(t) {
@@ -176,13 +176,14 @@ func namesUsed(t *testing.T, s source) map[string]token.Position {
 	return used
 }
 
-// topLevel is all that may stand at the top, beside dot-files and dot-folders.
+// topLevel lists everything allowed at the top, apart from dot-files and dot-folders.
 var topLevel = []string{
 	"main.go", "cmd", "pkg", "testdata", "completions", "go.mod", "go.sum", "Makefile", "README.md", "README.zh-CN.md",
 	"LICENSE", "CHANGELOG.md",
 }
 
-// projectFiles lists what belongs to the project, from the top and with slashes: what git tracks or would track.
+// projectFiles lists the files of the project, relative to the top and with slashes: those that git tracks or would
+// track.
 func projectFiles(t *testing.T) []string {
 	git := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
 	git.Dir = checkout
@@ -191,7 +192,7 @@ func projectFiles(t *testing.T) []string {
 		skipMissing(t, "a clone and git, which lists its files")
 	}
 	files := strings.Split(strings.TrimRight(string(out), "\x00"), "\x00")
-	files = slices.DeleteFunc(files, func(name string) bool { // a tracked file that was removed and not yet committed is still listed
+	files = slices.DeleteFunc(files, func(name string) bool { // git still lists a tracked file that was removed and not yet committed
 		_, err := os.Lstat(filepath.Join(checkout, name))
 		return err != nil
 	})
@@ -209,13 +210,13 @@ func TestArchitectureTopLevel(t *testing.T) {
 	}
 }
 
-// TestArchitectureNoMachinePaths looks for paths of the machines that the project was written on.
+// TestArchitectureNoMachinePaths looks for paths of the machines on which the project was written.
 func TestArchitectureNoMachinePaths(t *testing.T) {
 	for _, file := range projectFiles(t) {
 		text, err := os.ReadFile(filepath.Join(checkout, file))
 		check(t, err)
 		for number, line := range bytes.Split(text, []byte("\n")) {
-			for _, name := range []string{"work", "root"} { // put together here, or this file would be the first to match
+			for _, name := range []string{"work", "root"} { // built here so that this file does not match itself
 				if bad := "/" + name + "/"; bytes.Contains(line, []byte(bad)) {
 					t.Errorf("%s:%d names %s, want no path of a machine", file, number+1, bad)
 				}
@@ -238,11 +239,11 @@ func requiredModules(t *testing.T) map[string]string {
 	return modules
 }
 
-// slowAtInit are libraries whose init costs more than all of curl, or asks the terminal questions.
+// slowAtInit are libraries whose init costs more than a complete run of curl, or queries the terminal.
 var slowAtInit = []string{"glamour", "chroma", "bubbles", "bubbletea"}
 
 func TestArchitectureModules(t *testing.T) {
-	const runewidth, newest = "github.com/mattn/go-runewidth", "v0.0.24" // later ones build tables at init, 21 to 33 ms
+	const runewidth, newest = "github.com/mattn/go-runewidth", "v0.0.24" // later versions build tables at init, which takes 21 to 33 ms
 	if have := requiredModules(t)[runewidth]; have != "" && newer(t, have, newest) {
 		t.Errorf("%s is at %s; after %s it is slow at start-up", runewidth, have, newest)
 	}
@@ -266,7 +267,7 @@ func TestArchitectureModules(t *testing.T) {
 	}
 }
 
-// newer compares versions of three numbers; what follows a dash is left out.
+// newer compares versions of three numbers and ignores what follows a dash.
 func newer(t *testing.T, a, b string) bool {
 	numbers := func(version string) (n [3]int) {
 		core, _, _ := strings.Cut(version, "-")
@@ -279,10 +280,10 @@ func newer(t *testing.T, a, b string) bool {
 	return slices.Compare(x[:], y[:]) > 0
 }
 
-// pinnedAction is one of a certain commit, with the version that this is.
+// pinnedAction matches an action pinned to a commit, with its version in a comment.
 var pinnedAction = regexp.MustCompile(`^(- )?uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
 
-// TestArchitectureWorkflows expects actions of a certain commit: a tag can be moved to other code.
+// TestArchitectureWorkflows checks that actions are pinned to a commit, because a tag can be moved to other code.
 func TestArchitectureWorkflows(t *testing.T) {
 	for line, pinned := range map[string]bool{
 		"- uses: actions/checkout@" + strings.Repeat("0a", 20) + " # v6.0.2": true,

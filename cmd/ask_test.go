@@ -17,8 +17,9 @@ import (
 	"ferry/cmd"
 )
 
-// TestSilentPipe leaves standard input open and empty: ferry says so after 2 s and stops at --timeout, with nothing sent.
-// Under -q, which silences notes, it is said once after 30 s. The time is the bubble's: it passes when everything waits.
+// TestSilentPipe leaves standard input open and empty: ferry prints a note after 2 s and stops at --timeout, without
+// sending anything. With -q, which silences notes, it prints the note once after 30 s. The test runs in the virtual
+// time of synctest.
 func TestSilentPipe(t *testing.T) {
 	const waits = "ferry: waiting for standard input; --no-stdin does not read it\n"
 	for _, tt := range []struct{ timeout, flags, want string }{
@@ -35,13 +36,13 @@ func TestSilentPipe(t *testing.T) {
 	}
 }
 
-// TestPromptReachesTheServerAsItWas holds bytes as they are, however they came.
+// TestPromptReachesTheServerAsItWas checks that the bytes of a prompt are sent unchanged from every source.
 func TestPromptReachesTheServerAsItWas(t *testing.T) {
 	r := ferryReads(t, nil, "\ufeffline\r\n\ttab \u2028 \"quoted\" <b> 你好\n\n", "ask", "--api", "complete", "--dry-run", "-n", "demo")
 	r.want(0, "\n"+`{"prompt":"\ufeffline\r\n\ttab \u2028 \"quoted\" <b> 你好\n\n","max_tokens":100}`+"\n", "")
 }
 
-// FuzzPrompt expects one of two answers to any bytes at all: a request with exactly these, or exit 2.
+// FuzzPrompt checks that any bytes lead to one of two results: a request with exactly these bytes, or exit 2.
 func FuzzPrompt(f *testing.F) {
 	for _, seed := range []string{"hello", "", " \n", "a\x00b", "caf\xe9", "\xff", "你好", "'\\''$(id)`", "\u2028\u202e"} {
 		f.Add([]byte(seed))
@@ -53,7 +54,7 @@ func FuzzPrompt(f *testing.F) {
 	})
 }
 
-// TestNothingWasSent holds errors to saying so where no request left, and to not saying so where one did.
+// TestNothingWasSent checks that errors say that nothing was sent if no request left, and only then.
 func TestNothingWasSent(t *testing.T) {
 	plain, secure := serve(t, nil), serve(t, nil, overTLS(newAuthority(t, "stranger", nil).issue(t, nil)))
 	refused := "http://127.0.0.1:" + freePort(t)
@@ -95,7 +96,7 @@ func TestNothingWasSent(t *testing.T) {
 	}
 }
 
-// TestNameOfTwoAddresses listens on one address of localhost at a time. Addresses that refuse are passed over.
+// TestNameOfTwoAddresses listens on one address of localhost at a time. ferry must skip addresses that refuse.
 func TestNameOfTwoAddresses(t *testing.T) {
 	all, err := net.LookupHost("localhost")
 	check(t, err)
@@ -107,12 +108,12 @@ func TestNameOfTwoAddresses(t *testing.T) {
 	}
 }
 
-// TestFilterChunks cuts a stream in many ways: the filter's answer is the same in every form.
+// TestFilterChunks cuts a stream in many ways and checks that the filter's result is the same in every form.
 func TestFilterChunks(t *testing.T) {
 	skipIfShort(t, "every prompt in every form, cut in every way")
 	env := withConfig(t, "filter: {file: words.txt, words: [banana split, 分割], on: [answer]}\n",
 		map[string]string{"words.txt": "banana bread\nananas\n香蕉面包\n"})
-	for prompt, before := range map[string]string{ // the end of what is shown; "" for all
+	for prompt, before := range map[string]string{ // the end of the text that is shown; "" for all of it
 		"I like banana bread": "I like ", "I like banana split": "I like ", "I like bananas": "I like b",
 		"我要香蕉面包": "我要", "我要香蕉，分割": "我要香蕉，", "ＢＡＮＡＮＡ  ＢＲＥＡＤ and then ananas": "“",
 		"banana bre": "", "香蕉面": "", "banana banana split": "banana ",
@@ -130,7 +131,7 @@ func TestFilterChunks(t *testing.T) {
 			shown := strings.TrimSuffix(text.stdout, "\n")
 			lines := ferry(t, env, "stream", "-o", "json", "-n", node, prompt).want(code, "", "")
 			equal(t, fmt.Sprintf("the text of %q as JSON", lines.args), jsonWords(t, lines.stdout), shown)
-			// The bytes of an event that is not shown are left out whole, so that there may be less than of the text.
+			// Events that are not shown completely are left out of the raw output, so it may have less than the text.
 			raw := ferry(t, env, "stream", "-o", "raw", "-n", node, prompt).want(code, "", "")
 			if words := rawWords(t, raw.stdout); !strings.HasPrefix(text.stdout, words) || code == 0 && words != shown {
 				raw.errorf("want %q", shown)
@@ -142,7 +143,7 @@ func TestFilterChunks(t *testing.T) {
 	}
 }
 
-// jsonWords joins the text of a stream's JSON lines. The last line is the call's, with no text.
+// jsonWords joins the text of a stream's JSON lines. The last line is the summary of the call and has no text.
 func jsonWords(t *testing.T, lines string) string {
 	var b strings.Builder
 	for line := range strings.Lines(lines) {
@@ -156,7 +157,7 @@ func jsonWords(t *testing.T, lines string) string {
 	return b.String()
 }
 
-// rawWords joins the text of an event stream in messages.
+// rawWords joins the text of an event stream of the messages dialect.
 func rawWords(t *testing.T, raw string) string {
 	var b strings.Builder
 	for line := range strings.Lines(raw) {
@@ -168,7 +169,7 @@ func rawWords(t *testing.T, raw string) string {
 	return b.String()
 }
 
-// TestFilterReasoning filters the reasoning where it is shown and leaves it where it is not.
+// TestFilterReasoning checks that reasoning is filtered if it is shown, and ignored if it is not.
 func TestFilterReasoning(t *testing.T) {
 	delta := func(kind, key, words string) string {
 		return fmt.Sprintf("event: content_block_delta\n"+
@@ -187,12 +188,12 @@ func TestFilterReasoning(t *testing.T) {
 	lacks(t, "--thinking", r.stderr, "nana")
 }
 
-// saysEnd matches a recorded stream's line of data that says why the answer ended, to the end of its JSON.
+// saysEnd matches the data line of a recorded stream that has the stop reason, to the end of its JSON.
 var saysEnd = regexp.MustCompile(`(?m)^data: .*"(stop_reason|finish_reason)":"[^\r\n]*`)
 
-// TestStreamCutAtEveryByte cuts a recorded stream of each dialect at every byte, once as a proxy does it, with a
-// well-formed end, and once by dropping the connection: nothing before the event that says why the answer ended is a
-// success, from there on all is, and what is printed is the beginning of the whole.
+// TestStreamCutAtEveryByte cuts a recorded stream of each dialect at every byte, once with a well-formed end, as a
+// proxy does it, and once by dropping the connection. A stream cut before the event with the stop reason is a failure;
+// from there on it is a success. What is printed is always a beginning of the complete text.
 func TestStreamCutAtEveryByte(t *testing.T) {
 	skipIfShort(t, "three streams, cut at every byte, twice each")
 	for _, api := range []string{"messages", "complete", "chat"} {
@@ -205,7 +206,7 @@ func TestStreamCutAtEveryByte(t *testing.T) {
 				return ferry(t, nil, "stream", "-q", "--no-stdin", "-m", "some", "--api", api, "-n", at, "hello")
 			}
 			whole := cut(len(recorded), false).must().stdout
-			all := saysEnd.FindAllIndex(recorded, -1) // before the last one, another choice's
+			all := saysEnd.FindAllIndex(recorded, -1) // the first is another choice's
 			fatalIf(t, all == nil || len(whole) < 40 || !strings.HasSuffix(whole, "\n"),
 				"no event of %d says why it ended, or the whole is %q", len(all), whole)
 			said := all[len(all)-1][1]
@@ -213,7 +214,7 @@ func TestStreamCutAtEveryByte(t *testing.T) {
 				for _, drop := range []bool{false, true} {
 					r := cut(n, drop)
 					isWhole, isCut := r.code == 0 && r.stdout == whole, r.code == 1 && strings.HasPrefix(whole, r.stdout)
-					if n < said && !isCut || n >= said && !isWhole && !(drop && isCut) { // what is dropped can have lost its last bytes
+					if n < said && !isCut || n >= said && !isWhole && !(drop && isCut) { // a dropped connection can lose its last bytes
 						r.errorf("cut at byte %d of %d, drop %t: want %q, whole from byte %d on", n, len(recorded), drop, whole, said)
 						return
 					}
@@ -245,7 +246,7 @@ func cutting(recorded []byte) http.HandlerFunc {
 	}
 }
 
-// crashing is a part of ferry's surroundings that panics.
+// crashing is an environment that panics.
 type crashing struct{ cmd.Env }
 
 func (crashing) Write([]byte) (int, error) { panic("a fault of the program") }
@@ -257,7 +258,7 @@ func (crashing) Sleep(_ context.Context, d time.Duration) error {
 	return nil
 }
 
-// TestCrash lets ferry panic before and after a request. It is never exit code 2, and one line says what was sent.
+// TestCrash makes ferry panic before and after a request. The exit code is never 2, and one line says what was sent.
 func TestCrash(t *testing.T) {
 	server := serve(t, nil)
 	dir := t.TempDir()

@@ -23,10 +23,11 @@ import (
 const (
 	shards     = 20
 	shardItems = 400
-	shardKills = 2 // of each shard
+	shardKills = 2 // per shard
 )
 
-// batchPod is what the container of the batch manifest runs, with its configuration for the node at a URL.
+// batchPod returns the command and the environment of the batch manifest's container, configured for the node at a
+// URL.
 func batchPod(t *testing.T, here place, url string) (run string, env []string) {
 	text := read(t, filepath.Join(checkout, "testdata", "kubernetes", "batch-job.yaml"))
 	config, job, _ := strings.Cut(text, "\n---\n")
@@ -48,7 +49,7 @@ func batchPod(t *testing.T, here place, url string) (run string, env []string) {
 	return manifest.Spec.Template.Spec.Containers[0].Args[0], []string{"FERRY_CONFIG=" + path, "CLAUDE_KEY=some-key", "BATCH=" + here.dir}
 }
 
-// shardRig counts which items arrive, and kills what a shard runs after so many of its requests.
+// shardRig counts the items that arrive, and kills a shard's process after a given number of its requests.
 type shardRig struct {
 	t    *testing.T
 	here place
@@ -56,12 +57,12 @@ type shardRig struct {
 	env  []string
 
 	mu   sync.Mutex
-	seen map[string]int // how often, by item
-	left map[string]int // until the process of a shard is killed, by shard
+	seen map[string]int // number of requests, by item
+	left map[string]int // requests until the shard's process is killed, by shard
 	kill map[string]func()
 }
 
-// arrives notes a request. Each shard has a key of its own.
+// arrives records a request. Each shard has its own key.
 func (s *shardRig) arrives(r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -74,7 +75,7 @@ func (s *shardRig) arrives(r *http.Request) {
 	}
 }
 
-// pod runs the container of an index, and kills it after so many requests, 0 for never.
+// pod runs the container of an index, and kills it after the given number of requests; 0 means never.
 func (s *shardRig) pod(index, after int, run string) (code int, said string) {
 	key := fmt.Sprintf("shard-key-%02d", index)
 	c := exec.CommandContext(s.t.Context(), "sh", "-c", run)
@@ -82,19 +83,20 @@ func (s *shardRig) pod(index, after int, run string) (code int, said string) {
 	var errs strings.Builder
 	c.Stderr = &errs
 	s.mu.Lock()
-	s.left[key], s.kill[key] = after, func() { _ = c.Process.Kill() } // it may be over
+	s.left[key], s.kill[key] = after, func() { _ = c.Process.Kill() } // it may have ended already
 	err := c.Start()
 	s.mu.Unlock()
 	if err != nil {
 		s.t.Error(err)
 		return -1, ""
 	}
-	_ = c.Wait() // its state says it
+	_ = c.Wait() // ProcessState has the result
 	return c.ProcessState.ExitCode(), errs.String()
 }
 
-// TestShardsKilled runs a batch as 20 processes at once, each a shard as the manifest for Kubernetes runs it. Each is killed
-// twice and then runs to its end: the merge has every item once, and no item was sent again unasked.
+// TestShardsKilled runs a batch as 20 processes at once, each of them a shard as in the Kubernetes manifest. Each is
+// killed twice and then runs to its end. The merged output has every item once, and no item was resent without
+// --again.
 func TestShardsKilled(t *testing.T) {
 	skipIfShort(t, "dozens of processes")
 	s := &shardRig{t: t, here: emptyPlace(t), seen: map[string]int{}, left: map[string]int{}, kill: map[string]func(){}}
@@ -148,7 +150,7 @@ func TestShardsKilled(t *testing.T) {
 	t.Logf("%d processes were killed; %d shards had items in flight", killed.Load(), inFlight.Load())
 }
 
-// all does something for each index at once.
+// all calls do for each index at once.
 func (s *shardRig) all(do func(index int)) {
 	var group sync.WaitGroup
 	for index := range shards {

@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-// TestBatchManyItems asks 3,000 items, of which every twentieth answer is a 503. The run after it finishes the rest.
+// TestBatchManyItems runs a batch of 3,000 items, of which every twentieth gets a 503. The next run finishes the rest.
 func TestBatchManyItems(t *testing.T) {
 	skipIfShort(t, "thousands of items")
 	const items, workers = 3000, 64
@@ -56,7 +56,7 @@ func TestBatchManyItems(t *testing.T) {
 	}
 }
 
-// batchFiles are the names of a batch's files, of which the first one has so many prompts.
+// batchFiles returns the names of a batch's files. The first file has the given number of prompts.
 func batchFiles(t *testing.T, items int) (in, out string) {
 	dir := t.TempDir()
 	in, out = filepath.Join(dir, "in.txt"), filepath.Join(dir, "out.jsonl")
@@ -68,7 +68,7 @@ func batchFiles(t *testing.T, items int) (in, out string) {
 	return in, out
 }
 
-// linesOf are the ids in a file of results, each of which comes once.
+// linesOf returns the IDs in a file of results and checks that each appears once.
 func linesOf(t *testing.T, path string) map[string]bool {
 	t.Helper()
 	ids := map[string]bool{}
@@ -82,7 +82,7 @@ func linesOf(t *testing.T, path string) map[string]bool {
 	return ids
 }
 
-// TestBatchInterrupted presses Ctrl-C: what is in flight is kept, no more is sent, and ferry dies of the signal.
+// TestBatchInterrupted presses Ctrl-C: ferry keeps the answers in flight, sends no more, and dies of the signal.
 func TestBatchInterrupted(t *testing.T) {
 	in, out := batchFiles(t, 10_000)
 	p := realFerry(t, "ask", "-c", "4", "--batch", in, "--out", out, "-n", "demo:?latency=20ms")
@@ -97,7 +97,8 @@ func TestBatchInterrupted(t *testing.T) {
 		fmt.Sprintf("%d of 10000 answered, %d not sent, stopped", answered, 10_000-answered))
 }
 
-// inFlight are the items that a batch says were in flight when a run ended, or have no answer of this one, sorted.
+// inFlight returns the items, sorted, that a batch reports as in flight when a run ended, or as without an answer in
+// OUT.
 func inFlight(said string) []string {
 	found := regexp.MustCompile(`(?:in flight when a run ended|have no answer in OUT): (.*)`).FindStringSubmatch(said)
 	if found == nil {
@@ -106,8 +107,8 @@ func inFlight(said string) []string {
 	return slices.Sorted(slices.Values(strings.Split(found[1], ", ")))
 }
 
-// TestBatchFullDisk gives OUT a limit, as a full disk has one: the sending stops at once, what OUT has is whole, the
-// answers that it did not take are on standard error, and nothing is asked twice afterwards.
+// TestBatchFullDisk limits the size of OUT, as a full disk does. Sending stops at once, the lines in OUT are complete,
+// the answers that did not fit are on standard error, and the next run resends nothing.
 func TestBatchFullDisk(t *testing.T) {
 	in, out := batchFiles(t, 500)
 	batch := []string{"ask", "-q", "-c", "4", "--batch", in, "--out", out, "-n", "demo"}
@@ -135,7 +136,7 @@ var kills = flag.Int("kills", 60, "how many batches are killed")
 
 const killItems = 40
 
-// batchKiller is one batch after another against one demo node, each killed again and again until it is done.
+// batchKiller runs one batch after another against one demo node and kills each repeatedly until it is done.
 type batchKiller struct {
 	t      *testing.T
 	random *rand.Rand
@@ -144,20 +145,20 @@ type batchKiller struct {
 	in     string
 
 	out     string
-	kept    []byte // whole lines of OUT when it was last read
+	kept    []byte // complete lines of OUT when it was last read
 	killed  int
 	batches int
 
 	mu sync.Mutex
-	// seen are the items that arrived, by the newest run that sent them; trap is called with each arrival.
+	// seen maps each item that arrived to the newest run that sent it; trap is called on each arrival.
 	seen map[string]int
-	// again are items that a run sent though an earlier one had.
+	// again lists items that a run sent although an earlier run had sent them.
 	again []string
 	trap  func()
 }
 
-// TestBatchKilled kills batches at random moments: no line of OUT is ever lost and none comes twice, OUT and the journal
-// can always be read, every item that was in flight is named, and none of those is asked again unasked.
+// TestBatchKilled kills batches at random moments. No line of OUT is ever lost or written twice, OUT and the journal
+// can always be read, every item that was in flight is named, and none of them is resent without --again.
 func TestBatchKilled(t *testing.T) {
 	skipIfShort(t, "dozens of kills")
 	const lanes = 2
@@ -196,7 +197,7 @@ var (
 	runName  = regexp.MustCompile(`run=(\d+)`)
 )
 
-// arrives notes a request.
+// arrives records a request.
 func (l *batchKiller) arrives(r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -207,7 +208,7 @@ func (l *batchKiller) arrives(r *http.Request) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// An odd run asks again what was in flight; what a killed run had sent may arrive late.
+	// An odd run resends the items in flight; requests of a killed run may arrive late.
 	if was, ok := l.seen[name]; ok && was < number && number%2 == 0 {
 		l.again = append(l.again, name)
 	}
@@ -217,7 +218,7 @@ func (l *batchKiller) arrives(r *http.Request) {
 	}
 }
 
-// finishOne runs one batch until it is done or enough was killed.
+// finishOne runs one batch until it is done or the number of kills is reached.
 func (l *batchKiller) finishOne(enough int) {
 	l.batches++
 	l.out = filepath.Join(l.dir, fmt.Sprintf("out-%d.jsonl", l.batches))
@@ -243,7 +244,7 @@ func (l *batchKiller) finishOne(enough int) {
 	}
 }
 
-// runOnce starts a run, and kills it at a random moment: some time after its start, or when so many requests have come.
+// runOnce starts a run and kills it at a random moment: some time after its start, or after a number of requests.
 func (l *batchKiller) runOnce(number int) (killed bool, r result) {
 	args := []string{"ask", "-q", "-c", "8", "--batch", l.in, "--out", l.out, "-n", fmt.Sprintf("%s?run=%d", l.url, number)}
 	if number%2 == 1 {
@@ -251,7 +252,7 @@ func (l *batchKiller) runOnce(number int) (killed bool, r result) {
 	}
 	p := realFerry(l.t, args...)
 	var once sync.Once
-	shoot := func() { once.Do(func() { _ = p.Process.Kill() }) } // it may be over
+	shoot := func() { once.Do(func() { _ = p.Process.Kill() }) } // it may have ended already
 	left := 1 + l.random.IntN(killItems)
 	later := time.Duration(l.random.IntN(1500)) * time.Microsecond
 	byArrival := l.random.IntN(3) > 0
@@ -270,11 +271,11 @@ func (l *batchKiller) runOnce(number int) (killed bool, r result) {
 	l.mu.Lock()
 	l.trap = nil
 	l.mu.Unlock()
-	once.Do(func() {}) // too late to shoot
+	once.Do(func() {}) // too late to kill it
 	return r.code == -1, r
 }
 
-// check looks at the files after a run and returns how many items are answered.
+// check checks the files after a run and returns how many items have an answer.
 func (l *batchKiller) check() int {
 	text, err := os.ReadFile(l.out)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -295,7 +296,7 @@ func (l *batchKiller) check() int {
 		equal(l.t, result.ID+" is in OUT before", answered[result.ID], false)
 		answered[result.ID] = true
 	}
-	// A look at the batch is what the next run would say.
+	// --dry-run prints what the next run would report.
 	dry := ferry(l.t, map[string]string{"FERRY_KEY": "any"}, "ask", "-q", "--dry-run", "--batch", l.in, "--out", l.out, "-n", l.url)
 	dry.want(0, "", "")
 	named := inFlight(dry.stdout)

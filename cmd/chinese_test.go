@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestChineseTable holds that each row begins with words that ferry still says, in a source or a story, and that no text gets lost in it.
+// TestChineseTable checks that each row begins with words that ferry still prints, in a source or a story, and that no
+// text is lost in the table.
 func TestChineseTable(t *testing.T) {
 	var said strings.Builder
 	for _, s := range sources(t) {
@@ -15,7 +16,7 @@ func TestChineseTable(t *testing.T) {
 	}
 	stories, err := filepath.Glob(filepath.Join(checkout, "testdata", "script", "*.txtar"))
 	fatalIf(t, err != nil || len(stories) == 0, "%d stories, %v", len(stories), err)
-	for _, path := range stories { // of what libraries say
+	for _, path := range stories { // for messages of libraries
 		said.WriteString(read(t, path))
 	}
 	hole := regexp.MustCompile(`\{\d?\}`)

@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestCheckPrintsAsItGoes expects what is known to be printed before the next request is sent.
+// TestCheckPrintsAsItGoes checks that each result is printed before the next request is sent.
 func TestCheckPrintsAsItGoes(t *testing.T) {
 	var out, errs bytes.Buffer
 	var seen []string
@@ -36,7 +36,7 @@ func TestCheckPrintsAsItGoes(t *testing.T) {
 		"%d requests, want 4; at the third there was %q, want two keys in it", len(seen), seen)
 }
 
-// TestCheckTimeout has config check ask a node that takes a request and says nothing. The time is the bubble's.
+// TestCheckTimeout runs config check against a node that accepts a request and never answers, in virtual time.
 func TestCheckTimeout(t *testing.T) {
 	for timeout, args := range map[string][]string{"30s": nil, "2s": {"--timeout", "2s"}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -45,9 +45,9 @@ func TestCheckTimeout(t *testing.T) {
 	}
 }
 
-// TestNamedConfigIsThere runs every command with a FERRY_CONFIG that names no file: but for those that make the file, or
-// read no settings, each is exit 2, names the file and leaves nothing behind. A misspelt name would take the filter and the
-// audit log away in silence.
+// TestNamedConfigIsThere runs every command with a FERRY_CONFIG that names no file. Except for commands that create
+// the file or read no settings, each is exit 2, names the file and leaves nothing behind. Otherwise a misspelled name
+// would disable the filter and the audit log without notice.
 func TestNamedConfigIsThere(t *testing.T) {
 	args := map[string][]string{
 		"config get": {"timeout"}, "config unset": {"timeout"}, "config key": {"direct"}, "config pin": {"direct"}, "config purge": {"--yes", "--audit"},
@@ -80,7 +80,7 @@ func TestNamedConfigIsThere(t *testing.T) {
 	atLeast(t, "commands that were run", walked, 20)
 }
 
-// TestNamedConfigIsMade holds what needs no file: what makes one, and what reads none.
+// TestNamedConfigIsMade checks the commands that need no file: they create it or do not read it.
 func TestNamedConfigIsMade(t *testing.T) {
 	for _, args := range [][]string{
 		{"config", "init"}, {"config", "set", "timeout", "1m"}, {"config", "add"}, {"config"}, {"config", "--help"}, {"ask", "--help"}, {"version"}, {},
@@ -92,7 +92,7 @@ func TestNamedConfigIsMade(t *testing.T) {
 	}
 }
 
-// TestNoStore expects that no file of the home is made, changed, touched or removed with --no-store.
+// TestNoStore checks that --no-store creates, changes, touches or removes no file of the home.
 func TestNoStore(t *testing.T) {
 	home := t.TempDir()
 	env := map[string]string{"HOME": home, "FERRY_LIMIT": "600/min burst 100"}
@@ -111,7 +111,7 @@ func TestNoStore(t *testing.T) {
 		equal(t, "the home", snapshot(t, home), before)
 	}
 	ferry(t, env, "config", "set", "budget", "100000 tokens/day").must()
-	unstored() // in a home that has nothing yet
+	unstored() // in an empty home
 	before := snapshot(t, home)
 	for _, args := range calls {
 		ferry(t, env, args...).must()

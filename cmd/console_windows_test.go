@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// TestCtrlBreak ends a call and a measurement from the console, as Ctrl-C does: the call says that it may have been billed,
-// the measurement reports what it has.
+// TestCtrlBreak ends a call and a measurement from the console, as Ctrl-C does. The call reports that it may have been
+// billed; the measurement reports its results so far.
 func TestCtrlBreak(t *testing.T) {
 	program, err := exec.LookPath("ferry-real")
 	check(t, err)

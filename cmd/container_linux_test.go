@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestFirstProcessOfAContainer sends signals to a ferry that is the first process of a PID namespace, which the system
-// protects from its own signals: the exit code tells of them, and never says that nothing was sent.
+// TestFirstProcessOfAContainer sends signals to a ferry that is the first process of a PID namespace, which the kernel
+// protects from its own signals. The exit code shows the signal and never means that nothing was sent.
 func TestFirstProcessOfAContainer(t *testing.T) {
 	in, out := batchFiles(t, 1000)
 	for name, c := range map[string]struct {

@@ -13,28 +13,28 @@ import (
 	"testing"
 )
 
-// corpusCase is one answer of testdata/wire, and what is right of it. The files hold one case after the other:
+// corpusCase is one answer of testdata/wire with its expected result. A file contains one case after another:
 //
 //	=== NAME
-//	KEY: VALUE…    what is right, see below
+//	KEY: VALUE…    the expected result, see below
 //	---
 //	the body, up to the next case
 //
 // The keys:
 //
-//	api      the dialect, where the file's name does not say it
+//	api      the dialect, if the file's name does not say it
 //	http     the HTTP status, 200 without it; header: NAME: VALUE a header
-//	text     what there is of the answer's text, whole or not; in quotes it is a Go string
+//	text     the text of the answer, complete or not; in quotes it is a Go string
 //	stop     the stop reason
-//	usage    the tokens: input, output and, where there are some, those read from the cache; without it, unknown
-//	class    the class of the failure; without it the answer is whole
+//	usage    the tokens: input, output and, if there are any, those read from the cache; unknown without it
+//	class    the class of the failure; without it the answer is complete
 //	status   the effective status of a failure, 200 without it
-//	error    words that the message of the failure has, and hint, of its hint
-//	ending   limited, refused, paused or unknown: whole, with a note, and --strict is exit 1; empty: with a note alone
+//	error    words that the message of the failure has; hint: words of its hint
+//	ending   limited, refused, paused or unknown: complete, with a note, and --strict is exit 1; empty: only a note
 //	bytes    yes: a note says that the text is not UTF-8
-//	bench    the class that bench counts a whole answer in
-//	raw      1 or 0: whether -o raw fails too, where that is not as without it
-//	end      what stands behind the body, a Go string; without it an event stream ends in a blank line, all else in nothing
+//	bench    the class that bench counts a complete answer in
+//	raw      1 or 0: whether -o raw fails too, if it differs from the other forms
+//	end      what follows the body, a Go string; by default a blank line for an event stream, nothing for other bodies
 //	quoted   yes: the body is a Go string
 type corpusCase struct {
 	file, name string
@@ -105,15 +105,15 @@ func (c corpusCase) number(key string) int {
 
 func (c corpusCase) failed() int { return min(len(c.keys["class"]), 1) }
 
-// exit is the exit code of a command that has shown nothing of the answer, or something.
+// exit returns the exit code of a command, which depends on whether it has shown part of the answer.
 func (c corpusCase) exit(shown bool) int {
 	if !shown && slices.Contains([]int{429, 502, 503, 504}, c.number("status")) {
-		return 3 // the policy would have tried again
+		return 3 // the policy would have retried
 	}
 	return c.failed()
 }
 
-// printed is what a command prints: the whole text, or what a stream shows before it fails.
+// printed returns what a command prints: the complete text, or what a stream shows before it fails.
 func (c corpusCase) printed(t testing.TB, shown bool) string {
 	text := unquoted(t, c.keys["text"])
 	switch {
@@ -125,7 +125,7 @@ func (c corpusCase) printed(t testing.TB, shown bool) string {
 	return ""
 }
 
-// ServeHTTP answers with the body, whatever path the dialect asks.
+// ServeHTTP answers with the body, whatever path the dialect requests.
 func (c corpusCase) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.isStream() {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -138,7 +138,7 @@ func (c corpusCase) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(c.body))
 }
 
-// usage are three numbers, "" where they are unknown.
+// usage returns three numbers, "" if they are unknown.
 func (c corpusCase) usage() string {
 	numbers := strings.Fields(c.keys["usage"])
 	if len(numbers) == 2 {
@@ -147,13 +147,13 @@ func (c corpusCase) usage() string {
 	return strings.Join(numbers, " ")
 }
 
-// corpusNotes are the words of a note about a whole answer, by its ending.
+// corpusNotes are the words of a note about a complete answer, by its ending.
 var corpusNotes = map[string]string{
 	"limited": "ends at a limit", "refused": "declined to answer", "paused": "wanted to continue",
 	"unknown": "a reason that ferry does not know", "empty": "complete but empty",
 }
 
-// TestCorpus expects that every answer of testdata/wire is taken for what it is by ask, stream, batch and bench alike.
+// TestCorpus checks that ask, stream, batch and bench classify every answer of testdata/wire correctly and alike.
 func TestCorpus(t *testing.T) {
 	skipIfShort(t, "some hundred answers, each through eight commands")
 	for _, c := range readCorpus(t) {
@@ -186,7 +186,7 @@ func (g corpusRig) call(verb string, args ...string) result {
 	return g.run(append(all, "hi")...)
 }
 
-// decode reads JSON that a command made.
+// decode decodes JSON that a command printed or wrote.
 func decode(r result, text string, into any) {
 	r.t.Helper()
 	if err := json.Unmarshal([]byte(text), into); err != nil {
@@ -195,7 +195,7 @@ func decode(r result, text string, into any) {
 	}
 }
 
-// ask expects the text and nothing else, a note where the end was not just an end, and the body as it came with -o raw.
+// ask expects only the text, a note if the answer did not end normally, and the unchanged body with -o raw.
 func (g corpusRig) ask() {
 	r := g.call("ask").want(g.exit(false), "", "")
 	equal(g.t, "what ask prints", r.stdout, g.printed(g.t, false))
@@ -211,7 +211,7 @@ func (g corpusRig) ask() {
 	equal(g.t, "what ask -o raw prints", r.stdout, map[bool]string{true: g.body}[want == 0])
 }
 
-// checkStderr expects what is said on standard error.
+// checkStderr checks what is printed on standard error.
 func (g corpusRig) checkStderr(r result) {
 	g.t.Helper()
 	said := strings.Join(strings.Fields(r.stderr), " ")
@@ -242,7 +242,7 @@ type corpusJSON struct {
 	}
 }
 
-// json compares everything that is known of a call.
+// json compares all fields of a call.
 func (g corpusRig) json(r result, got corpusJSON, text string) {
 	g.t.Helper()
 	want := strings.ToValidUTF8(unquoted(g.t, g.keys["text"]), "\ufffd")
@@ -263,7 +263,8 @@ func (g corpusRig) json(r result, got corpusJSON, text string) {
 	}
 }
 
-// stream expects the same of a stream. Of events it shows what came before a failure, of a whole body nothing.
+// stream expects the same of a stream. A failed stream still shows the text before the failure; a failed body that is
+// not a stream shows nothing.
 func (g corpusRig) stream() {
 	shows := g.isStream() && unquoted(g.t, g.keys["text"]) != ""
 	r := g.call("stream", "-o", "json").want(g.exit(shows), "", "")
@@ -290,7 +291,7 @@ func (g corpusRig) stream() {
 	g.checkStderr(r)
 }
 
-// strict expects that --strict accepts only an answer that came to its own end.
+// strict expects that --strict accepts only an answer with a normal end.
 func (g corpusRig) strict() {
 	want := g.exit(false)
 	if ending := g.keys["ending"]; ending != "" && ending != "empty" {
@@ -302,7 +303,7 @@ func (g corpusRig) strict() {
 	}
 }
 
-// conversation expects that a conversation keeps a whole answer and no half of one.
+// conversation expects that a conversation keeps a complete answer and no incomplete one.
 func (g corpusRig) conversation() {
 	for _, verb := range []string{"ask", "stream"} {
 		g.call(verb, "--session", verb)
@@ -311,7 +312,7 @@ func (g corpusRig) conversation() {
 	}
 }
 
-// batch looks at what a batch of one prompt writes.
+// batch checks what a batch of one prompt writes.
 func (g corpusRig) batch() {
 	in, out := filepath.Join(g.home, "in.txt"), filepath.Join(g.home, "out.jsonl")
 	write(g.t, in, "hi\n")
@@ -324,7 +325,7 @@ func (g corpusRig) batch() {
 	g.json(r, got, got.Text)
 }
 
-// bench looks at what a measurement counts the answer as, whole and streamed.
+// bench checks the class that a measurement counts the answer in, streamed and not.
 func (g corpusRig) bench() {
 	class := cmp.Or(g.keys["class"], map[string]string{"refused": "refused"}[g.keys["ending"]], g.keys["bench"])
 	for _, flag := range []string{"--stream=false", "--stream"} {

@@ -19,16 +19,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// brokenCall names, in the environment of a ferry that a test starts, the system call that its kernel refuses.
+// brokenCall is the environment variable that names the system call which the kernel refuses to a ferry started by a
+// test.
 const brokenCall = "FERRY_TEST_BROKEN"
 
-// The refusals. Writing is refused by a limit on the size of files: the runtime itself writes to what is no file.
+// The refusals. Writing is refused by a limit on the size of files, because the Go runtime itself writes to other
+// descriptors.
 const (
 	brokenCreate = "create"
 	brokenWrite  = "write"
 )
 
-// brokenCalls are all refusals. Those with system calls refuse them with EIO, whatever their arguments.
+// brokenCalls returns all refusals. Those with system calls refuse them with EIO, whatever their arguments.
 func brokenCalls() map[string][]uint32 {
 	return map[string][]uint32{
 		"fsync":  {unix.SYS_FSYNC, unix.SYS_FDATASYNC},
@@ -44,7 +46,7 @@ func brokenCalls() map[string][]uint32 {
 	}
 }
 
-// init breaks the process that was asked for, before ferry begins. It takes no privilege, and nothing undoes it.
+// init applies the requested refusal before ferry begins. It needs no privilege and cannot be undone.
 func init() {
 	name := os.Getenv(brokenCall)
 	switch {
@@ -62,10 +64,11 @@ func init() {
 	}
 }
 
-// cannotBreak is the exit code of a process that the kernel does not let be broken.
+// cannotBreak is the exit code of a process in which the kernel does not allow the refusal.
 const cannotBreak = 99
 
-// filterOf is a seccomp program (seccomp_data has the call's number at 0 and the low half of its third argument at 32).
+// filterOf returns a seccomp program (seccomp_data has the call's number at 0 and the low half of its third argument
+// at 32).
 func filterOf(name string) []unix.SockFilter {
 	load := func(at uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
@@ -87,7 +90,7 @@ func filterOf(name string) []unix.SockFilter {
 	return append(program, ret(unix.SECCOMP_RET_ALLOW))
 }
 
-// refuse puts the program before every thread's system calls.
+// refuse installs the program for the system calls of every thread.
 func refuse(program []unix.SockFilter) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
@@ -101,7 +104,7 @@ func refuse(program []unix.SockFilter) error {
 	return nil
 }
 
-// broken runs ferry with a call refused, "" for none.
+// broken runs ferry with one call refused, "" for none.
 func broken(t *testing.T, home, call string, args ...string) result {
 	t.Helper()
 	p := realFerry(t, args...).with("HOME="+home, waitsFile+"="+os.DevNull, brokenCall+"="+call)
@@ -113,12 +116,13 @@ func broken(t *testing.T, home, call string, args ...string) result {
 	return r
 }
 
-// allBroken are the names of all refusals.
+// allBroken returns the names of all refusals.
 func allBroken() []string {
 	return slices.Sorted(maps.Keys(brokenCalls()))
 }
 
-// TestBrokenDisk refuses every kind of call that writes state: the answer arrives, and what is kept stays whole.
+// TestBrokenDisk refuses every kind of call that writes state. The answer still arrives, and the stored state stays
+// intact.
 func TestBrokenDisk(t *testing.T) {
 	skipIfShort(t, "every kind of call that writes, refused in turn")
 	for _, call := range allBroken() {
@@ -145,7 +149,8 @@ func TestBrokenDisk(t *testing.T) {
 	}
 }
 
-// turnsOf reads what is kept, 0 where nothing is; whatever else lies in the folder must not be a conversation.
+// turnsOf returns the number of stored turns, 0 if there is no conversation. Other files in the folder must not be
+// listed.
 func turnsOf(t *testing.T, home string) int {
 	t.Helper()
 	lacks(t, "the list", broken(t, home, "", "config", "session", "list").must().stdout, "cannot be read")
@@ -158,7 +163,7 @@ func turnsOf(t *testing.T, home string) int {
 	return len(kept.Turns)
 }
 
-// TestBrokenConfigSet does the same to config set: it fails, and the file is the old one or the new one, whole.
+// TestBrokenConfigSet does the same to config set: it fails, and the file is the complete old or the complete new one.
 func TestBrokenConfigSet(t *testing.T) {
 	const before, after = "timeout: 10m # mine\n", "timeout: 5m # mine\n"
 	for _, call := range allBroken() {
@@ -176,7 +181,8 @@ func TestBrokenConfigSet(t *testing.T) {
 	}
 }
 
-// TestFilesOfOthers puts what another user could make where ferry is to write: it is refused, and nothing is sent.
+// TestFilesOfOthers creates files that another user could have made where ferry writes. ferry refuses them and sends
+// nothing.
 func TestFilesOfOthers(t *testing.T) {
 	server := serve(t, answering(200, "", ""))
 	batch := []string{"ask", "-q", "--batch", "in.txt", "--out", "box/o", "-n", server.URL}
@@ -232,7 +238,8 @@ func TestFilesOfOthers(t *testing.T) {
 	}
 }
 
-// TestReportMode expects a report that others can read, such as a collector of metrics, and follows the user's own link.
+// TestReportMode expects a report that others can read, such as a collector of metrics, and follows the user's own
+// link.
 func TestReportMode(t *testing.T) {
 	t.Chdir(t.TempDir())
 	defer syscall.Umask(syscall.Umask(0))
@@ -249,7 +256,7 @@ func TestReportMode(t *testing.T) {
 	}
 }
 
-// TestFIFORefused gives ferry a FIFO that nothing writes to. Waiting for it would hang the test.
+// TestFIFORefused gives ferry a FIFO that nothing writes to. If ferry waited for it, the test would hang.
 func TestFIFORefused(t *testing.T) {
 	t.Chdir(t.TempDir())
 	check(t, fifo("fifo"))
@@ -285,7 +292,7 @@ func empty(mode os.FileMode) func(string) error {
 	}
 }
 
-// stalled is a ferry whose request has come to a server that does not answer.
+// stalled starts a ferry whose request has reached a server that does not answer.
 func stalled(t *testing.T, args ...string) *process {
 	came, over := make(chan struct{}, 1), make(chan struct{})
 	url := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -298,7 +305,7 @@ func stalled(t *testing.T, args ...string) *process {
 	return p
 }
 
-// TestQuit sends SIGQUIT to ferries whose request is on its way: one line says so, and it is not exit code 2.
+// TestQuit sends SIGQUIT while a request is in flight: one line says so, and the exit code is not 2.
 func TestQuit(t *testing.T) {
 	for _, args := range [][]string{{"ask", "--no-stdin", "hello", "-n"}, {"stream", "--no-stdin", "hello", "-n"}, {"bench", "-r", "2"}} {
 		r := stalled(t, args...).send(syscall.SIGQUIT).wait().want(131, "", "")
@@ -309,7 +316,7 @@ func TestQuit(t *testing.T) {
 	}
 }
 
-// TestQuitBeforeASend is the same while ferry waits for its prompt.
+// TestQuitBeforeASend does the same while ferry waits for its prompt.
 func TestQuitBeforeASend(t *testing.T) {
 	skipIfShort(t, "ferry says after two seconds that it waits")
 	p := realFerry(t, "ask", "-n", "demo")
@@ -326,8 +333,8 @@ func TestQuitBeforeASend(t *testing.T) {
 	p.wait().want(131, "", "")
 }
 
-// TestFatalErrors lets a goroutine panic that is not ferry's, and makes the Go runtime give up, as it does without memory
-// or threads: ferry dies of SIGABRT, and leaves no core file, which would hold keys.
+// TestFatalErrors makes a goroutine of a library panic, and the Go runtime give up, as it does without memory or
+// threads. ferry dies of SIGABRT and leaves no core file, which would contain keys.
 func TestFatalErrors(t *testing.T) {
 	for sent, want := range map[syscall.Signal]string{
 		syscall.SIGUSR1: "panic: a fault of a library", syscall.SIGUSR2: "fatal error: sync: unlock of unlocked mutex",
@@ -343,7 +350,7 @@ func TestFatalErrors(t *testing.T) {
 	}
 }
 
-// TestFewFiles runs commands where hardly a file can be opened. Each ends well or says in words what failed.
+// TestFewFiles runs commands that can open only a few files. Each succeeds or reports what failed.
 func TestFewFiles(t *testing.T) {
 	skipIfShort(t, "more than a hundred processes")
 	server := serve(t, nil)
@@ -351,7 +358,7 @@ func TestFewFiles(t *testing.T) {
 	write(t, in, "one\ntwo\n")
 	commands := []struct {
 		args []string
-		want string // of standard output or error where it ends well
+		want string // of standard output, or of standard error on success
 	}{
 		{[]string{"ask", "--no-stdin", "-n", server.URL, "hello"}, "Hello"},
 		{[]string{"stream", "--no-stdin", "-n", server.URL, "hello"}, "Hello"},
@@ -367,7 +374,7 @@ func TestFewFiles(t *testing.T) {
 		for _, command := range commands {
 			server.take()
 			p := realFerry(t, command.args...)
-			p.Dir = t.TempDir() // OUT lies there
+			p.Dir = t.TempDir() // OUT is created there
 			r := p.with(fmt.Sprintf("%s=%d", openFilesLimit, most)).run()
 			ended[r.code]++
 			sent := len(server.take())

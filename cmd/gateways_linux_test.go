@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// startHAProxy runs a real HAProxy on loopback before an upstream, and gives its address.
+// startHAProxy runs a real HAProxy on loopback in front of an upstream, and returns its address.
 func startHAProxy(t *testing.T, upstream string) (address string) {
 	address = "127.0.0.1:" + freePort(t)
 	config := filepath.Join(t.TempDir(), "haproxy.cfg")
@@ -26,7 +26,7 @@ func startHAProxy(t *testing.T, upstream string) (address string) {
 	return address
 }
 
-// startApache runs a real Apache on loopback before an upstream, and gives its address.
+// startApache runs a real Apache on loopback in front of an upstream, and returns its address.
 func startApache(t *testing.T, upstream string) (address string) {
 	address = "127.0.0.1:" + freePort(t)
 	dir := t.TempDir()
@@ -41,13 +41,13 @@ func startApache(t *testing.T, upstream string) (address string) {
 	return address
 }
 
-// TestGatewaysThatClose goes through a real HAProxy and a real Apache to an API that drops two requests and answers the
-// third. On a new connection such a gateway answers 502; a kept one it closes without a byte. Every way has the answer in
-// the end, as the script has, whose every curl takes a new connection.
+// TestGatewaysThatClose goes through a real HAProxy and a real Apache to an API that drops two requests and answers
+// the third. On a new connection such a gateway answers 502; a kept connection it closes without sending a byte. Every
+// command has the answer in the end, like the script, whose every curl opens a new connection.
 func TestGatewaysThatClose(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T, upstream string) string{"haproxy": startHAProxy, "apache2": startApache} {
 		t.Run(name, func(t *testing.T) {
-			var left atomic.Int64 // how many requests with the prompt dropped are read and not answered
+			var left atomic.Int64 // requests with the prompt that are still to be read and dropped
 			api := newPromptNode(t, func(_, _ int64, c *rawConn, prompt string) bool {
 				return (prompt != "dropped" || left.Add(-1) < 0) && c.send(rawAnswer(prompt))
 			})
@@ -56,7 +56,7 @@ func TestGatewaysThatClose(t *testing.T) {
 			equal(t, "what three curls get", curlThrice(t, "http://"+address+"/v1/complete"), []string{"502", "502", "200"})
 			left.Store(1)
 			if got := askTwice(t, address); got != "" {
-				t.Logf("on a kept connection this %s answers %q", name, got) // another version than 2.6 or 2.4
+				t.Logf("on a kept connection this %s answers %q", name, got) // a version other than 2.6 or 2.4
 			}
 			r := newLinkRig(t, "http://"+address)
 			r.warm()
@@ -68,7 +68,7 @@ func TestGatewaysThatClose(t *testing.T) {
 					want = auditLine{Status: 200, Attempts: 2, Reconnects: 1, Ambiguous: true}
 				}
 				var got linkAnswer
-				if way == "batch" { // its second item finds the connection of the first one kept
+				if way == "batch" { // the second item reuses the connection of the first
 					got = r.batch([]string{"first", "dropped"}, "-c", "1").item("2")
 					requests++
 				} else {
@@ -84,7 +84,7 @@ func TestGatewaysThatClose(t *testing.T) {
 
 const droppedBody = `{"prompt":"dropped","max_tokens":100}`
 
-// curlThrice asks as the script does, with a curl for each attempt, and gives the statuses.
+// curlThrice sends requests as the script does, with one curl per attempt, and returns the statuses.
 func curlThrice(t *testing.T, url string) (statuses []string) {
 	curl := findProgram(t, "curl")
 	for range 3 {
@@ -96,7 +96,7 @@ func curlThrice(t *testing.T, url string) (statuses []string) {
 	return statuses
 }
 
-// askTwice asks a second time on one connection, and gives what comes of it.
+// askTwice sends a second request on one connection and returns the result.
 func askTwice(t *testing.T, address string) string {
 	conn, err := net.Dial("tcp", address)
 	check(t, err)
@@ -114,7 +114,7 @@ func askTwice(t *testing.T, address string) string {
 	return line
 }
 
-// limitedNode is a home whose node lets one request an hour go, and has let one go.
+// limitedNode is a home whose node allows one request an hour, which is used up.
 type limitedNode struct {
 	*server
 	home string
@@ -131,13 +131,13 @@ func (q *limitedNode) ferry(t *testing.T, args ...string) *process {
 	return realFerry(t, append(args, "--limit", "1/hour", "--timeout", "5h")...).with("HOME=" + q.home)
 }
 
-// waiter is a process that waits for its turn.
+// waiter is a process that waits for the rate limit.
 type waiter struct {
 	*process
 	lines *bufio.Reader
 }
 
-// wait starts a ferry that waits the given number of hours, or a little less, for its turn.
+// wait starts a ferry that waits for the rate limit for the given number of hours, or a little less.
 func (q *limitedNode) wait(t *testing.T, hours int) waiter {
 	t.Helper()
 	w := waiter{process: q.ferry(t, "ask", "--no-stdin", "-n", q.URL, "hello")}
@@ -149,7 +149,7 @@ func (q *limitedNode) wait(t *testing.T, hours int) waiter {
 	return w
 }
 
-// stop interrupts it, and expects it to die of the signal.
+// stop interrupts the process, and expects it to die of the signal.
 func (w waiter) stop(s syscall.Signal) {
 	w.t.Helper()
 	w.send(s)
@@ -157,13 +157,13 @@ func (w waiter) stop(s syscall.Signal) {
 	w.process.wait().killedBy(s)
 }
 
-// TestInterruptedTurn stops a ferry that waits for its turn: the turn is given back, and those behind move up.
+// TestInterruptedTurn stops a ferry that waits for the rate limit: its reservation is cancelled, and later ones move up.
 func TestInterruptedTurn(t *testing.T) {
 	q := newLimitedNode(t)
 	q.wait(t, 1).stop(syscall.SIGINT)
 	first, second := q.wait(t, 1), q.wait(t, 2)
 	first.stop(syscall.SIGINT)
-	third := q.wait(t, 2) // the second has the first one's turn
+	third := q.wait(t, 2) // the second has the time of the first
 	second.stop(syscall.SIGTERM)
 	fourth := q.wait(t, 2)
 	third.stop(syscall.SIGHUP)
@@ -172,7 +172,7 @@ func TestInterruptedTurn(t *testing.T) {
 	equal(t, "requests", q.count(), 1)
 }
 
-// TestInterruptedTurns stops a bench and a batch with several requests that wait: every turn is given back.
+// TestInterruptedTurns stops a bench and a batch with several waiting requests: every reservation is cancelled.
 func TestInterruptedTurns(t *testing.T) {
 	in, out := batchFiles(t, 4)
 	saved := out + ".run"
@@ -189,14 +189,14 @@ func TestInterruptedTurns(t *testing.T) {
 		}
 		q.wait(t, 1).stop(syscall.SIGINT)
 	}
-	// What was not sent is no failure, and nothing has to be kept of it.
+	// Items that were not sent are no failures and leave no files.
 	left, err := filepath.Glob(out + "*")
 	check(t, err)
 	equal(t, "files that are left", left, nil)
 	equal(t, "requests", q.count(), 1)
 }
 
-// number is the number of the next turn of the one bucket that there is.
+// number returns the number of the next reservation in the only bucket.
 func (q *limitedNode) number(t *testing.T) (n int) {
 	files, err := filepath.Glob(filepath.Join(q.home, ".local/state/ferry/limits/*.bucket"))
 	fatalIf(t, err != nil || len(files) != 1, "%d buckets, want 1: %v", len(files), err)

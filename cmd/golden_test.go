@@ -21,7 +21,7 @@ import (
 // update rewrites the golden files: go test ./cmd -run Golden -update.
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// helpPages are the pages that ferry can print about itself, by the name of their golden file.
+// helpPages returns the arguments of every page that ferry prints about itself, by the name of its golden file.
 func helpPages() map[string][]string {
 	pages := map[string][]string{}
 	var walk func(c *cobra.Command, path []string)
@@ -40,10 +40,10 @@ func helpPages() map[string][]string {
 	return pages
 }
 
-// unwrapped are lines of help that are not broken: commands, and tables of more than two columns.
+// unwrapped matches lines of help that are not wrapped: commands, and tables of more than two columns.
 var unwrapped = regexp.MustCompile(`^ +(ferry|printf|bash|git) | [|] ferry |^ +filter: \{|^ +\S.*  +\S.*  +\S`)
 
-// TestGoldenHelp compares each help page with its golden file, and its width with that of a pipe.
+// TestGoldenHelp compares each help page with its golden file, and its width with the width for a pipe.
 func TestGoldenHelp(t *testing.T) {
 	pages := helpPages()
 	files, err := filepath.Glob(filepath.Join("..", "testdata", "golden", "help", "*.txt"))
@@ -77,24 +77,26 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// virtualClock is package time's, which a bubble has of its own. On Windows ferry takes another.
+// virtualClock is the clock of package time, which is virtual in a synctest bubble. On Windows ferry uses another
+// clock.
 type virtualClock struct{ client.Clock }
 
 func (virtualClock) Now() time.Time { return time.Now() }
 
-// runVirtual runs a whole command in virtual time: the demo nodes take as long as they say, and the machine waits for none.
+// runVirtual runs a complete command in virtual time: the demo nodes take their usual time, and the machine does not
+// wait.
 func runVirtual(t *testing.T, args ...string) (r result, took time.Duration) {
 	r, took = inVirtualTime(t, args...)
 	return r.must(), took
 }
 
-// inVirtualTime is the same, whatever the exit code.
+// inVirtualTime does the same, whatever the exit code.
 func inVirtualTime(t *testing.T, args ...string) (r result, took time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		r = ferryIn(t, nil, func(e *cmd.Env) {
 			e.Clock = virtualClock{cmd.SystemEnv().Clock}
-			e.SchedulingDelay = nil // this machine's, which is no part of the story
+			e.SchedulingDelay = nil // depends on this machine
 		}, args...)
 		took = time.Since(began)
 	})
@@ -102,7 +104,8 @@ func inVirtualTime(t *testing.T, args ...string) (r result, took time.Duration) 
 	return r, took
 }
 
-// TestBenchOfTheDemo is the comparison that ferry comes from: 82 %, 98 % and 95 %, with means near 3200, 800 and 1200 ms.
+// TestBenchOfTheDemo runs the comparison that ferry was first made for: 82 %, 98 % and 95 %, with means near 3200, 800
+// and 1200 ms.
 func TestBenchOfTheDemo(t *testing.T) {
 	r, took := runVirtual(t, "bench", "-r", "100", "-c", "25", "-o", "json", "demo/direct", "demo/hongkong", "demo/singapore")
 	var report struct {
@@ -132,7 +135,7 @@ func TestBenchOfTheDemo(t *testing.T) {
 		"it takes %s, want at most 30 s: make demo is to take less than a minute with all else", took)
 }
 
-// TestGoldenBench compares the whole output of small runs with golden files: in virtual time every run is the same.
+// TestGoldenBench compares the complete output of small runs with golden files. In virtual time every run is the same.
 func TestGoldenBench(t *testing.T) {
 	for name, args := range map[string][]string{
 		"text":      {"-o", "text", "demo/direct", "demo/hongkong", "demo/singapore"},

@@ -30,23 +30,24 @@ import (
 
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// server is one on loopback that keeps what it is asked.
+// server is a server on loopback that records the requests it gets.
 type server struct {
 	*httptest.Server
 	host                string
-	connections, active atomic.Int64 // active counts those, after a handshake, on which a byte of a request came
+	connections, active atomic.Int64 // active counts connections on which, after a handshake, at least a byte of a request arrived
 	mu                  sync.Mutex
 	seen                []asked
 }
 
-// asked is a request as it came.
+// asked is a request as it arrived.
 type asked struct {
 	*http.Request
 	body string
 	at   time.Time
 }
 
-// serve runs a handler until the test ends, the demo node where it is nil. How changes the server before it starts.
+// serve runs a handler until the test ends, the demo node if it is nil. The functions in how change the server before
+// it starts.
 func serve(t testing.TB, handler http.Handler, how ...func(*server)) *server {
 	if handler == nil {
 		handler = demoNode(t)
@@ -63,7 +64,7 @@ func serve(t testing.TB, handler http.Handler, how ...func(*server)) *server {
 	return s
 }
 
-// serveUnread is serve for a handler that reads its requests itself. The server counts connections alone.
+// serveUnread is like serve for a handler that reads its requests itself. The server only counts connections.
 func serveUnread(t testing.TB, handler http.HandlerFunc, how ...func(*server)) *server {
 	s := &server{}
 	s.begin(t, handler, how...)
@@ -93,14 +94,14 @@ func (s *server) begin(t testing.TB, handler http.HandlerFunc, how ...func(*serv
 	t.Cleanup(s.Close)
 }
 
-// overTLS has a server speak TLS.
+// overTLS makes a server use TLS.
 func overTLS(certificate tls.Certificate) func(*server) {
 	return withTLS(&tls.Config{Certificates: []tls.Certificate{certificate}})
 }
 
 func withTLS(config *tls.Config) func(*server) { return func(s *server) { s.TLS = config } }
 
-// listeningAt has a server listen at another address.
+// listeningAt makes a server listen at another address.
 func listeningAt(t testing.TB, address string) func(*server) {
 	return func(s *server) {
 		s.Listener.Close()
@@ -110,7 +111,7 @@ func listeningAt(t testing.TB, address string) func(*server) {
 	}
 }
 
-// answering is a handler that answers everything alike.
+// answering returns a handler that gives every request the same answer.
 func answering(status int, mime, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if mime != "" {
@@ -121,14 +122,14 @@ func answering(status int, mime, body string) http.HandlerFunc {
 	}
 }
 
-// demoNode is one that does not wait between attempts.
+// demoNode returns a demo node that lives until the test ends.
 func demoNode(t testing.TB) *demo.Node {
 	node := demo.New(demo.Options{})
 	t.Cleanup(func() { _ = node.Close() })
 	return node
 }
 
-// requests is what was asked so far.
+// requests returns all requests so far.
 func (s *server) requests() []asked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,7 +140,7 @@ func (s *server) count() int { return len(s.requests()) }
 
 func (s *server) last() asked { all := s.requests(); return all[len(all)-1] }
 
-// take is what was asked since the last time.
+// take returns the requests since the last call of take.
 func (s *server) take() []asked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,7 +151,8 @@ func (s *server) take() []asked {
 
 func (s *server) port() string { return s.host[strings.LastIndexByte(s.host, ':')+1:] }
 
-// connectProxy carries CONNECT, over TLS where it has a configuration. It connects to lead instead, where that is given.
+// connectProxy runs a CONNECT proxy, over TLS if config is not nil. If lead is given, it connects to that address
+// instead.
 func connectProxy(t testing.TB, config *tls.Config, lead ...string) *server {
 	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		far, err := net.Dial("tcp", append(lead, r.Host)[0])
@@ -190,7 +192,8 @@ type authority struct {
 	file string // its own certificate
 }
 
-// newAuthority is signed by above, or by itself where that is nil. It may serve hosts itself.
+// newAuthority returns an authority signed by above, or by itself if above is nil. With hosts it can be a server
+// itself.
 func newAuthority(t testing.TB, name string, above *authority, hosts ...string) *authority {
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, DNSNames: hosts, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
@@ -215,7 +218,7 @@ func writePEM(t testing.TB, path, kind string, der []byte) {
 	write(t, path, string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
 }
 
-// issue signs a certificate; change makes it another one, and with come along behind it.
+// issue signs a certificate. change can modify it first; the certificates of with are appended to the chain.
 func (a *authority) issue(t testing.TB, change func(*x509.Certificate), with ...*authority) tls.Certificate {
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: "node"}, DNSNames: []string{"localhost"},
@@ -236,22 +239,22 @@ func (a *authority) issue(t testing.TB, change func(*x509.Certificate), with ...
 	return pair
 }
 
-// issueFor signs a certificate for these names alone.
+// issueFor signs a certificate for these names only.
 func (a *authority) issueFor(t testing.TB, names ...string) tls.Certificate {
 	return a.issue(t, func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = names, nil })
 }
 
-// issueAt signs one for addresses of a link too.
+// issueAt signs a certificate that is also for these addresses.
 func (a *authority) issueAt(t testing.TB, addresses ...net.IP) tls.Certificate {
 	return a.issue(t, func(c *x509.Certificate) { c.IPAddresses = append(c.IPAddresses, addresses...) })
 }
 
-// own is the authority's certificate as a server's.
+// own returns the authority's certificate for use as a server's.
 func (a *authority) own() tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{a.cert.Raw}, PrivateKey: a.key}
 }
 
-// files writes a certificate and its key.
+// files writes a certificate and its key to files.
 func files(t testing.TB, pair tls.Certificate) (cert, key string) {
 	dir := t.TempDir()
 	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
@@ -262,7 +265,7 @@ func files(t testing.TB, pair tls.Certificate) (cert, key string) {
 	return cert, key
 }
 
-// pinned is the pin of a certificate, worked out without ferry.
+// pinned returns the pin of a certificate, calculated without ferry.
 func pinned(t testing.TB, der []byte) string {
 	cert, err := x509.ParseCertificate(der)
 	check(t, err)
@@ -272,7 +275,7 @@ func pinned(t testing.TB, der []byte) string {
 	return "sha256//" + base64.StdEncoding.EncodeToString(hash[:])
 }
 
-// pool holds the authorities that a server believes.
+// pool returns a pool of the authorities that a server trusts.
 func pool(all ...*authority) *x509.CertPool {
 	p := x509.NewCertPool()
 	for _, a := range all {

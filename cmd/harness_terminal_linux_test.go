@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// otherSide unlocks the other side of a pseudo-terminal and gives its path.
+// otherSide unlocks the other side of a pseudo-terminal and returns its path.
 func otherSide(master int) (path string, err error) {
 	number, err := unix.IoctlGetUint32(master, unix.TIOCGPTN)
 	if err == nil {

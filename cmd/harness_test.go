@@ -17,18 +17,18 @@ import (
 	"ferry/cmd"
 )
 
-// The harness of the tests: calls of ferry and what is expected of them. The files harness_* have servers and processes.
+// The test harness: calls of ferry and checks of their results. The files harness_* have servers and processes.
 
-// testTimeout bounds what a test waits for another process: no machine is so busy that only its hang takes longer.
+// testTimeout limits how long a test waits for another process. Longer than that means a hang, even on a busy machine.
 const testTimeout = time.Minute
 
-// raceEnabled says that the tests run under the race detector.
+// raceEnabled reports whether the tests run under the race detector.
 var raceEnabled = func() bool {
 	info, _ := debug.ReadBuildInfo()
 	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }()
 
-// skipMissing skips a test by the name of what it lacks. In CI, where everything has to be there, the test fails.
+// skipMissing skips a test and names what it lacks. In CI, where everything must be installed, the test fails.
 func skipMissing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("FERRY_CI") != "" {
@@ -37,7 +37,7 @@ func skipMissing(t testing.TB, what string) {
 	t.Skipf("skipped, for want of %s", what)
 }
 
-// skipIfShort skips a test that takes long, where the short ones alone are wanted.
+// skipIfShort skips a long test under -short.
 func skipIfShort(t testing.TB, why string) {
 	t.Helper()
 	if testing.Short() {
@@ -45,7 +45,7 @@ func skipIfShort(t testing.TB, why string) {
 	}
 }
 
-// check ends the test where something that has to work for it did not.
+// check ends the test if err is not nil.
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -53,7 +53,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// errorIf reports what is wrong where a condition is met, and fatalIf ends the test there.
+// errorIf reports an error if wrong is true; fatalIf also ends the test.
 func errorIf(t testing.TB, wrong bool, format string, args ...any) {
 	t.Helper()
 	if wrong {
@@ -76,7 +76,7 @@ func equal[T any](t testing.TB, what string, got, want T) {
 	}
 }
 
-// atLeast and atMost compare a figure with its bound.
+// atLeast and atMost compare a number with its limit.
 func atLeast[T cmp.Ordered](t testing.TB, what string, got, least T) {
 	t.Helper()
 	if got < least {
@@ -91,7 +91,7 @@ func atMost[T cmp.Ordered](t testing.TB, what string, got, most T) {
 	}
 }
 
-// contains looks for all the words in a text, and lacks for none of them.
+// contains checks that a text has all of the words; lacks checks that it has none of them.
 func contains(t testing.TB, what, got string, want ...string) {
 	t.Helper()
 	for _, words := range want {
@@ -110,7 +110,7 @@ func lacks(t testing.TB, what, got string, words ...string) {
 	}
 }
 
-// before polls until something is so, for a while at most.
+// before polls until reached returns true, for limit at most, and reports whether it did.
 func before(limit time.Duration, reached func() bool) bool {
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
@@ -126,7 +126,7 @@ func before(limit time.Duration, reached func() bool) bool {
 	return true
 }
 
-// eventually waits for what another process brings about, as long as a test may take.
+// eventually waits, up to testTimeout, for something that another process does.
 func eventually(t testing.TB, what string, reached func() bool) {
 	t.Helper()
 	if !before(testTimeout, reached) {
@@ -134,13 +134,13 @@ func eventually(t testing.TB, what string, reached func() bool) {
 	}
 }
 
-// result is the outcome of one call of ferry.
+// result is the result of one call of ferry.
 type result struct {
 	t              testing.TB
 	args           []string
 	code           int
 	stdout, stderr string
-	state          *os.ProcessState // of one that was a process
+	state          *os.ProcessState // nil unless it was a process
 }
 
 func (r result) errorf(format string, args ...any) {
@@ -149,7 +149,7 @@ func (r result) errorf(format string, args ...any) {
 		r.args, fmt.Sprintf(format, args...), r.code, r.stdout, r.stderr)
 }
 
-// must ends the test where the call failed.
+// must ends the test if the call failed.
 func (r result) must() result {
 	r.t.Helper()
 	if r.code != 0 {
@@ -159,7 +159,7 @@ func (r result) must() result {
 	return r
 }
 
-// want expects an exit code and words on standard output and standard error.
+// want checks the exit code and looks for words on standard output and standard error.
 func (r result) want(code int, stdout, stderr string) result {
 	r.t.Helper()
 	if r.code != code || !strings.Contains(r.stdout, stdout) || !strings.Contains(r.stderr, stderr) {
@@ -168,7 +168,7 @@ func (r result) want(code int, stdout, stderr string) result {
 	return r
 }
 
-// exactly is want with all that is printed.
+// exactly is like want but compares the complete output.
 func (r result) exactly(code int, stdout, stderr string) result {
 	r.t.Helper()
 	if r.code != code || r.stdout != stdout || r.stderr != stderr {
@@ -186,13 +186,13 @@ func (r result) fails(code int, stderr string) result {
 	return r
 }
 
-// ferry runs the whole program in this process, with nothing on standard input and no environment but vars.
+// ferry runs the complete program in this process, with empty standard input and only vars as its environment.
 func ferry(t testing.TB, vars map[string]string, args ...string) result {
 	t.Helper()
 	return ferryIn(t, vars, func(*cmd.Env) {}, args...)
 }
 
-// ferryIn is ferry in surroundings that are changed.
+// ferryIn is like ferry, in an environment that change can modify.
 func ferryIn(t testing.TB, vars map[string]string, change func(*cmd.Env), args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -202,13 +202,13 @@ func ferryIn(t testing.TB, vars map[string]string, change func(*cmd.Env), args .
 	return result{t: t, args: args, code: code, stdout: out.String(), stderr: errs.String()}
 }
 
-// ferryReads is ferry with a text on standard input.
+// ferryReads is like ferry with text on standard input.
 func ferryReads(t testing.TB, vars map[string]string, stdin string, args ...string) result {
 	t.Helper()
 	return ferryIn(t, vars, func(e *cmd.Env) { e.Stdin = strings.NewReader(stdin) }, args...)
 }
 
-// testEnv is an environment of a test's own, in which waiting takes no time.
+// testEnv returns a separate environment for a test, in which waiting takes no time.
 func testEnv(vars map[string]string, out, errs *bytes.Buffer) cmd.Env {
 	e := cmd.SystemEnv()
 	e.Stdin, e.Stdout, e.Stderr = strings.NewReader(""), out, errs
@@ -225,14 +225,14 @@ func read(t testing.TB, path string) string {
 	return string(text)
 }
 
-// write makes a private file, and the folders above it.
+// write creates a private file and its parent folders.
 func write(t testing.TB, path, text string) {
 	t.Helper()
 	check(t, os.MkdirAll(filepath.Dir(path), 0o700))
 	check(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
-// withConfig is an environment with a configuration file, and files beside it.
+// withConfig returns an environment with a configuration file and other files next to it.
 func withConfig(t testing.TB, config string, beside map[string]string) map[string]string {
 	t.Helper()
 	home := t.TempDir()
@@ -244,7 +244,7 @@ func withConfig(t testing.TB, config string, beside map[string]string) map[strin
 	return map[string]string{"HOME": home, "FERRY_CONFIG": filepath.Join(dir, "config.yaml"), "NODE_KEY": canaryKey}
 }
 
-// configure is an environment with the node n, of which the configuration says more than its address and key.
+// configure returns an environment with the node n, which has the given settings besides its address and key.
 func configure(t testing.TB, url, node string) map[string]string {
 	return withConfig(t, fmt.Sprintf("nodes:\n  n: {url: '%s', key: \"env:NODE_KEY\", %s}\n", url, node), nil)
 }
