@@ -32,7 +32,7 @@ func (l *rateLimiter) Reserve(ctx context.Context, maxWait time.Duration) (*limi
 // shared with other processes. It touches no file.
 func (s *settings) setLimit(e *endpoint, rate limit.Rate) error {
 	folder, noHome := s.limitsDir()
-	key := limit.Place(e.address()) + " " + rate.String()
+	key := limit.AddressKey(e.address()) + " " + rate.String()
 	limiter := s.limiters[key]
 	if limiter == nil {
 		bucket, err := limit.NewBucket(folder, e.address(), rate, limitClock(s.Clock))

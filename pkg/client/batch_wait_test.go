@@ -39,7 +39,7 @@ func TestBatchWaits(t *testing.T) {
 		case prompt == "three" && spent.Add(1) == 1:
 			<-begun
 			defer close(held)
-			return asked{&Result{}, &limit.SpentError{Budget: 10, Held: 9}}
+			return asked{&Result{}, &limit.SpentError{Budget: 10, Reserved: 9}}
 		}
 		return whole(prompt)
 	}
@@ -60,7 +60,7 @@ func TestBatchWaits(t *testing.T) {
 
 // TestBatchSpent checks that a run ends if its budget is used up or reserved only by other processes.
 func TestBatchSpent(t *testing.T) {
-	for _, spent := range []*limit.SpentError{{Budget: 10, Spent: 10}, {Budget: 10, Held: 9}} {
+	for _, spent := range []*limit.SpentError{{Budget: 10, Spent: 10}, {Budget: 10, Reserved: 9}} {
 		b := newBatchTrial(t, "one\ntwo\n")
 		b.ask = func(context.Context, string) asked { return asked{&Result{}, spent} }
 		if _, tally, asked, err := b.do(); !errors.Is(err, spent) || tally.Failed != 1 || asked != "one" {

@@ -276,7 +276,7 @@ func (r *running) ask(item Item, call *Call) (*Result, error) {
 		}
 		asked, seen, err := r.askOnce(call)
 		var spent *limit.SpentError
-		if len(asked.Attempts) > 0 || !errors.As(err, &spent) || spent.Held == 0 || seen < 0 {
+		if len(asked.Attempts) > 0 || !errors.As(err, &spent) || spent.Reserved == 0 || seen < 0 {
 			return asked, err
 		}
 		if !r.noteFailed(item) || !r.awaitEnd(seen) {

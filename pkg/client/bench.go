@@ -210,7 +210,7 @@ func (b *Bench) checkLimit(h bench.Header, rate limit.Rate, node string, series 
 		bound, flag = h.Duration, "-d"
 	}
 	all := (h.Requests + h.Warmup) * series
-	if needs := rate.Needs(all); h.Requests > 0 && needs > bound {
+	if needs := rate.MinDuration(all); h.Requests > 0 && needs > bound {
 		hint := "a smaller -r fits"
 		if needs < 24*time.Hour {
 			hint = fmt.Sprintf("-d %s allows it, or a smaller -r", text.Brief(needs.Truncate(time.Minute)+time.Minute))
@@ -219,7 +219,7 @@ func (b *Bench) checkLimit(h bench.Header, rate limit.Rate, node string, series 
 			rate, text.Count(all, "request"), node, needs.Round(time.Second), flag, bound, shared)
 	}
 	atOnce := h.Concurrency * series
-	if waits := rate.Needs(atOnce); waits > b.Timeout {
+	if waits := rate.MinDuration(atOnce); waits > b.Timeout {
 		return text.Errorf("a smaller -c waits less, a longer --timeout allows it",
 			"the limit of %v lets %s at once to %s wait up to %s, longer than the --timeout of %s%s",
 			rate, text.Count(atOnce, "request"), node, waits.Round(time.Second), b.Timeout, shared)

@@ -22,8 +22,8 @@ type Budget struct {
 }
 
 // Reserve reserves the maximum that a call may use. After an error nothing may be sent.
-func (b *Budget) Reserve(ctx context.Context, call *Call) (*limit.Hold, error) {
-	reserved, err := b.Ledger.Hold(ctx, EstimateInput(call.Request)+int64(call.Request.MostTokens()), call.Timeout)
+func (b *Budget) Reserve(ctx context.Context, call *Call) (*limit.BudgetReservation, error) {
+	reserved, err := b.Ledger.Reserve(ctx, EstimateInput(call.Request)+int64(call.Request.MostTokens()), call.Timeout)
 	why := b.degraded()
 	if err != nil || why == nil {
 		return reserved, err
@@ -54,7 +54,7 @@ func (b *Budget) Check(ctx context.Context, call *Call) error {
 }
 
 // Charge counts the tokens that a call used. Where the server reports no usage, it counts the maximum.
-func (b *Budget) Charge(reserved *limit.Hold, call *Call, result *Result) error {
+func (b *Budget) Charge(reserved *limit.BudgetReservation, call *Call, result *Result) error {
 	defer func() {
 		if why := b.degraded(); why != nil {
 			b.Degraded(why)
@@ -70,7 +70,7 @@ func (b *Budget) Charge(reserved *limit.Hold, call *Call, result *Result) error 
 	if input+output == 0 && !reported {
 		return reserved.Release()
 	}
-	return reserved.Spend(input, output)
+	return reserved.Charge(input, output)
 }
 
 // EstimateInput estimates the input tokens of a request.

@@ -155,14 +155,14 @@ func TestBudgetStage(t *testing.T) {
 			t.Fatalf("call %d: got %v, %d tokens used, %v; want %d", i+1, err, used, failed, want)
 		}
 	}
-	hold, err := ledger.Hold(t.Context(), 40, time.Minute)
+	reservation, err := ledger.Reserve(t.Context(), 40, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := tr.through(t, Stages{}, nil); !errors.As(err, new(*limit.SpentError)) || server.count() != 3 {
 		t.Errorf("got %v after %d requests, want a spent budget after 3", err, server.count())
 	}
-	if err := hold.Release(); err != nil {
+	if err := reservation.Release(); err != nil {
 		t.Fatal(err)
 	}
 	if err := tr.Budget.Check(t.Context(), tr.call(nil, AsAnswer)); err != nil || len(told) > 0 {

@@ -32,7 +32,7 @@ func NewBucket(folder, address string, rate Rate, clock Clock) (*Bucket, error) 
 		return nil, err
 	}
 	return &Bucket{
-		sharedFile: newSharedFile(folder, Place(address)+".bucket"),
+		sharedFile: newSharedFile(folder, AddressKey(address)+".bucket"),
 		clock:      clock,
 		rate:       rate,
 		memory:     full(read(clock), rate),
@@ -77,15 +77,15 @@ func round(d time.Duration) time.Duration {
 	return (d + unit - 1).Truncate(unit)
 }
 
-// Reserve makes the next reservation, which counts until it is used or cancelled. If the wait is longer than most, it
-// reserves nothing and returns *TooLongError. Reservations become due in the order in which they were made. The only
+// Reserve makes the next reservation, which counts until it is used or cancelled. If the wait is longer than maxWait,
+// it reserves nothing and returns *TooLongError. Reservations become due in the order in which they were made. The only
 // other error is the cause of ctx when ctx ends. A folder that cannot be used is not an error; Degraded reports it.
-func (b *Bucket) Reserve(ctx context.Context, most time.Duration) (*Reservation, error) {
+func (b *Bucket) Reserve(ctx context.Context, maxWait time.Duration) (*Reservation, error) {
 	var reserved *Reservation
 	var late error
-	err := b.change(ctx, never, func(q queue) (queue, bool) {
+	err := b.change(ctx, farFuture, func(q queue) (queue, bool) {
 		wait := q.wait()
-		if wait > most || q.Ahead > maxAhead-b.rate.interval() {
+		if wait > maxWait || q.Ahead > maxAhead-b.rate.interval() {
 			late = &TooLongError{wait, b.rate,
 				"earlier requests come first; a longer --timeout allows a longer wait for the rate limit"}
 			return q, false
@@ -142,14 +142,14 @@ func (r *Reservation) Sleep(ctx context.Context, sleep func(context.Context, tim
 		}
 		if step < left {
 			// If this fails, the wait stays as it is.
-			_ = r.bucket.change(ctx, wake, func(q queue) (queue, bool) { r.look(q); return q, false })
+			_ = r.bucket.change(ctx, wake, func(q queue) (queue, bool) { r.update(q); return q, false })
 		}
 	}
 	return nil
 }
 
-// look moves the reservation up by one interval for each reservation cancelled ahead of it.
-func (r *Reservation) look(q queue) {
+// update moves the reservation up by one interval for each reservation cancelled ahead of it.
+func (r *Reservation) update(q queue) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if n := q.earlier(r.number); n > r.earlier {
@@ -160,29 +160,29 @@ func (r *Reservation) look(q queue) {
 
 // Cancel gives back a reservation that will not be used, and reports whether that was possible: only before it is due,
 // and earlier than margin if others wait behind it. Those move up. Only the first call has an effect.
-func (r *Reservation) Cancel() (given bool) {
+func (r *Reservation) Cancel() (cancelled bool) {
 	r.once.Do(func() {
 		b := r.bucket
 		// The request's context has often ended by now. lockTimeout limits the call.
-		err := b.change(context.Background(), never, func(q queue) (queue, bool) {
-			r.look(q)
+		err := b.change(context.Background(), farFuture, func(q queue) (queue, bool) {
+			r.update(q)
 			due := r.first - int64(r.earlier)*int64(b.rate.interval())
 			// If its due time is different, a clock was set, the rate was changed or the file was lost.
 			same := r.number < q.Next && q.due(r.number) == due
 			left := time.Duration(due - q.At.instant())
 			last := r.number == q.Next-1
-			if given = same && left > 0 && (last || left > b.margin() && len(q.Gaps) < maxGaps); given {
+			if cancelled = same && left > 0 && (last || left > b.margin() && len(q.Gaps) < maxGaps); cancelled {
 				q = q.cancelled(r.number)
 			}
-			return q, given
+			return q, cancelled
 		})
-		given = given && err == nil
+		cancelled = cancelled && err == nil
 	})
-	return given
+	return cancelled
 }
 
-// never is so far in the future that no known state is new enough.
-var never = time.Unix(1<<40, 0)
+// farFuture is so far in the future that no known state is new enough.
+var farFuture = time.Unix(1<<40, 0)
 
 // change advances the latest state to now and passes it to step, which returns the next state and whether to keep it.
 // If the known state is not older than since, the file is not read again: all waiting reservations of one process read

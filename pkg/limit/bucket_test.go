@@ -22,7 +22,7 @@ var (
 	tenfold = Rate{500, time.Minute, 1}
 )
 
-func TestBucketTurns(t *testing.T) {
+func TestBucketReservations(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
 	b := newTestBucket(t, dir, bursty, c)
@@ -58,10 +58,10 @@ func TestBucketTooLong(t *testing.T) {
 // errPause ends a Sleep when a test only needs its next step.
 var errPause = errors.New("pause")
 
-// glance checks the bucket like a waiting reservation, without waiting.
-func (r *Reservation) glance(t *testing.T) time.Duration {
+// checkLeft checks the bucket like a waiting reservation, without waiting.
+func (r *Reservation) checkLeft(t *testing.T) time.Duration {
 	t.Helper()
-	must(t, r.peek(t.Context()))
+	must(t, r.check(t.Context()))
 	return r.Left()
 }
 
@@ -83,71 +83,71 @@ func conforms(t *testing.T, rate Rate, sent []time.Duration) {
 // intervals. After a cancellation, the reservations behind it are one interval earlier.
 func TestBucketModel(t *testing.T) {
 	if testing.Short() {
-		t.Skip("long: thousands of turns held to a model")
+		t.Skip("long: thousands of reservations, compared with a model")
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, rate := range []Rate{slow, bursty, {7, time.Second, 3}, {1, time.Hour, 2}, {100, time.Second, 10}} {
 		c := newFakeClock()
 		dir := t.TempDir()
 		ferries := []*Bucket{newTestBucket(t, dir, rate, c), newTestBucket(t, dir, rate, c)}
-		var turns []time.Duration
-		var taken []*Reservation
-		late, given, middle := 0, 0, 0
+		var dueTimes []time.Duration
+		var reservations []*Reservation
+		late, cancelled, middle := 0, 0, 0
 		for range 1000 {
 			c.pass(time.Duration(random.Int64N(2 * int64(rate.interval()))))
 			now, _ := c.Boottime()
 			for range random.IntN(5) {
 				want := now
-				for i, turn := range turns {
-					want = max(want, turn, turn+time.Duration(len(turns)-i+1-rate.Burst)*rate.interval())
+				for i, due := range dueTimes {
+					want = max(want, due, due+time.Duration(len(dueTimes)-i+1-rate.Burst)*rate.interval())
 				}
-				most := time.Duration(random.Int64N(30 * int64(rate.interval())))
-				r, err := ferries[random.IntN(2)].Reserve(t.Context(), most)
+				maxWait := time.Duration(random.Int64N(30 * int64(rate.interval())))
+				r, err := ferries[random.IntN(2)].Reserve(t.Context(), maxWait)
 				switch {
-				case err == nil && r.Wait == want-now && r.Wait <= most:
-					turns, taken = append(turns, want), append(taken, r)
-				case err != nil && want-now > most:
+				case err == nil && r.Wait == want-now && r.Wait <= maxWait:
+					dueTimes, reservations = append(dueTimes, want), append(reservations, r)
+				case err != nil && want-now > maxWait:
 					late++
 				default:
-					t.Fatalf("%v burst %d, turn %d at %v: got %+v, %v; want a wait of %v of at most %v",
-						rate, rate.Burst, len(turns), now, r, err, want-now, most)
+					t.Fatalf("%v burst %d, reservation %d at %v: got %+v, %v; want a wait of %v of at most %v",
+						rate, rate.Burst, len(dueTimes), now, r, err, want-now, maxWait)
 				}
 			}
 			for range random.IntN(3) {
-				n := len(turns) - 1 - random.IntN(min(len(turns), 12)+1)
-				if n < 0 || n >= len(turns) {
+				n := len(dueTimes) - 1 - random.IntN(min(len(dueTimes), 12)+1)
+				if n < 0 || n >= len(dueTimes) {
 					continue
 				}
-				last := n == len(turns)-1
-				want := turns[n] > now && (last || turns[n] > now+ferries[0].margin())
-				if back := taken[n].Cancel(); back != want {
-					t.Fatalf("%v burst %d: turn %d of %d, in %v, given back: %t", rate, rate.Burst, n, len(turns), turns[n]-now, back)
+				last := n == len(dueTimes)-1
+				want := dueTimes[n] > now && (last || dueTimes[n] > now+ferries[0].margin())
+				if back := reservations[n].Cancel(); back != want {
+					t.Fatalf("%v burst %d: reservation %d of %d, due in %v, cancelled: %t", rate, rate.Burst, n, len(dueTimes), dueTimes[n]-now, back)
 				}
 				if !want {
 					continue
 				}
-				turns, taken, given = slices.Delete(turns, n, n+1), slices.Delete(taken, n, n+1), given+1
-				for i := n; i < len(turns); i++ {
-					turns[i] -= rate.interval()
+				dueTimes, reservations, cancelled = slices.Delete(dueTimes, n, n+1), slices.Delete(reservations, n, n+1), cancelled+1
+				for i := n; i < len(dueTimes); i++ {
+					dueTimes[i] -= rate.interval()
 					middle++
 				}
 			}
-			for i, turn := range turns {
-				if turn > now {
-					equal(t, fmt.Sprintf("%v burst %d: the wait of turn %d", rate, rate.Burst, i), taken[i].glance(t), turn-now)
+			for i, due := range dueTimes {
+				if due > now {
+					equal(t, fmt.Sprintf("%v burst %d: the wait of reservation %d", rate, rate.Burst, i), reservations[i].checkLeft(t), due-now)
 				}
 			}
 		}
-		conforms(t, rate, turns)
-		if late == 0 || given == 0 || middle == 0 {
-			t.Errorf("%v: %d too late, %d given back, %d moved up: nothing was tested", rate, late, given, middle)
+		conforms(t, rate, dueTimes)
+		if late == 0 || cancelled == 0 || middle == 0 {
+			t.Errorf("%v: %d too late, %d cancelled, %d moved up: nothing was tested", rate, late, cancelled, middle)
 		}
 	}
 }
 
 // Reservations that check the bucket as Sleep does are sent no faster than the rate and in order, whichever are
 // cancelled. At a slow rate no slot is lost while another reservation waits.
-func TestCancelledTurnsMoveUp(t *testing.T) {
+func TestCancelledReservationsMoveUp(t *testing.T) {
 	for _, rate := range []Rate{slow, bursty, {20, time.Second, 2}, {100, time.Second, 3}} {
 		random := rand.New(rand.NewPCG(3, 4))
 		c := newFakeClock()
@@ -180,7 +180,7 @@ func TestCancelledTurnsMoveUp(t *testing.T) {
 					next = min(next, wakes[r])
 					continue
 				}
-				if r.glance(t) == 0 {
+				if r.checkLeft(t) == 0 {
 					if slow := rate.interval() >= leastStep; slow && len(sent) > idle+rate.Burst && now-sent[len(sent)-1] > rate.interval() {
 						t.Fatalf("%v: request %d came %v after the one before it, though others waited", rate, len(sent)+1, now-sent[len(sent)-1])
 					}
@@ -211,14 +211,14 @@ func TestReservationCancel(t *testing.T) {
 	dir := t.TempDir()
 	b := newTestBucket(t, dir, slow, c)
 	first, second, third, fourth := reserve(t, b), reserve(t, b), reserve(t, newTestBucket(t, dir, slow, c)), reserve(t, b)
-	equal(t, "its turn has come", first.Cancel(), false)
+	equal(t, "it is due", first.Cancel(), false)
 	equal(t, "one that others wait behind", second.Cancel(), true)
 	equal(t, "a second call", second.Cancel(), false)
-	equal(t, "the one behind it, in another process", third.glance(t), 1200*time.Millisecond)
-	equal(t, "the last one", fourth.glance(t), 2400*time.Millisecond)
+	equal(t, "the one behind it, in another process", third.checkLeft(t), 1200*time.Millisecond)
+	equal(t, "the last one", fourth.checkLeft(t), 2400*time.Millisecond)
 	fifth := reserve(t, b)
 	equal(t, "the wait of a new one", fifth.Wait, 3600*time.Millisecond)
-	equal(t, "it has not moved", fifth.glance(t), 3600*time.Millisecond)
+	equal(t, "it has not moved", fifth.checkLeft(t), 3600*time.Millisecond)
 	equal(t, "the newest, then the one before it", fmt.Sprint(fifth.Cancel(), fourth.Cancel()), "true true")
 	equal(t, "a gap at the end is none", len(b.memory.Gaps), 1)
 	equal(t, "third, then nobody waits", third.Cancel(), true)
@@ -227,7 +227,7 @@ func TestReservationCancel(t *testing.T) {
 	sixth := reserve(t, b)
 	equal(t, "the wait of the next", sixth.Wait, 1200*time.Millisecond)
 	c.pass(1200 * time.Millisecond)
-	equal(t, "its turn has come by now", sixth.Cancel(), false)
+	equal(t, "it is due by now", sixth.Cancel(), false)
 
 	seventh := reserve(t, b)
 	c.set(func(c *fakeClock) { c.boot -= 10 * time.Second })
@@ -236,9 +236,9 @@ func TestReservationCancel(t *testing.T) {
 
 	eighth := reserve(t, b)
 	slower := reserve(t, newTestBucket(t, dir, tenth, c))
-	before := slower.glance(t)
+	before := slower.checkLeft(t)
 	equal(t, "one that others wait behind, under another rate", eighth.Cancel(), true)
-	equal(t, "they move up by an interval of their own", before-slower.glance(t), tenth.interval())
+	equal(t, "they move up by an interval of their own", before-slower.checkLeft(t), tenth.interval())
 
 	ninth := reserve(t, b)
 	must(t, os.Remove(b.path()))
@@ -270,7 +270,7 @@ func TestLookOnce(t *testing.T) {
 		return r.Left()
 	}
 	pass := func() { c.pass(slow.interval()) }
-	equal(t, "the first one's turn", step(first, pass), 0)
+	equal(t, "the first one is due", step(first, pass), 0)
 	// The second and the third wake at the same moment. In between, another process cancels.
 	now := c.Now()
 	b.known = now.Add(-1)
@@ -280,14 +280,14 @@ func TestLookOnce(t *testing.T) {
 	}
 	equal(t, "cancelled", cancelled.Cancel(), true)
 	c.set(func(c *fakeClock) { c.wall = c.wall.Add(-slow.interval()) }) // the third went to sleep before
-	equal(t, "the third, by the same look", step(third, func() {
+	equal(t, "the third, by the same check", step(third, func() {
 		c.set(func(c *fakeClock) { c.wall = c.wall.Add(slow.interval()) })
 	}), 3600*time.Millisecond)
 	equal(t, "the second, in time", step(second, pass), 0)
 	equal(t, "the third, in time", step(third, func() {}), 1200*time.Millisecond)
 }
 
-// An interrupted reservation is given back, however many there are, up to the limit of the file.
+// An interrupted reservation is cancelled, however many there are, up to the limit of the file.
 func TestManyCancelled(t *testing.T) {
 	const n = maxGaps + 20
 	c := newFakeClock()
@@ -299,14 +299,14 @@ func TestManyCancelled(t *testing.T) {
 		all = append(all, reserve(t, b))
 	}
 	last := reserve(t, newTestBucket(t, dir, slow, c))
-	given := 0
+	cancelled := 0
 	for _, r := range all {
 		if r.Cancel() {
-			given++
+			cancelled++
 		}
 	}
-	equal(t, "given back", given, maxGaps)
-	equal(t, "the wait of the last", last.glance(t), (n-maxGaps+1)*slow.interval())
+	equal(t, "cancelled", cancelled, maxGaps)
+	equal(t, "the wait of the last", last.checkLeft(t), (n-maxGaps+1)*slow.interval())
 	c.pass(time.Hour)
 	equal(t, "later", waits(t, b, 2), "0s 1.2s")
 	equal(t, "gaps", len(b.memory.Gaps), 0)
@@ -341,7 +341,7 @@ func TestBucketGoroutines(t *testing.T) {
 	wg.Wait()
 	for i := range 400 {
 		if !seen[time.Duration(i)*time.Millisecond] {
-			t.Fatalf("nobody has turn %d", i)
+			t.Fatalf("nobody has reservation %d", i)
 		}
 	}
 }

@@ -34,27 +34,27 @@ func fullDisk(t *testing.T) (empty func()) {
 func TestFullDisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "limit")
 	c := newFakeClock()
-	equal(t, "turns", waits(t, newTestBucket(t, dir, slow, c), 2), "0s 1.2s")
+	equal(t, "reservations", waits(t, newTestBucket(t, dir, slow, c), 2), "0s 1.2s")
 	empty := fullDisk(t)
 	b := newTestBucket(t, dir, slow, c)
 	for i := range 3 {
 		r, err := b.Reserve(t.Context(), Forever)
 		if err != nil || r.Wait != time.Duration(i+2)*slow.interval() || !errors.Is(b.Degraded(), syscall.EFBIG) {
-			t.Fatalf("turn %d: %+v, %v, %v", i, r, err, b.Degraded())
+			t.Fatalf("reservation %d: %+v, %v, %v", i, r, err, b.Degraded())
 		}
 	}
-	for _, budget := range []int64{100, 0} { // with a budget the hold fails first, without one the count
+	for _, budget := range []int64{100, 0} { // with a budget Reserve fails first, without one Charge
 		l := newTestLedger(dir, "node", budget, c)
-		h, err := l.Hold(t.Context(), 40, time.Minute)
+		h, err := l.Reserve(t.Context(), 40, time.Minute)
 		if err == nil {
-			err = h.Spend(10, 20)
+			err = h.Charge(10, 20)
 		}
-		if err != nil || !errors.Is(l.Degraded(), syscall.EFBIG) || len(l.rows) != 1 || len(l.held) != 0 {
+		if err != nil || !errors.Is(l.Degraded(), syscall.EFBIG) || len(l.rows) != 1 || len(l.pending) != 0 {
 			t.Errorf("budget %d: %v, %v, %+v", budget, err, l.Degraded(), l.rows)
 		}
 	}
 	empty()
-	equal(t, "the next turn", waits(t, newTestBucket(t, dir, slow, c), 1), "2.4s")
+	equal(t, "the next reservation", waits(t, newTestBucket(t, dir, slow, c), 1), "2.4s")
 	equal(t, "left", left(t, newTestLedger(dir, "node", 100, c)), 100)
 }
 

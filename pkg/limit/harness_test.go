@@ -124,7 +124,7 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-func path(dir, suffix string) string { return filepath.Join(dir, Place(address)+suffix) }
+func path(dir, suffix string) string { return filepath.Join(dir, AddressKey(address)+suffix) }
 
 func write(t *testing.T, name string, data []byte) {
 	t.Helper()
@@ -215,7 +215,7 @@ func cancelSome(task []string) error {
 	}
 	unlock()
 	for _, r := range taken {
-		if err := r.peek(ctx); err != nil {
+		if err := r.check(ctx); err != nil {
 			return err
 		}
 		fmt.Println(r.first - int64(r.earlier)*int64(b.rate.interval()))
@@ -223,9 +223,9 @@ func cancelSome(task []string) error {
 	return b.Degraded()
 }
 
-// peek checks the bucket like a waiting reservation, without waiting.
-func (r *Reservation) peek(ctx context.Context) error {
-	return r.bucket.change(ctx, never, func(q queue) (queue, bool) { r.look(q); return q, false })
+// check checks the bucket like a waiting reservation, without waiting.
+func (r *Reservation) check(ctx context.Context) error {
+	return r.bucket.change(ctx, farFuture, func(q queue) (queue, bool) { r.update(q); return q, false })
 }
 
 // arrival returns the theoretical arrival time of the next request after a state, as reading.instant.
@@ -244,12 +244,12 @@ func spendTokens(task []string) error {
 	l := NewLedger(dir, address, "node", number[0], NewClock())
 	l.lockTimeout = busy
 	for range number[2] {
-		h, err := l.Hold(context.Background(), number[1], time.Hour)
+		h, err := l.Reserve(context.Background(), number[1], time.Hour)
 		if err != nil {
 			fmt.Println("refused")
 			continue
 		}
-		if err := h.Spend(number[1]-1, 1); err != nil {
+		if err := h.Charge(number[1]-1, 1); err != nil {
 			return err
 		}
 		if err := l.Degraded(); err != nil {

@@ -153,10 +153,10 @@ func Files(folder string) ([]string, error) {
 	return files, nil
 }
 
-// Place returns the key under which an address is counted. Addresses with the same key share a bucket and a ledger,
-// and their file names begin with the key. Servers and gateways count by host, so path, query, user and letter case
-// make no difference. A missing port is the default port of the scheme.
-func Place(address string) string {
+// AddressKey returns the key under which an address is counted. Addresses with the same key share a bucket and a
+// ledger, and their file names begin with the key. Servers and gateways count by host, so path, query, user and letter
+// case make no difference. A missing port is the default port of the scheme.
+func AddressKey(address string) string {
 	key := address
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
 		port := "443"

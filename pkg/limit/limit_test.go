@@ -37,11 +37,11 @@ func TestBucketDegraded(t *testing.T) {
 			for i, want := range []time.Duration{0, 0, 0, 0, 0, 1200 * time.Millisecond, 2400 * time.Millisecond} {
 				r, err := b.Reserve(t.Context(), Forever)
 				if err != nil || r.Wait != want {
-					t.Fatalf("turn %d: %+v, %v", i, r, err)
+					t.Fatalf("reservation %d: %+v, %v", i, r, err)
 				}
 				last = r
 			}
-			equal(t, "given back", last.Cancel(), true)
+			equal(t, "cancelled", last.Cancel(), true)
 			var late *TooLongError
 			if _, err := b.Reserve(t.Context(), time.Second); !errors.As(err, &late) {
 				t.Errorf("got %v", err)
@@ -61,7 +61,7 @@ func TestBucketDegradesLater(t *testing.T) {
 	equal(t, "shared", waits(t, b, 3), "0s 1.2s 2.4s")
 	last := reserve(t, b)
 	must(t, os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600))
-	equal(t, "given back", last.Cancel(), true)
+	equal(t, "cancelled", last.Cancel(), true)
 	r, err := b.Reserve(t.Context(), Forever)
 	if err != nil || r.Wait != 3600*time.Millisecond || b.Degraded() == nil {
 		t.Errorf("got %+v, %v, %v", r, err, b.Degraded())
@@ -107,7 +107,7 @@ func TestBucketContext(t *testing.T) {
 			t.Errorf("got %v, %v", err, b.Degraded())
 		}
 	}
-	equal(t, "nothing was taken", reserve(t, other).Wait, 1200*time.Millisecond)
+	equal(t, "nothing was reserved", reserve(t, other).Wait, 1200*time.Millisecond)
 }
 
 // A stopped process that has the lock does not stop the others.
@@ -129,14 +129,14 @@ func TestFileName(t *testing.T) {
 		"https://node.example/api", "https://node.example", "HTTPS://NODE.Example:443/other?key=secret", "https://user:pw@node.example./",
 	}
 	for _, a := range same {
-		equal(t, a, Place(a), Place(address))
+		equal(t, a, AddressKey(a), AddressKey(address))
 	}
 	names := map[string]string{}
 	for _, a := range []string{
 		address, "https://node.example:8443", "http://node.example", "https://other.example", "http://127.0.0.1:11434/v1",
 		"http://[::1]:11434/v1", "node.example", "", "%zz", "demo",
 	} {
-		name := Place(a)
+		name := AddressKey(a)
 		if len(name) != 32 || strings.Trim(name, "0123456789abcdef") != "" {
 			t.Errorf("%q is called %q", a, name)
 		}
@@ -151,7 +151,7 @@ func TestFileName(t *testing.T) {
 func TestAlone(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
-	spend(t, hold(t, newTestLedger(dir, "node", 1000, c), 1), 300, 100)
+	charge(t, reserveTokens(t, newTestLedger(dir, "node", 1000, c), 1), 300, 100)
 	reserve(t, newTestBucket(t, dir, slow, c))
 	before, err := Files(dir)
 	must(t, err)
@@ -163,11 +163,11 @@ func TestAlone(t *testing.T) {
 
 	b := newTestBucket(t, dir, slow, c)
 	b.Alone()
-	equal(t, "turns of its own", waits(t, b, 2), "0s 1.2s")
+	equal(t, "its own reservations", waits(t, b, 2), "0s 1.2s")
 	l := newTestLedger(dir, "node", 1000, c)
 	l.Alone()
 	equal(t, "left", left(t, l), 600)
-	spend(t, hold(t, l, 500), 500, 100)
+	charge(t, reserveTokens(t, l, 500), 500, 100)
 	equal(t, "spent", refused(t, l).Spent, 1000)
 	must(t, l.Degraded())
 
@@ -186,10 +186,10 @@ func TestAloneWithoutFolder(t *testing.T) {
 	t.Chdir(t.TempDir())
 	b := newTestBucket(t, "", slow, c)
 	b.Alone()
-	equal(t, "turns", waits(t, b, 2), "0s 1.2s")
+	equal(t, "reservations", waits(t, b, 2), "0s 1.2s")
 	l := newTestLedger("", "node", 100, c)
 	l.Alone()
-	spend(t, hold(t, l, 50), 50, 20)
+	charge(t, reserveTokens(t, l, 50), 50, 20)
 	equal(t, "left", left(t, l), 30)
 	if entries, err := os.ReadDir("."); err != nil || len(entries) > 0 {
 		t.Errorf("%v, %v", entries, err)
@@ -200,14 +200,14 @@ func TestFiles(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
 	reserve(t, newTestBucket(t, dir, slow, c))
-	spend(t, hold(t, newTestLedger(dir, "node", 100, c), 1), 1, 1)
-	for _, name := range []string{".ferry-123.tmp", "mine", "mine.bucket", Place(address) + ".bucket.bak", Place(address)} {
+	charge(t, reserveTokens(t, newTestLedger(dir, "node", 100, c), 1), 1, 1)
+	for _, name := range []string{".ferry-123.tmp", "mine", "mine.bucket", AddressKey(address) + ".bucket.bak", AddressKey(address)} {
 		write(t, filepath.Join(dir, name), nil)
 	}
 	files, err := Files(dir)
 	var names []string
 	for _, file := range files {
-		names = append(names, strings.TrimPrefix(filepath.Base(file), Place(address)))
+		names = append(names, strings.TrimPrefix(filepath.Base(file), AddressKey(address)))
 	}
 	equal(t, "files", strings.Join(names, " "), ".ferry-123.tmp .bucket .bucket.lock .usage .usage.holds .usage.lock")
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 	"ferry/pkg/state"
 )
 
-type turn struct{ at, arrival time.Duration }
+type dueTime struct{ at, arrival time.Duration }
 
-// children starts processes with one task. It returns their output and a function that waits until all have ended.
+// children starts processes with one task. It redueTimes their output and a function that waits until all have ended.
 func children(t *testing.T, n int, task string, args ...any) (outs []*bufio.Reader, wait func()) {
 	t.Helper()
 	var all []*exec.Cmd
@@ -53,21 +53,21 @@ func TestProcessesShareABucket(t *testing.T) {
 			}
 		}
 		unlock()
-		turns := []time.Duration{time.Duration(first.first)}
+		dueTimes := []time.Duration{time.Duration(first.first)}
 		for _, out := range outs {
-			var turn, last time.Duration
-			for _, err := fmt.Fscanln(out, &turn); err == nil; _, err = fmt.Fscanln(out, &turn) {
-				if turn < last {
-					t.Errorf("a process has a turn at %v behind one at %v", turn, last)
+			var due, last time.Duration
+			for _, err := fmt.Fscanln(out, &due); err == nil; _, err = fmt.Fscanln(out, &due) {
+				if due < last {
+					t.Errorf("a process has a reservation at %v behind one at %v", due, last)
 				}
-				turns, last = append(turns, turn), turn
+				dueTimes, last = append(dueTimes, due), due
 			}
 		}
 		wait()
-		slices.Sort(turns)
-		equal(t, "turns", len(turns), 1+test.processes*(test.each-test.cancels))
-		conforms(t, rate, turns)
-		equal(t, "from the first to the last, without a gap", turns[len(turns)-1]-turns[0], rate.Needs(len(turns)))
+		slices.Sort(dueTimes)
+		equal(t, "reservations", len(dueTimes), 1+test.processes*(test.each-test.cancels))
+		conforms(t, rate, dueTimes)
+		equal(t, "from the first to the last, without a gap", dueTimes[len(dueTimes)-1]-dueTimes[0], rate.MinDuration(len(dueTimes)))
 	}
 }
 
@@ -78,10 +78,10 @@ func TestKilledProcess(t *testing.T) {
 	if _, id := clock.Boottime(); id == "" {
 		t.Skip("this machine has no boot id, so its wall's time counts, which may be set during the test")
 	}
-	var all []turn
+	var all []dueTime
 	for i := range 20 {
 		child, out := start(t, "reserve", dir, slow, 1, 1_000_000)
-		var one turn
+		var one dueTime
 		for range 10 * (i + 1) { // each is killed at another moment
 			if _, err := fmt.Fscanln(out, &one.at, &one.arrival); err != nil {
 				t.Fatal(err)
@@ -96,14 +96,14 @@ func TestKilledProcess(t *testing.T) {
 		}
 		b := newTestBucket(t, dir, slow, clock)
 		r := reserve(t, b)
-		equal(t, "the next turn", time.Duration(arrival(b.memory)-r.first), slow.interval())
-		all = append(all, turn{time.Duration(r.first), time.Duration(arrival(b.memory))})
+		equal(t, "the next reservation", time.Duration(arrival(b.memory)-r.first), slow.interval())
+		all = append(all, dueTime{time.Duration(r.first), time.Duration(arrival(b.memory))})
 	}
 	// Reservations that were made and not printed are missing, and none appears twice.
-	slices.SortFunc(all, func(a, b turn) int { return int(a.at - b.at) })
+	slices.SortFunc(all, func(a, b dueTime) int { return int(a.at - b.at) })
 	for i := 1; i < len(all); i++ {
 		if step := all[i].at - all[i-1].at; step < slow.interval() || step%slow.interval() != 0 && all[i].arrival != all[i].at+slow.interval() {
-			t.Fatalf("two turns are %v apart", step)
+			t.Fatalf("two reservations are %v apart", step)
 		}
 	}
 }

@@ -29,7 +29,7 @@ const (
 	// maxQueue is longer than any line of a queue. A killed process writes a line of up to 4096 bytes completely or not
 	// at all. Only the numbers of a wait of years make a line longer than that.
 	maxQueue = 8 << 10
-	// maxGaps limits the line. Once there are that many gaps, only the last reservation can be given back.
+	// maxGaps limits the line. Once there are that many gaps, only the last reservation can be cancelled.
 	maxGaps = 90
 	// maxNumber is larger than the number of reservations that a bucket can hand out.
 	maxNumber = 1 << 61

@@ -140,7 +140,7 @@ func TestBucketBrokenFile(t *testing.T) {
 		{"noise", []byte(strings.Repeat("\xff", 4096))},
 		{"an older ferry's", []byte("ferry bucket boot - 0 wall 0 ahead 0 rate 1 1000000000 1 next 0 gaps 0 sum 12345678\n")},
 		{"not JSON", []byte("00000000 \n")},
-		{"another shape", encode(held{})},
+		{"another shape", encode(pending{})},
 		{"ahead out of bounds", with(func(q *queue) { q.Ahead = maxAhead + 1 })},
 		{"behind", with(func(q *queue) { q.Ahead = -1 })},
 		{"no rate", with(func(q *queue) { q.Rate = Rate{} })},
@@ -186,9 +186,9 @@ func TestEncode(t *testing.T) {
 	if line := encodeQueue(long); len(line) > 4096 {
 		t.Errorf("a long queue takes %d bytes, more than a page", len(line))
 	}
-	want := held{Day: "2026-11-24", Tokens: maxTokens, At: far, Lasts: maxLasts}
+	want := pending{Day: "2026-11-24", Tokens: maxTokens, At: far, Lasts: maxLasts}
 	line := encode(want)
-	if got, ok := decodeHeld(line); !ok || got != want || len(line) > holdSize {
+	if got, ok := decodePending(line); !ok || got != want || len(line) > recordSize {
 		t.Errorf("got %+v, %t, %d bytes; want %+v", got, ok, len(line), want)
 	}
 }

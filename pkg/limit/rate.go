@@ -31,8 +31,8 @@ func (r Rate) Check() error {
 // String returns the rate as text.ParseRate reads it, without the burst.
 func (r Rate) String() string { return text.Rate(r.Events, r.Per) }
 
-// Needs returns the minimum time between the first and the last of n requests if the bucket is full at the start.
-func (r Rate) Needs(n int) time.Duration {
+// MinDuration returns the minimum time between the first and the last of n requests if the bucket is full at the start.
+func (r Rate) MinDuration(n int) time.Duration {
 	late := time.Duration(n) - time.Duration(r.Burst)
 	switch {
 	case late <= 0:

@@ -45,12 +45,12 @@ func TestRateNeeds(t *testing.T) {
 		{Rate{1, 24 * time.Hour, 1}, math.MaxInt32, Forever},
 	}
 	for _, tt := range tests {
-		equal(t, tt.rate.String(), tt.rate.Needs(tt.n), tt.want)
+		equal(t, tt.rate.String(), tt.rate.MinDuration(tt.n), tt.want)
 	}
 	// The bucket agrees.
 	rate := Rate{30, time.Minute, 4}
 	b := newTestBucket(t, t.TempDir(), rate, newFakeClock())
 	for n := 1; n <= 20; n++ {
-		equal(t, "the wait of the last", reserve(t, b).Wait, rate.Needs(n))
+		equal(t, "the wait of the last", reserve(t, b).Wait, rate.MinDuration(n))
 	}
 }

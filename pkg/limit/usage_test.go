@@ -55,13 +55,13 @@ func TestUsageMergesAddresses(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
 	for _, a := range []string{address, "https://moved.example"} {
-		spend(t, hold(t, NewLedger(dir, a, "node", 0, c), 1), 1, 2)
+		charge(t, reserveTokens(t, NewLedger(dir, a, "node", 0, c), 1), 1, 2)
 	}
 	write(t, filepath.Join(dir, "notes.txt"), []byte("not ours"))
 	equal(t, "usage", usage(t, dir), "2026-11-24 node 2 2 4")
 	write(t, filepath.Join(dir, "foreign"+usageSuffix), []byte("not ours"))
 	equal(t, "usage beside a file of another program", usage(t, dir), "2026-11-24 node 2 2 4")
-	path := filepath.Join(dir, Place("https://broken.example")+usageSuffix)
+	path := filepath.Join(dir, AddressKey("https://broken.example")+usageSuffix)
 	write(t, path, []byte("bad"))
 	rows, err := Usage(dir)
 	var broken *BrokenError
