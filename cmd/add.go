@@ -87,8 +87,8 @@ func (s *settings) noteProvider(node config.Node) {
 	s.note("%s is not in the file: using %s %s; ferry config add %[1]s adds it", node.Name, node.URL, key)
 }
 
-// shownProvider is a provider as config add lists it.
-type shownProvider struct {
+// providerJSON is a provider as config add lists it.
+type providerJSON struct {
 	Name     string `json:"name"`
 	Vendor   string `json:"vendor"`
 	Chat     string `json:"chat,omitempty"`
@@ -104,15 +104,15 @@ type shownProvider struct {
 
 // listProviders prints the providers that can be added.
 func (s *settings) listProviders(form string) error {
-	var all []shownProvider
+	var all []providerJSON
 	for _, p := range config.Providers() {
-		all = append(all, shownProvider{
+		all = append(all, providerJSON{
 			Name: p.Name, Vendor: p.Vendor, Chat: p.Chat, Messages: p.Messages, Variable: p.Variable, Model: p.Model,
 			IsSet: s.Lookup.Get(p.Variable) != "", InFile: slices.Contains(s.file.Nodes, p.Name), apis: p.APIs(), local: p.Local,
 		})
 	}
-	l := listing[shownProvider]{
-		name: "providers", heading: []string{"", "provider", "key", "api", "model"}, keep: 4, row: shownProvider.row,
+	l := listing[providerJSON]{
+		name: "providers", heading: []string{"", "provider", "key", "api", "model"}, keep: 4, row: providerJSON.row,
 	}
 	if err := l.show(s.app, form, all); err != nil || form == "json" {
 		return err
@@ -121,7 +121,7 @@ func (s *settings) listProviders(form string) error {
 	return nil
 }
 
-func (p shownProvider) row() []string {
+func (p providerJSON) row() []string {
 	mark, key, api := "", cmp.Or(p.Variable, "asked for"), p.apis[0]
 	switch {
 	case p.InFile:
@@ -235,14 +235,14 @@ func (s *settings) findAPI(ctx context.Context, name, add string, at config.Node
 	find := func() (*client.Found, error) {
 		ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, &client.DeadlineError{Timeout: checkTimeout})
 		defer cancel()
-		env, whole := s.clientEnv(), e.Endpoint
+		env, target := s.clientEnv(), e.Endpoint
 		if known {
-			return &client.Found{API: at.API, URL: e.URL, Open: secret.IsZero() && env.IsOpen(ctx, whole)}, nil
+			return &client.Found{API: at.API, URL: e.URL, Open: secret.IsZero() && env.IsOpen(ctx, target)}, nil
 		}
-		if whole.URL, err = url.Parse(at.URL); err != nil { // keeps a final /v1, which only some dialects append
+		if target.URL, err = url.Parse(at.URL); err != nil { // keeps a final /v1, which only some dialects append
 			return nil, err
 		}
-		return env.FindAPI(ctx, whole, secret)
+		return env.FindAPI(ctx, target, secret)
 	}
 	found, err := find()
 	switch {

@@ -216,11 +216,11 @@ func (b *batchCall) estimate() string {
 	if attempts > 1 {
 		out += fmt.Sprintf(", up to %d attempts each", attempts)
 	}
-	most := p.All
+	maxTokens := p.All
 	if b.tokenCap > 0 {
-		most = min(most, b.tokenCap)
+		maxTokens = min(maxTokens, b.tokenCap)
 	}
-	out += fmt.Sprintf(", at most about %d tokens in all", most)
+	out += fmt.Sprintf(", at most about %d tokens in all", maxTokens)
 	if p.Done > 0 {
 		out += fmt.Sprintf("; %d of %d are done", p.Done, p.Items)
 	}

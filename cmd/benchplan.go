@@ -153,14 +153,14 @@ func (s *settings) buildSeries(
 	return nil
 }
 
-// overHTTP3 is a suffix of a node's name: the node is measured over HTTP/3 only. No name contains a +.
-const overHTTP3 = "+http3"
+// http3Suffix is a suffix of a node's name: the node is measured over HTTP/3 only. No name contains a +.
+const http3Suffix = "+http3"
 
 // benchNode returns a node to measure. If its HTTP/3 variant is measured too, the node itself is measured over TCP.
 func (s *settings) benchNode(name string, names []string, best bool) (config.Node, error) {
 	plain, only := name, false
 	if !strings.Contains(name, ":") {
-		plain, only = strings.CutSuffix(name, overHTTP3)
+		plain, only = strings.CutSuffix(name, http3Suffix)
 	}
 	node, err := s.selectNode(plain)
 	switch {
@@ -168,7 +168,7 @@ func (s *settings) benchNode(name string, names []string, best bool) (config.Nod
 		return node, usagef("-o text shows which one is faster", "-o best prints a name to ask by, and %s is not one", name)
 	case only:
 		node.HTTP3 = "only"
-	case slices.Contains(names, name+overHTTP3):
+	case slices.Contains(names, name+http3Suffix):
 		node.HTTP3 = ""
 	}
 	return node, err

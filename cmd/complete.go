@@ -26,8 +26,8 @@ func (a *app) addCompletions(root *cobra.Command) {
 	}
 	add("node", a.completeNodes)
 	add("reference", a.completeNodes)
-	add("api", fixed(words(wire.APIs())...))
-	add("retry-policy", fixed(words(retry.Policies())...))
+	add("api", fixed(toStrings(wire.APIs())...))
+	add("retry-policy", fixed(toStrings(retry.Policies())...))
 	add("output", fixed("text", "json", "raw"))
 	add("pick", fixed("order", "fastest"))
 	add("http3", fixed("true", "false", "only"))
@@ -51,7 +51,7 @@ func (a *app) completeNodes(_ *cobra.Command, _ []string, word string) ([]string
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-func words[T ~string](list []T) []string {
+func toStrings[T ~string](list []T) []string {
 	out := make([]string, len(list))
 	for i, item := range list {
 		out[i] = string(item)

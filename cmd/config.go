@@ -200,21 +200,21 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 
 // nodeJSON is a node as -o json prints it. Fields are only ever added.
 type nodeJSON struct {
-	Node  string `json:"node"`
-	Label string `json:"label"`
-	API   string `json:"api"`
-	URL   string `json:"url"`
-	Key   string `json:"key"`   // a reference, "" for none
-	Needs bool   `json:"keyed"` // it needs a key
-	Model string `json:"model"`
-	Pins  int    `json:"pins"`
-	Order int    `json:"order"` // position in the failover order, from 1; 0 if not in it
+	Node     string `json:"node"`
+	Label    string `json:"label"`
+	API      string `json:"api"`
+	URL      string `json:"url"`
+	Key      string `json:"key"` // a reference, "" for none
+	NeedsKey bool   `json:"keyed"`
+	Model    string `json:"model"`
+	Pins     int    `json:"pins"`
+	Order    int    `json:"order"` // position in the failover order, from 1; 0 if not in it
 }
 
 func (s *settings) describeNode(node config.Node) nodeJSON {
 	n := nodeJSON{
 		Node: node.Name, Label: guard.HideKeys(node.Label), API: string(node.API), URL: guard.HideKeys(node.URL), Key: string(node.Key),
-		Needs: node.Auth.Scheme != config.AuthNone, Pins: len(node.Pins), Order: slices.Index(s.values.Nodes, node.Name) + 1,
+		NeedsKey: node.Auth.Scheme != config.AuthNone, Pins: len(node.Pins), Order: slices.Index(s.values.Nodes, node.Name) + 1,
 	}
 	if node.CheckModel() == nil {
 		n.Model = node.Model
@@ -231,7 +231,7 @@ func (n nodeJSON) row(ordered int) []string {
 			mark = strconv.Itoa(n.Order)
 		}
 	}
-	if !n.Needs {
+	if !n.NeedsKey {
 		key = "none needed"
 	}
 	if n.Pins > 0 {

@@ -128,13 +128,13 @@ func (p *helpPage) grouped(rows []helpRow, groups, others string) {
 // columns lays out rows in two columns and wraps the right one. If the left column is too long, the right one begins on
 // the next line.
 func columns(rows []helpRow, width int) string {
-	wide, most := 0, width*2/5
+	wide, maxLeft := 0, width*2/5
 	for _, row := range rows {
-		if w := text.Width(row.left); w <= most {
+		if w := text.Width(row.left); w <= maxLeft {
 			wide = max(wide, w)
 		}
 	}
-	indent := cmp.Or(wide, most) + 2
+	indent := cmp.Or(wide, maxLeft) + 2
 	var b strings.Builder
 	for _, row := range rows {
 		between := strings.Repeat(" ", max(0, indent-text.Width(row.left)))

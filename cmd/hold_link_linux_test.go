@@ -148,8 +148,8 @@ func (l *linkUser) measure(t *testing.T, rounds int) {
 	}
 }
 
-// newConnection expects so many new connections, and gives the one of all on which the near end sent most: a handshake that is late,
-// on a lossy link or a busy machine, has others begin beside it.
+// newConnection expects so many new connections, and gives the one of all on which the near end sent most: a handshake
+// that is late, on a lossy link or a busy machine, has others begin beside it.
 func (l *linkUser) newConnection(t *testing.T, saw *capture, want int) (port uint16) {
 	ports, made := saw.ports()
 	fatalIf(t, len(made) < want || len(made) > want && want == 0 && l.link.loss == 0, "%d new connections, want %d", len(made), want)

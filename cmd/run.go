@@ -103,7 +103,7 @@ func Main() int {
 	// The default exit code is 2, which would mean that nothing was sent.
 	debug.SetTraceback("crash")
 	if os.Getenv("GOMEMLIMIT") == "" { // the user's own limit takes precedence
-		debug.SetMemoryLimit(memoryBound)
+		debug.SetMemoryLimit(memoryLimit)
 	}
 	env := SystemEnv()
 	if err := prepareProcess(); err != nil {
@@ -120,11 +120,11 @@ func Main() int {
 		}
 		signal.Notify(closedPipes, syscall.SIGPIPE) // nothing receives it: the write fails
 	}
-	var deadly chan os.Signal
+	var termination chan os.Signal
 	// The first process of a container does not die of its own signal, and the Go runtime would exit with code 2.
 	if os.Getpid() == 1 {
-		deadly = make(chan os.Signal, 1)
-		notifyDeadly(deadly)
+		termination = make(chan os.Signal, 1)
+		notifyTermination(termination)
 	}
 	done := make(chan int, 1)
 	go func() {
@@ -138,7 +138,7 @@ func Main() int {
 				return reraiseSignal(*caught)
 			}
 			return code
-		case caught := <-deadly:
+		case caught := <-termination:
 			if waited || signals.cleaning.Load() == 0 && signals.caught.Load() == nil {
 				return reraiseSignal(caught)
 			}
@@ -162,9 +162,8 @@ func growStack(i int) byte {
 	return room[i]
 }
 
-// notifyDeadly subscribes to the signals that end ferry, except those that are ignored, as in a script's background
-// command.
-func notifyDeadly(signals chan<- os.Signal) {
+// notifyTermination subscribes to the signals that end ferry, except ignored ones, as in a script's background command.
+func notifyTermination(signals chan<- os.Signal) {
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signal.Ignored(s) {
 			signal.Notify(signals, s)
@@ -203,7 +202,7 @@ func (c *signalCatcher) catch(ctx context.Context) (context.Context, func()) {
 	c.cleaning.Add(1)
 	c.mu.Lock()
 	if !c.ended {
-		notifyDeadly(signals)
+		notifyTermination(signals)
 	}
 	c.mu.Unlock()
 	go func() {
@@ -222,9 +221,9 @@ func (c *signalCatcher) catch(ctx context.Context) (context.Context, func()) {
 	})
 }
 
-// memoryBound is where the collector begins to work hard, so that garbage from servers' answers does not fill the
+// memoryLimit is where the collector begins to work hard, so that garbage from servers' answers does not fill the
 // memory. An answer, its text and one more copy fit.
-const memoryBound = 160 << 20
+const memoryLimit = 160 << 20
 
 // The exit codes. A signal kills the process instead. exitPipe reports a closed pipe.
 const (
