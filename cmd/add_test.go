@@ -136,7 +136,7 @@ func TestAddURLFails(t *testing.T) {
 		{[]string{"http://127.0.0.1:1", "--as", "gw"}, "", 1, "cannot connect to 127.0.0.1:1"},
 		{[]string{"http://203.0.113.1/api", "--as", "gw"}, "", 2, "203.0.113.1"},
 		{[]string{"ftp://example.com", "--as", "gw"}, "", 2, "use a"},
-		{[]string{"https://me:secret@example.com", "--as", "gw"}, "", 2, "must not hold a user name or password"},
+		{[]string{"https://me:secret@example.com", "--as", "gw"}, "", 2, "must not contain a user name or password"},
 	} {
 		vars := withConfig(t, "nodes: {mine: {url: 'http://127.0.0.1:1'}}\n", nil)
 		before := read(t, vars["FERRY_CONFIG"])

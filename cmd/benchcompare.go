@@ -26,7 +26,7 @@ func newBenchCompareCmd(a *app) *cobra.Command {
 // runBenchCompare reads two saved runs and reports what changed between them.
 func runBenchCompare(a *app, files []string, o reportOptions) error {
 	if len(files) != 2 {
-		return usagef("ferry bench compare OLD.jsonl NEW.jsonl; ferry bench --save FILE.jsonl writes one", "compare takes two saved runs")
+		return usagef("ferry bench compare OLD.jsonl NEW.jsonl; ferry bench --save FILE.jsonl writes one", "compare needs two saved runs")
 	}
 	sizeMemory(bench.SavedSamples(files))
 	c, err := bench.CompareFiles(files[0], files[1])

@@ -165,7 +165,7 @@ func (s *settings) benchNode(name string, names []string, best bool) (config.Nod
 	node, err := s.selectNode(plain)
 	switch {
 	case only && best:
-		return node, usagef("-o text shows which one is faster", "-o best prints a name to ask by, and %s is not one", name)
+		return node, usagef("-o text shows which one is faster", "-o best prints a node name for ferry ask, and %s is not one", name)
 	case only:
 		node.HTTP3 = "only"
 	case slices.Contains(names, name+http3Suffix):

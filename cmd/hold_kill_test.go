@@ -291,7 +291,7 @@ func TestHoldStopped(t *testing.T) {
 		usual.env = append(slices.Clone(r.env), usualWaits+"=yes")
 		p, stdout := usual.stopped(server, doStall, "ask", "hello, hello", "1m")
 		r.signal(pid, syscall.SIGSTOP)
-		r.fails(p, readAll(stdout), []string{"reset"}).want(1, "", "the process that holds it does not answer")
+		r.fails(p, readAll(stdout), []string{"reset"}).want(1, "", "the process that holds the connection does not answer")
 		goesOn("hello, hello")
 	})
 	t.Run("with a request", func(t *testing.T) {

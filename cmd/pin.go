@@ -103,9 +103,9 @@ func (a *app) advisePins(node config.Node, chain []*x509.Certificate) {
 	case len(node.Pins) == 0:
 		a.note("nothing is pinned yet")
 	case !matches:
-		a.note("the chain has none of the pinned keys (%s): the node is not asked; ask its owner before pinning another",
+		a.note("the chain has none of the pinned keys (%s), so ferry refuses the node; ask its owner before you pin another key",
 			guard.JoinPins(node.Pins, ", "))
 	}
-	a.note("keep a backup: with the pin of the next key beside it (or of an authority above, which is looser) the node " +
+	a.note("keep a backup: if the pin of the next key is listed too (or of an authority above, which is less strict), the node " +
 		"stays reachable when its key changes")
 }

@@ -451,7 +451,7 @@ func TestPurgeOnTerminal(t *testing.T) {
 	home := "HOME=" + t.TempDir()
 	realFerry(t, "ask", "--no-stdin", "-n", "demo", "--session", "trip", "hello").with(home).run().must()
 	for _, tt := range [][2]string{
-		{"", "nothing was removed"}, {"n", "nothing was removed"}, {"yesterday", "nothing was removed"}, {"Y", "ferry: removed"}, {"", "nothing is kept"},
+		{"", "nothing was removed"}, {"n", "nothing was removed"}, {"yesterday", "nothing was removed"}, {"Y", "ferry: removed"}, {"", "nothing is stored"},
 	} {
 		p := realFerry(t, "config", "purge").with(home)
 		terminal := p.terminal(120)

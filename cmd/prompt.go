@@ -100,7 +100,7 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 	prompt := strings.Join(parts, "\n\n")
 	if strings.TrimSpace(prompt) == "" && len(attached.Files) > 0 {
 		name := attached.Files[0].Name
-		return "", nil, usagef(`say what to do with it, as in ferry ask -f `+text.CommandWord(name)+` "what is in it?"`,
+		return "", nil, usagef(`add a prompt, as in ferry ask -f `+text.CommandWord(name)+` "what is in it?"`,
 			"there is no prompt for %s", name)
 	}
 	if strings.TrimSpace(prompt) == "" {

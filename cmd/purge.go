@@ -43,7 +43,7 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 		return err
 	}
 	if len(all)+len(failed) == 0 {
-		a.note("nothing is kept on this machine")
+		a.note("nothing is stored on this machine")
 		return nil
 	}
 	rows := [][]string{{"kept", "files", "where"}}
@@ -141,7 +141,7 @@ func (a *app) confirm(yes bool) (bool, error) {
 		return true, nil
 	}
 	if !a.err.TTY || !term.Look(a.Stdin, false).TTY {
-		return false, usagef("ferry config purge --yes removes it", "there is no terminal to ask on, and nothing was removed")
+		return false, usagef("ferry config purge --yes removes it", "there is no terminal to ask for confirmation, so nothing was removed")
 	}
 	a.writeErr("remove all of it? [y/N] ")
 	line, err := bufio.NewReader(a.Stdin).ReadString('\n')

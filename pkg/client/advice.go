@@ -61,7 +61,7 @@ func (c *Call) advice(e *Error) string {
 	case e.Status == 429 && e.GaveUp:
 		return "--attempts allows more, --retry-policy retry-after waits as the server asks"
 	case e.Status == 500 || e.Status == 529:
-		return "--retry-policy retry-after tries again on every 5xx"
+		return "--retry-policy retry-after retries on every 5xx"
 	}
 	return ""
 }
@@ -124,7 +124,7 @@ func (c *Call) wayAdvice(e *Error) string {
 		advice = append(advice, "is the server running?")
 	}
 	if c.Endpoint.Rule.Policy == retry.Script {
-		advice = append(advice, "--retry-policy retry-after tries again when no answer comes")
+		advice = append(advice, "--retry-policy retry-after retries when no answer arrives")
 	}
 	return strings.Join(advice, " ")
 }

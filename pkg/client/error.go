@@ -258,7 +258,7 @@ func classify(ctx context.Context, err error) (Class, error) {
 	case transport.IsTimeout(err):
 		return Timeout, &networkError{"the connection timed out: " + root(err), err}
 	case broken(err):
-		return Reset, &networkError{"the connection was closed before an answer came: " + root(err), err}
+		return Reset, &networkError{"the connection was closed before an answer arrived: " + root(err), err}
 	}
 	return Protocol, &networkError{"no usable reply: " + root(err), err}
 }

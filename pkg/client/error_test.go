@@ -54,7 +54,7 @@ func TestMessages(t *testing.T) {
 		},
 		{
 			"500 under script", wire.Complete, retry.Script, status(500), "n: status 500: m500",
-			"--retry-policy retry-after tries again on every 5xx",
+			"--retry-policy retry-after retries on every 5xx",
 		},
 		{"404 names what was asked", wire.Complete, retry.Script, status(404), "n: status 404: m404 (URL/v1/complete)", wrongPath},
 		{
@@ -84,12 +84,12 @@ func TestMessages(t *testing.T) {
 			"n: status 308: a redirect to https://elsewhere.test/v1, not followed", "if that is the right address, set it as the node's url",
 		},
 		{
-			"reset", wire.Complete, retry.Script, reply{raw: "HTTP/1.1 200"}, "n: the connection was closed before an answer came: unexpected EOF",
-			"--retry-policy retry-after tries again when no answer comes",
+			"reset", wire.Complete, retry.Script, reply{raw: "HTTP/1.1 200"}, "n: the connection was closed before an answer arrived: unexpected EOF",
+			"--retry-policy retry-after retries when no answer arrives",
 		},
 		{
 			"reset under retry-after", wire.Complete, retry.RetryAfter, reply{raw: "HTTP/1.1 200"},
-			"n: gave up after 3 attempts: the connection was closed before an answer came: unexpected EOF", "",
+			"n: gave up after 3 attempts: the connection was closed before an answer arrived: unexpected EOF", "",
 		},
 	})
 }
@@ -159,11 +159,11 @@ func TestMessagesWithoutACall(t *testing.T) {
 		},
 		{
 			Endpoint{Name: "hk", Rule: script}, &Error{Class: DNS, Err: &net.DNSError{Err: "server misbehaving", Name: "hk.test"}},
-			"hk: lookup hk.test: server misbehaving", "--retry-policy retry-after tries again when no answer comes",
+			"hk: lookup hk.test: server misbehaving", "--retry-policy retry-after retries when no answer arrives",
 		},
 		{
 			Endpoint{Name: "llama", Rule: script, URL: &url.URL{Host: "127.0.0.1:11434"}}, &Error{Class: Connect, Err: errors.New("refused")},
-			"llama: refused", "is the server running? --retry-policy retry-after tries again when no answer comes",
+			"llama: refused", "is the server running? --retry-policy retry-after retries when no answer arrives",
 		},
 		{Endpoint{}, &Error{GaveUp: true, Err: errors.New("x")}, "gave up after 1 attempt: x", ""},
 		{Endpoint{}, &Error{Class: Usage, Err: errors.New("x")}, "x", ""},

@@ -59,11 +59,11 @@ func TestCutAnswer(t *testing.T) {
 			"a reset in the middle", reply{raw: head + "Content-Length: 100\r\n\r\n" + partial, reset: true},
 			Truncated, 200, "the connection was reset after 31 bytes of the answer", partial, true, false,
 		},
-		{"a reset before an answer", reply{reset: true}, Reset, 0, "the connection was closed before an answer came", "", true, true},
-		{"closed before an answer", reply{hangup: true}, Reset, 0, "the connection was closed before an answer came", "", true, true},
+		{"a reset before an answer", reply{reset: true}, Reset, 0, "the connection was closed before an answer arrived", "", true, true},
+		{"closed before an answer", reply{hangup: true}, Reset, 0, "the connection was closed before an answer arrived", "", true, true},
 		{
 			"closed within the header", reply{raw: head},
-			Reset, 0, "the connection was closed before an answer came", "", true, true,
+			Reset, 0, "the connection was closed before an answer arrived", "", true, true,
 		},
 		{"no HTTP", reply{raw: "SSH-2.0-x\r\n\r\n"}, Protocol, 0, "no usable reply: ", "", true, true},
 	})

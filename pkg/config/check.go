@@ -99,9 +99,9 @@ func checkURL(s string) *Error {
 	}
 	switch {
 	case u.User != nil:
-		return bad("must not hold a user name or password", refHint)
+		return bad("must not contain a user name or password", refHint)
 	case u.Fragment != "" || strings.Contains(s, "#"):
-		return bad("must not hold a #fragment", "")
+		return bad("must not contain a #fragment", "")
 	case u.Scheme == "demo":
 		if u.Opaque != "" || u.Host != "" || u.Path != "" {
 			return bad("use demo: or demo:?faults", "")

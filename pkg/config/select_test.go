@@ -104,7 +104,7 @@ func TestSelectErrors(t *testing.T) {
 		{"", "", "", `invalid node "": has no value`},
 		{"ftp://h", "", "", `invalid node "ftp://h": use a node's name, demo, or a URL that begins with https://`},
 		{"127.0.0.1:8787", "", "", `invalid node "127.0.0.1:8787": use a URL such as http://127.0.0.1:8787`},
-		{"https://u:" + canary + "@h", "", "", "invalid node: must not hold a user name or password"},
+		{"https://u:" + canary + "@h", "", "", "invalid node: must not contain a user name or password"},
 		{"https://h?token=" + canary, "", "", "invalid node: has a literal key in its query"},
 		{"https://h%zz" + canary, "", "", "invalid node: use a URL such as https://host/api"},
 		{"sk-ant-" + canary, "", "", "invalid node: this looks like a key to an API, and is not shown"},
@@ -112,7 +112,7 @@ func TestSelectErrors(t *testing.T) {
 		{"qwen", "messages", "", "--api: node qwen speaks chat"},
 		{"qwen", "x", "", `invalid --api "x": use one of messages, complete, chat`},
 		{"direct", "chat", "", "--api: node direct speaks messages"},
-		{"direct", "", "ANTHROPIC_BASE_URL=https://u:" + canary + "@h", "invalid ANTHROPIC_BASE_URL: must not hold a user name or password"},
+		{"direct", "", "ANTHROPIC_BASE_URL=https://u:" + canary + "@h", "invalid ANTHROPIC_BASE_URL: must not contain a user name or password"},
 		{"direct", "", "ANTHROPIC_MODEL=a b", `invalid ANTHROPIC_MODEL "a b": use a model's name, which has no spaces`},
 	}
 	for _, tt := range tests {

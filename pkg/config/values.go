@@ -388,7 +388,7 @@ func (n Node) OtherModel() string {
 	case n.InFile:
 		return "ferry config set nodes." + n.Name + ".model NAME sets another"
 	case n.Provider:
-		return "-m names another, and ferry config add " + n.Name + " -m NAME keeps it"
+		return "-m names another, and ferry config add " + n.Name + " -m NAME saves it"
 	case n.Name == "direct":
 		return "-m or ANTHROPIC_MODEL names another"
 	}

@@ -202,7 +202,7 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 		at, err := n.Address()
 		switch {
 		case err != nil || n.IsDemo():
-			return fault("has no address of its own", "")
+			return fault("has no network address", "")
 		case at.Scheme != "https":
 			return fault("has no TLS", "its url has to begin with https://")
 		case at.RawQuery != "":

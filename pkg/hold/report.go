@@ -137,9 +137,9 @@ type lostError struct{ stopped bool }
 
 func (e *lostError) Error() string {
 	if e.stopped {
-		return "the process that holds it does not answer"
+		return "the process that holds the connection does not answer"
 	}
-	return "the process that held it has ended"
+	return "the process that held the connection has ended"
 }
 
 // HolderLost distinguishes the error from a connection that the server closed.

@@ -22,7 +22,7 @@ type Clock interface {
 }
 
 // errOrder reports that the standard input of a holder has no valid order.
-var errOrder = errors.New("a holder is started by ferry itself")
+var errOrder = errors.New("only ferry itself starts a holder")
 
 // Serve runs a holder. It reads from told what a Launch wrote, listens, reports that to the process that waits for it,
 // and forwards requests until ctx ends, its idle time is over, it is told to end, its socket is gone, or program, its

@@ -20,9 +20,9 @@ func asBest(s *bench.Summary, _ Options) (string, error) {
 	name := leader(s, s.Best[0]).Node.Name
 	for _, c := range s.Best[1:] {
 		if other := leader(s, c).Node.Name; other != name {
-			hint := "--vantage PLACE takes the runs from one"
+			hint := "--vantage PLACE selects the runs from one place"
 			if slices.Contains(s.Vantages, "") {
-				hint += "; for those without a vantage, name only their files"
+				hint += "; for runs without a vantage, name only their files"
 			}
 			place := func(vantage string) string { return visible(cmp.Or(vantage, "an unnamed place")) }
 			return "", text.Errorf(hint, "the best node is not the same everywhere: %s at %s, %s at %s",
@@ -48,7 +48,7 @@ func noBest(s *bench.Summary) error {
 	case !anyRow(s, func(r *bench.Row) bool { return r.OK > 0 }):
 		return text.Errorf("-o text shows what went wrong; ferry config check looks at a node", "no best node: no request succeeded")
 	case modelsDiffer(s):
-		return text.Errorf("give all of them one model with -m", "no best node: the nodes use different models")
+		return text.Errorf("use one model for all nodes with -m", "no best node: the nodes use different models")
 	}
 	return text.Errorf("-o text shows what was measured",
 		"no best node: each node rejected its requests or got only one")

@@ -128,7 +128,7 @@ func three() *bench.Summary {
 		failure("timeout", "node", 7, 15000, "the connection timed out: i/o timeout"),
 	}
 	b.Failures = []bench.Failure{failure("429", "origin", 2, 88, "HTTP 429 from hongkong: rate_limit_error")}
-	c.Failures = []bench.Failure{failure("reset", "node", 1, 431, "the connection was closed before an answer came: connection reset by peer")}
+	c.Failures = []bench.Failure{failure("reset", "node", 1, 431, "the connection was closed before an answer arrived: connection reset by peer")}
 	b.VsReference = against(81, 0.2548, 0.1355, 0.3194, 3.2e-14, bench.Faster, b.Latency.P50, a.Latency.P50)
 	c.VsReference = against(20, 1.003, 0.97, 1.04, 0.73, bench.NoDifference, c.Latency.P50, a.Latency.P50)
 	h := header(direct, hongkong, singapore)

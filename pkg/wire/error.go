@@ -159,7 +159,7 @@ func (e *NotAnswerError) Hint() string {
 	case e.Reason == htmlPage:
 		return "is the node's url the API's? the reply is a web page, a login page or a gateway's error page"
 	case e.Encoding != "":
-		return "ferry asks for no compression and reads UTF-8: does a gateway change the answer?"
+		return "ferry requests no compression and reads UTF-8: does a gateway change the answer?"
 	case e.Object:
 		return "-o raw prints the body unchanged"
 	}

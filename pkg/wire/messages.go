@@ -34,7 +34,7 @@ func (messages) encode(r Request) (members, error) {
 		}
 		return nil, &UnsupportedError{
 			API: Messages, What: what, Reason: "version " + samplingRemoved + " removed it",
-			hint: `a node with version: "2023-06-01" still takes it`,
+			hint: `a node with version: "2023-06-01" still accepts it`,
 		}
 	}
 	// "stream": false is also sent, as in chat: some servers stream by default.

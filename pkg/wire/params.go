@@ -67,7 +67,7 @@ func (a API) CheckParam(name string, value json.RawMessage) error {
 	case name == a.Dialect().Facts().prompt:
 		fault.Reason, fault.hint = "it is the prompt", "give the prompt as arguments, with -f or in a pipe"
 	case name == "stream": // it decides how the response is read
-		fault.Reason, fault.hint = "ferry sets it itself", "ferry stream asks for a stream, ferry ask for a whole answer"
+		fault.Reason, fault.hint = "ferry sets it itself", "use ferry stream for a stream, ferry ask for a complete answer"
 	case !json.Valid(value):
 		fault.Reason, fault.hint = "its value is not JSON", `a string needs quotes: key='"value"'`
 	default:
