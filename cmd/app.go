@@ -143,7 +143,7 @@ func hintText(styles term.Styles, indent int, hint string) string {
 func (a *app) redacted(text string) string { return a.redactor.String(a.masker.String(text)) }
 
 // maxMessage is the maximum size of one message in bytes: a server's text and what ferry says about it.
-const maxMessage = 3 * text.MostShown
+const maxMessage = 3 * text.MaxShown
 
 // safe returns text that can be shown on standard error: bounded, redacted, without terminal control characters.
 func (a *app) safe(s string) string {

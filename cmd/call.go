@@ -207,7 +207,7 @@ func (order *nodeOrder) dryRun(ctx context.Context, filter *client.Filter, call 
 	for _, f := range p.Header {
 		fmt.Fprintf(&b, "%s: %s\n", text.Line(f.Name), text.Line(f.Public()))
 	}
-	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body.Shown(), about, p.Curl(e.options, call.Timeout, order.settings.file.Dir()))
+	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body.Display(), about, p.Curl(e.options, call.Timeout, order.settings.file.Dir()))
 	return order.settings.write(order.settings.masker.Bytes([]byte(b.String())))
 }
 

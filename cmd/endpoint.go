@@ -80,7 +80,7 @@ func (order *nodeOrder) endpointAt(ctx context.Context, i int) (*client.Endpoint
 	n := order.nodes[i]
 	n.once.Do(func() {
 		if n.IsDemo() {
-			name := text.Shown(n.Name, text.MostNamed) // from the file or built in: there is nothing to redact
+			name := text.Shown(n.Name, text.MaxNamed) // from the file or built in: there is nothing to redact
 			order.settings.noteSafe(name + " is the demo node: its answers are made up here")
 		}
 		n.endpoint, n.err = order.settings.newEndpoint(ctx, n.Node, order.options)

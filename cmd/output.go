@@ -142,7 +142,7 @@ func (s *callOutput) check(call *client.Call, result *client.Result, failed erro
 		}
 	}
 	if s.strict && wire.EndingOf(answer.StopReason) != wire.Ended {
-		reason := text.Shown(answer.StopReason, text.MostNamed)
+		reason := text.Shown(answer.StopReason, text.MaxNamed)
 		return &client.Error{Class: client.Stopped, Status: 200, Err: fmt.Errorf("the model stopped early: %s", reason)}
 	}
 	if s.expected != nil && !s.expected.MatchString(checked) {
@@ -181,7 +181,7 @@ func (s *callOutput) noteAttempts(attempts []*client.Attempt, n int) {
 
 // noteEnding notes how an answer ended if it did not end normally, and whether it is empty or not UTF-8.
 func (s *callOutput) noteEnding(answer wire.Answer, ending wire.Ending) {
-	reason := text.Shown(answer.StopReason, text.MostNamed)
+	reason := text.Shown(answer.StopReason, text.MaxNamed)
 	switch {
 	case s.output == "raw":
 	case ending == wire.Limited:
@@ -285,7 +285,7 @@ func (s *callOutput) printPartial(result *client.Result, failed error) {
 
 // printKept prints text that was paid for on standard error.
 func (s *callOutput) printKept(what, partial string) {
-	s.writeErrLine("ferry: " + what + ":\n" + text.Shown(s.masker.String(strings.TrimRight(partial, "\n")), text.MostShown))
+	s.writeErrLine("ferry: " + what + ":\n" + text.Shown(s.masker.String(strings.TrimRight(partial, "\n")), text.MaxShown))
 }
 
 // printJSON prints an object on one line of standard output.

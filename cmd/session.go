@@ -119,7 +119,7 @@ func (a *app) transcript(s *session.Session) string {
 		if a.out.TTY {
 			words = text.Visible(words)
 		}
-		line = a.outStyles().Strong.Render(text.Line(text.Shown(line, text.MostNamed)))
+		line = a.outStyles().Strong.Render(text.Line(text.Shown(line, text.MaxNamed)))
 		b.WriteString(line + "\n" + strings.TrimRight(words, "\n") + "\n")
 	}
 	for _, turn := range s.Turns {

@@ -70,7 +70,7 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	}
 	var refused *wire.APIError
 	if errors.As(at.Err, &refused) && at.HTTPStatus != http.StatusOK && len(refused.Body) > 0 {
-		a.writeErrLine("< " + text.ShownOf(string(refused.Body[:min(len(refused.Body), 2*text.MostShown)]), text.MostShown, len(refused.Body)))
+		a.writeErrLine("< " + text.ShownOf(string(refused.Body[:min(len(refused.Body), 2*text.MaxShown)]), text.MaxShown, len(refused.Body)))
 	}
 	if line := client.ServerLimits(header, a.Clock.Now()); line != "" {
 		a.writeErrLine("* " + line)

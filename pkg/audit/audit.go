@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// Kept is the number of rotated files: FILE.1 is the newest, FILE.9 the oldest.
-	Kept = 9
+	// MaxRotated is the number of rotated files: FILE.1 is the newest, FILE.9 the oldest.
+	MaxRotated = 9
 	// DefaultMaxSize is the size at which a log is rotated, in bytes.
 	DefaultMaxSize = 10 << 20
 	// lockTimeout is how long a write waits for other writers. Each holds the lock for one write.
@@ -98,12 +98,12 @@ func (l Log) rotate(more int64) error {
 	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Size()+more <= most {
 		return nil // opening the file reports what is wrong with it
 	}
-	for k := Kept; k > 0; k-- {
+	for k := MaxRotated; k > 0; k-- {
 		from := l.Path
 		if k > 1 {
-			from = old(l.Path, k-1)
+			from = rotatedPath(l.Path, k-1)
 		}
-		if err := state.Rename(from, old(l.Path, k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := state.Rename(from, rotatedPath(l.Path, k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return &state.Error{Path: l.Path, Msg: "cannot be rotated", Err: state.Bare(err)}
 		}
 	}
@@ -113,8 +113,8 @@ func (l Log) rotate(more int64) error {
 // Files returns the existing files of the log at path, the newest first, and its lock file.
 func Files(path string) []string {
 	names := []string{path}
-	for k := 1; k <= Kept; k++ {
-		names = append(names, old(path, k))
+	for k := 1; k <= MaxRotated; k++ {
+		names = append(names, rotatedPath(path, k))
 	}
 	names = append(names, lockPath(path))
 	return slices.DeleteFunc(names, func(name string) bool {
@@ -123,7 +123,7 @@ func Files(path string) []string {
 	})
 }
 
-func old(path string, k int) string { return path + "." + strconv.Itoa(k) }
+func rotatedPath(path string, k int) string { return path + "." + strconv.Itoa(k) }
 
 func lockPath(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".lock")

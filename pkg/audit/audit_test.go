@@ -80,7 +80,7 @@ func TestLineIsOneLine(t *testing.T) {
 	const phone = "13812345678"
 	for _, text := range []string{
 		"a\nb\r\n\u2028\x00\xff<>&\"\\", strings.Repeat("\x01", 1<<20), strings.Repeat("好", 1<<18), strings.Repeat("x", 3<<20),
-		strings.Repeat("x ", mostContent/2-6) + phone, strings.Repeat("好", mostContent/3-3) + phone, phone,
+		strings.Repeat("x ", maxContent/2-6) + phone, strings.Repeat("好", maxContent/3-3) + phone, phone,
 	} {
 		e := Entry{Prompt: text, Answer: text, RequestID: text, Node: text, Model: text, Class: text}
 		line := e.line(nil)
@@ -120,7 +120,7 @@ func TestManyProcesses(t *testing.T) {
 		writers = 12
 	}
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	size := int64(writers * lines * 450 / (Kept - 2)) // some rotations, but not so many that the oldest file is lost
+	size := int64(writers * lines * 450 / (MaxRotated - 2)) // rotates, but not so often that the oldest file is lost
 	self, err := os.Executable()
 	must(t, err)
 	var group sync.WaitGroup
@@ -146,7 +146,7 @@ func TestManyProcesses(t *testing.T) {
 		}
 	}
 	found := Files(path)
-	if len(found) < 4 || len(found) > Kept+1 {
+	if len(found) < 4 || len(found) > MaxRotated+1 {
 		t.Errorf("the test wants some rotations and none of the oldest file; files %v", found)
 	}
 	for _, name := range found {
@@ -164,18 +164,18 @@ func TestRotate(t *testing.T) {
 		must(t, l.Write(t.Context(), Entry{Attempts: k}))
 	}
 	all := entries(t, path) // newest file first
-	perFile := len(all) / (Kept + 1)
+	perFile := len(all) / (MaxRotated + 1)
 	if perFile < 1 || len(all) >= lines || all[0].Attempts+perFile < lines-perFile {
 		t.Errorf("%d lines left, the first %d", len(all), all[0].Attempts)
 	}
-	if got := len(Files(path)); got != Kept+2 {
-		t.Errorf("%d files, want %d and the lock", got, Kept+1)
+	if got := len(Files(path)); got != MaxRotated+2 {
+		t.Errorf("%d files, want %d and the lock", got, MaxRotated+1)
 	}
 }
 
 func TestRotateFails(t *testing.T) {
 	l := Log{Path: filepath.Join(t.TempDir(), "audit.jsonl"), MaxSize: 1}
-	must(t, os.Mkdir(old(l.Path, Kept), 0o700), os.WriteFile(old(l.Path, Kept-1), nil, 0o600))
+	must(t, os.Mkdir(rotatedPath(l.Path, MaxRotated), 0o700), os.WriteFile(rotatedPath(l.Path, MaxRotated-1), nil, 0o600))
 	err := l.Write(t.Context(), Entry{})
 	if err == nil {
 		err = l.Write(t.Context(), Entry{})

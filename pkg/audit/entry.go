@@ -80,13 +80,13 @@ func SessionID(name string) string {
 }
 
 const (
-	// mostField is the maximum size of a name in bytes, mostContent of a prompt or an answer. A JSON escape takes at
+	// maxField is the maximum size of a name in bytes, maxContent of a prompt or an answer. A JSON escape takes at
 	// most six bytes for one, so a line stays under 128 KiB.
-	mostField   = 256
-	mostContent = 8 << 10
-	// mostRead is how many bytes of text are redacted. Text is shortened to its final size after that: a cut before it
+	maxField   = 256
+	maxContent = 8 << 10
+	// maxRead is how many bytes of text are redacted. Text is shortened to its final size after that: a cut before it
 	// could leave half of a number, which no pattern recognises.
-	mostRead = 1 << 20
+	maxRead = 1 << 20
 )
 
 // line encodes the entry. It redacts all text: the server chooses the request IDs, and a name can be anything.
@@ -95,13 +95,13 @@ func (e Entry) line(redact func(string) string) []byte {
 		redact = new(guard.Redactor).String
 	}
 	for _, s := range []*string{&e.Node, &e.API, &e.Model, &e.RequestID, &e.Class} {
-		*s = cut(redact(cut(*s, mostRead)), mostField)
+		*s = cut(redact(cut(*s, maxRead)), maxField)
 	}
 	for _, s := range []*string{&e.Prompt, &e.Answer} {
-		*s = cut(redact(cut(*s, mostRead)), mostContent)
+		*s = cut(redact(cut(*s, maxRead)), maxContent)
 	}
 	for i := range e.Files {
-		e.Files[i].Name = cut(redact(cut(e.Files[i].Name, mostRead)), mostField)
+		e.Files[i].Name = cut(redact(cut(e.Files[i].Name, maxRead)), maxField)
 	}
 	if e.Waits == nil {
 		e.Waits = []Millis{}

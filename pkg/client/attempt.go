@@ -139,7 +139,7 @@ func (s *attemptStage) decode(
 	var answer wire.Answer
 	switch target := resp.Header.Get("Location"); {
 	case resp.StatusCode/100 == 3 && target != "": // not followed: it would send the key and the prompt to another host
-		target = text.Shown(s.Masker.String(target), text.MostShown)
+		target = text.Shown(s.Masker.String(target), text.MaxShown)
 		attempt.end(Redirect, text.Errorf("if that is the right address, set it as the node's url",
 			"status %d: a redirect to %s, not followed", resp.StatusCode, target), retry.Final)
 	case err != nil:
@@ -352,7 +352,7 @@ func (a *Attempt) judge(answer wire.Answer, err error, resp *http.Response, read
 			a.outcome.Kind = retry.Final
 		case none.Encoding != "": // it may be an answer, which is billed
 			a.outcome.Kind, a.Ambiguous = retry.Final, true
-		case none.Cut:
+		case none.Truncated:
 			a.Class, a.Ambiguous = Truncated, true
 		}
 	}
@@ -429,7 +429,7 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) []byte {
 			*field = text.Shown(mask(*field), most)
 		}
 	}
-	shown(m.String, text.MostNamed, &a.RequestID)
+	shown(m.String, text.MaxNamed, &a.RequestID)
 	a.outcome.RetryAfter = m.String(a.outcome.RetryAfter)
 	if a.Err == nil {
 		return m.Bytes(body)
@@ -439,12 +439,12 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) []byte {
 	var network *networkError
 	switch {
 	case errors.As(a.Err, &apiErr):
-		shown(m.String, text.MostNamed, &apiErr.Type, &apiErr.Code, &apiErr.RequestID, &apiErr.RetryAfter)
-		shown(m.StringCut, text.MostShown, &apiErr.Message)
+		shown(m.String, text.MaxNamed, &apiErr.Type, &apiErr.Code, &apiErr.RequestID, &apiErr.RetryAfter)
+		shown(m.StringCut, text.MaxShown, &apiErr.Message)
 	case errors.As(a.Err, &none):
-		shown(m.StringCut, text.MostShown, &none.Reason, &none.Title, &none.Encoding)
+		shown(m.StringCut, text.MaxShown, &none.Reason, &none.Title, &none.Encoding)
 	case errors.As(a.Err, &network): // net/http quotes a malformed reply
-		shown(m.StringCut, text.MostShown, &network.text)
+		shown(m.StringCut, text.MaxShown, &network.text)
 		if network.err != nil && m.String(network.err.Error()) != network.err.Error() {
 			network.err = nil
 		}

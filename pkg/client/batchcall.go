@@ -49,7 +49,7 @@ func (b *BatchRequest) Price(item Item) Price {
 	call := b.Call(item)
 	count := func(e *Endpoint) (input, output int64) {
 		r := call.To(e).Request
-		input, output = EstimateInput(r)+files, int64(r.MostTokens())
+		input, output = EstimateInput(r)+files, int64(r.MaxAnswerTokens())
 		price.MostInput, price.MostOutput = max(price.MostInput, input), max(price.MostOutput, output)
 		price.All += (input + output) * int64(max(1, e.Rule.Attempts))
 		return input, output

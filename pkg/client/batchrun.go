@@ -372,7 +372,7 @@ func (r *running) missed(item Item, asked *Result, why error, line *bytes.Buffer
 	errors.As(why, &failed)
 	ambiguous = slices.ContainsFunc(asked.Attempts, func(at *Attempt) bool { return at.Ambiguous })
 	result := resultOf(item, asked)
-	result.Text = text.Shown(result.Text, text.MostShown)
+	result.Text = text.Shown(result.Text, text.MaxShown)
 	result.Error = &resultError{Class: failed.Class, Status: failed.Status, Message: why.Error(), Ambiguous: ambiguous}
 	r.check(r.report(result, line))
 	r.mu.Lock()

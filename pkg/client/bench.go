@@ -114,7 +114,7 @@ func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome 
 	if failed == nil {
 		if usage := result.Answer.Usage; usage != nil {
 			o.OutputTokens = int64(usage.Output)
-			if b.Request.Stream && (usage.Reasoning > 0 || !result.Answer.Thought) {
+			if b.Request.Stream && (usage.Reasoning > 0 || !result.Answer.HasReasoning) {
 				o.TextTokens = int64(usage.Output - usage.Reasoning)
 			}
 		}
@@ -138,7 +138,7 @@ func noSuccess(answer wire.Answer, streamed bool) (class, detail string) {
 		return bench.Refused, "the model declined to answer (" + answer.StopReason + ")"
 	case streamed || strings.TrimSpace(answer.Text) != "":
 		return "", ""
-	case answer.Thought:
+	case answer.HasReasoning:
 		return bench.Thinking, "the answer has reasoning and no text; --max-tokens allows more"
 	}
 	return bench.Empty, "the answer is complete but empty"

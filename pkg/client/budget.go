@@ -23,7 +23,7 @@ type Budget struct {
 
 // Reserve reserves the maximum that a call may use. After an error nothing may be sent.
 func (b *Budget) Reserve(ctx context.Context, call *Call) (*limit.BudgetReservation, error) {
-	reserved, err := b.Ledger.Reserve(ctx, EstimateInput(call.Request)+int64(call.Request.MostTokens()), call.Timeout)
+	reserved, err := b.Ledger.Reserve(ctx, EstimateInput(call.Request)+int64(call.Request.MaxAnswerTokens()), call.Timeout)
 	why := b.degraded()
 	if err != nil || why == nil {
 		return reserved, err
@@ -63,7 +63,7 @@ func (b *Budget) Charge(reserved *limit.BudgetReservation, call *Call, result *R
 	var input, output int64
 	reported := false // a request with a reported usage of 0 still counts as a request
 	for _, at := range result.Attempts {
-		in, out := at.billed(EstimateInput(call.Request), int64(call.Request.MostTokens()))
+		in, out := at.billed(EstimateInput(call.Request), int64(call.Request.MaxAnswerTokens()))
 		input, output = input+in, output+out
 		reported = reported || at.Usage != nil
 	}

@@ -97,8 +97,8 @@ func (r *Result) Describe(failed error, redact func(string) string) *Description
 	}
 	if !d.Complete {
 		d.Text = redact(d.Text)
-		if len(d.Text) > text.MostShown {
-			d.Text = text.Shown(d.Text, text.MostShown)
+		if len(d.Text) > text.MaxShown {
+			d.Text = text.Shown(d.Text, text.MaxShown)
 		}
 	}
 	if failed == nil {
@@ -117,8 +117,8 @@ func (r *Result) Describe(failed error, redact func(string) string) *Description
 	if isAPIError {
 		d.Error.Type = redact(cmp.Or(apiErr.Type, apiErr.Code))
 	}
-	if (isAPIError || errors.As(failed, &none)) && len(r.Body) > text.MostQuoted { // an excerpt does not contain all of it
-		d.Error.Body = redact(text.ShownOf(string(r.Body[:min(len(r.Body), 2*text.MostShown)]), text.MostShown, len(r.Body)))
+	if (isAPIError || errors.As(failed, &none)) && len(r.Body) > text.MaxQuoted { // an excerpt does not contain all of it
+		d.Error.Body = redact(text.ShownOf(string(r.Body[:min(len(r.Body), 2*text.MaxShown)]), text.MaxShown, len(r.Body)))
 	}
 	return d
 }

@@ -19,7 +19,7 @@ func TestDescribe(t *testing.T) {
 		return &Result{Node: "n", API: wire.Messages, Model: "asked", Complete: complete, Latency: time.Second,
 			Answer: wire.Answer{Model: "answered", Text: "SECRET words"}, Attempts: []*Attempt{attempt}}
 	}
-	long := &Result{Answer: wire.Answer{Text: strings.Repeat("x", 2*text.MostShown)}, Body: []byte(strings.Repeat("y", text.MostQuoted+1))}
+	long := &Result{Answer: wire.Answer{Text: strings.Repeat("x", 2*text.MaxShown)}, Body: []byte(strings.Repeat("y", text.MaxQuoted+1))}
 	apiError := &Error{Class: RateLimited, Status: 429, Err: &wire.APIError{Status: 429, Code: "slow"}}
 	redact := func(s string) string { return strings.ReplaceAll(s, "SECRET", "***") }
 	for _, test := range []struct {

@@ -125,7 +125,7 @@ func (e *Error) Error() string {
 	if errors.As(e.Err, &apiErr) && apiErr.RequestID != "" {
 		b.WriteString(" (request id " + apiErr.RequestID + ")")
 	}
-	return text.Shown(b.String(), 2*text.MostShown) // its parts have bounds
+	return text.Shown(b.String(), 2*text.MaxShown) // its parts have bounds
 }
 
 // WithoutQuery returns an address without its query, for messages: the query may contain a secret.
@@ -139,8 +139,8 @@ func WithoutQuery(u *url.URL) string {
 }
 
 const (
-	excerptOfEvent = 200             // bytes quoted from a malformed event or from a cut answer
-	excerptOfBody  = text.MostQuoted // bytes quoted from any other body
+	excerptOfEvent = 200            // bytes quoted from a malformed event or from a cut answer
+	excerptOfBody  = text.MaxQuoted // bytes quoted from any other body
 )
 
 // excerpt returns the part of the body to quote with an error, "" if the error has a message of its own.
@@ -149,7 +149,7 @@ func excerpt(err error, body []byte) string {
 	var none *wire.NotAnswerError
 	var malformed *wire.MalformedError
 	switch {
-	case errors.As(err, &malformed), errors.As(err, &none) && none.Cut:
+	case errors.As(err, &malformed), errors.As(err, &none) && none.Truncated:
 	case errors.As(err, &none) && none.Encoding != "", bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
 		return "" // compressed bytes and markup are not useful
 	case errors.As(err, &none) && none.Title == "", errors.As(err, &apiErr) && apiErr.Message == "":

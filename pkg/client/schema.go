@@ -14,7 +14,7 @@ func CheckSchema(call *Call, result *Result, answer string) error {
 	}
 	if err := wire.CheckSchema(call.Request.Schema, answer); err != nil {
 		if reason := result.Answer.StopReason; wire.EndingOf(reason) == wire.Limited {
-			err = text.WithHint(err, "the answer ends at a limit ("+text.Shown(reason, text.MostNamed)+"); --max-tokens allows more")
+			err = text.WithHint(err, "the answer ends at a limit ("+text.Shown(reason, text.MaxNamed)+"); --max-tokens allows more")
 		}
 		return &Error{Class: NotAnAnswer, Status: http.StatusOK, Node: result.Node, Attempts: len(result.Attempts), Err: err}
 	}

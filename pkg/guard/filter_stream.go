@@ -17,13 +17,13 @@ type FilterStream struct {
 	at     int   // the position up to which the text was scanned
 	folded []rune
 
-	maybe int32 // the node of a word that ends at the last symbol, unless the next symbol modifies that one
-	found Match
-	done  bool
+	pending int32 // the node of a word that ends at the last symbol, unless the next symbol modifies that one
+	found   Match
+	done    bool
 
-	held []byte // the end of the text so far
-	base int    // the position of held
-	gone int    // number of bytes of held that have been returned
+	held      []byte // the end of the text so far
+	heldStart int    // the position of held
+	returned  int    // number of bytes of held that have been returned
 }
 
 // Stream returns a stream for a new text.
@@ -35,34 +35,34 @@ func (f *Filter) Stream() *FilterStream {
 
 // Write adds the next piece and returns the text that may now be shown, valid until the next call. After a match, it
 // has returned all text before the match. From then on it returns only the match.
-func (s *FilterStream) Write(p []byte) (safe []byte, m *Match) { return s.take(p, false) }
+func (s *FilterStream) Write(p []byte) (safe []byte, m *Match) { return s.advance(p, false) }
 
 // Close returns the text that was held back, or the text before a match and the match.
-func (s *FilterStream) Close() (safe []byte, m *Match) { return s.take(nil, true) }
+func (s *FilterStream) Close() (safe []byte, m *Match) { return s.advance(nil, true) }
 
-func (s *FilterStream) take(p []byte, last bool) ([]byte, *Match) {
+func (s *FilterStream) advance(p []byte, last bool) ([]byte, *Match) {
 	if s.done {
 		return nil, &s.found
 	}
-	if s.gone >= len(s.held)-s.gone { // so that the held bytes are moved no more often than they grow
-		s.held = append(s.held[:0], s.held[s.gone:]...)
-		s.base, s.gone = s.base+s.gone, 0
+	if s.returned >= len(s.held)-s.returned { // so that the held bytes are moved no more often than they grow
+		s.held = append(s.held[:0], s.held[s.returned:]...)
+		s.heldStart, s.returned = s.heldStart+s.returned, 0
 	}
 	s.held = append(s.held, p...)
-	s.scan(s.held[s.at-s.base:], last)
-	from := s.gone
+	s.scan(s.held[s.at-s.heldStart:], last)
+	from := s.returned
 	switch {
 	case s.done:
-		s.gone = s.found.Start - s.base
-		return s.held[from:s.gone], &s.found
+		s.returned = s.found.Start - s.heldStart
+		return s.held[from:s.returned], &s.found
 	case last:
-		s.gone = len(s.held)
+		s.returned = len(s.held)
 	case s.node != 0: // the symbols of this node could still become a match
-		s.gone = s.start(s.node) - s.base
+		s.returned = s.start(s.node) - s.heldStart
 	default:
-		s.gone = s.at - s.base
+		s.returned = s.at - s.heldStart
 	}
-	return s.held[from:s.gone], nil
+	return s.held[from:s.returned], nil
 }
 
 // scan reads more text: all of it if last is set, else up to an incomplete character.
@@ -79,7 +79,7 @@ func (s *FilterStream) scan(p []byte, last bool) {
 		s.at += size
 		p = p[size:]
 	}
-	s.done = s.done || last && s.maybe != 0
+	s.done = s.done || last && s.pending != 0
 }
 
 // symbol reads one symbol of the character at s.at, which is size bytes long.
@@ -87,19 +87,19 @@ func (s *FilterStream) symbol(symbol rune, size int) {
 	if s.done || symbol == ' ' && s.spaced {
 		return
 	}
-	if s.maybe != 0 {
-		if !joins(symbol) {
+	if s.pending != 0 {
+		if !isModifier(symbol) {
 			s.done = true
 			return
 		}
-		s.maybe = 0
+		s.pending = 0
 	}
 	s.spaced = symbol == ' '
 	s.starts[s.count&(len(s.starts)-1)] = s.at
 	s.count++
 	s.node = s.trie.step(s.node, symbol)
 	if word := s.trie.found[s.node]; word != 0 {
-		s.maybe = word
+		s.pending = word
 		s.found = Match{Line: int(s.trie.line[word]), Start: s.start(word), End: s.at + size}
 	}
 }

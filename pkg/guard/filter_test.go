@@ -179,7 +179,7 @@ func naive(words []string, text string) (want Match, ok bool) {
 	}
 	symbols := symbolsOf(text)
 	for end := 1; end <= len(symbols); end++ {
-		if end < len(symbols) && joins(symbols[end].r) {
+		if end < len(symbols) && isModifier(symbols[end].r) {
 			continue
 		}
 		longest := 0

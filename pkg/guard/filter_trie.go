@@ -180,8 +180,8 @@ func foldHangul(dst []rune, index rune) []rune {
 	return dst
 }
 
-// joins reports whether a symbol modifies the letter before it: an accent, a vowel sign, the rest of a Hangul
+// isModifier reports whether a symbol modifies the letter before it: an accent, a vowel sign, the rest of a Hangul
 // syllable.
-func joins(symbol rune) bool {
+func isModifier(symbol rune) bool {
 	return symbol >= 0x300 && (symbol >= 0x1160 && symbol <= 0x11ff || unicode.Is(unicode.Mn, symbol))
 }

@@ -11,10 +11,10 @@ import (
 
 // keyShape describes how a provider's keys begin, and when a word with that prefix is a key.
 type keyShape struct {
-	prefix string
-	least  int  // minimum number of letters, digits, "_" and "-" after the prefix
-	digit  bool // at least one of them must be a digit: prose could begin like this too
-	named  bool // names of files, hosts and packages begin like this too: LooksLikeKey checks that it is not a name
+	prefix     string
+	minLength  int  // minimum number of letters, digits, "_" and "-" after the prefix
+	needsDigit bool // at least one of them must be a digit: prose could begin like this too
+	ambiguous  bool // names of files, hosts and packages begin like this too: LooksLikeKey checks that it is not a name
 }
 
 // keyShapes are the keys of model providers, of clouds, and of the services whose keys appear in prompts. This is the
@@ -41,15 +41,15 @@ var keyShapes = [...]keyShape{
 	{"hvs.", 20, true, true}, {"shpat_", 20, true, true},
 }
 
-// key finds a key at i, where a word begins. named is the field of its shape.
-func (p *pass) key(i int) (found span, named bool) {
+// key finds a key at i, where a word begins. ambiguous is the field of its shape.
+func (p *pass) key(i int) (found span, ambiguous bool) {
 	for _, shape := range keysAt[p.text[i]] {
 		if !strings.HasPrefix(p.text[i:], shape.prefix) {
 			continue
 		}
 		from := i + len(shape.prefix)
-		if end, digit := p.run(from); end-from >= shape.least && (digit || !shape.digit) {
-			return span{i, end}, shape.named
+		if end, digit := p.run(from); end-from >= shape.minLength && (digit || !shape.needsDigit) {
+			return span{i, end}, shape.ambiguous
 		}
 	}
 	switch p.text[i] {
@@ -142,7 +142,9 @@ const ShortestKey = len("Basic Og")
 // can have too does not count if the text consists of words and small numbers, as names do.
 func LooksLikeKey(s string) bool {
 	found := strings.Contains(s, "PRIVATE KEY-----")
-	eachKey(s, func(at span, named bool) { found = found || !named || !nameOnly().MatchString(s[at.from:at.to]) })
+	eachKey(s, func(at span, ambiguous bool) {
+		found = found || !ambiguous || !nameOnly().MatchString(s[at.from:at.to])
+	})
 	return found
 }
 
@@ -163,14 +165,14 @@ func HideKeys(s string) string {
 }
 
 // eachKey calls visit for each key in s that matches the table.
-func eachKey(s string, visit func(at span, named bool)) {
+func eachKey(s string, visit func(at span, ambiguous bool)) {
 	p := pass{text: s}
 	for i := 0; i < len(s); i++ {
-		if !begins[s[i]] || isAlnum(p.before(i, 1)) {
+		if !canBegin[s[i]] || isAlnum(p.before(i, 1)) {
 			continue
 		}
-		if at, named := p.key(i); at.to > 0 {
-			visit(at, named)
+		if at, ambiguous := p.key(i); at.to > 0 {
+			visit(at, ambiguous)
 			p.last, i = at.to, at.to-1
 		}
 	}

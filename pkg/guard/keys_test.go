@@ -64,21 +64,21 @@ func TestKeyShapesInStep(t *testing.T) {
 		t.Error(`"Basic Og" is not the shortest key that is taken for one`)
 	}
 	for _, shape := range keyShapes {
-		if len(shape.prefix)+shape.least < ShortestKey {
+		if len(shape.prefix)+shape.minLength < ShortestKey {
 			t.Errorf("%s: its keys can be shorter than %d bytes", shape.prefix, ShortestKey)
 		}
-		for _, key := range []string{shape.prefix + mixed(shape.least+16), shape.prefix + strings.Repeat("a1", shape.least/2+1)} {
+		for _, key := range []string{shape.prefix + mixed(shape.minLength+16), shape.prefix + strings.Repeat("a1", shape.minLength/2+1)} {
 			if HideKeys("x "+key+" y") != "x *** y" || redactShapes("("+key+")") != "("+redacted+")" {
 				t.Errorf("%s: hidden %q, redacted %q", key, HideKeys("x "+key+" y"), redactShapes("("+key+")"))
 			}
 		}
-		if key := shape.prefix + mixed(shape.least+16); !LooksLikeKey(key) {
+		if key := shape.prefix + mixed(shape.minLength+16); !LooksLikeKey(key) {
 			t.Errorf("%s is not taken for a key", key)
 		}
 		if short := "(" + shape.prefix + "1)"; redactShapes(short) != short {
 			t.Errorf("%s became %s", short, redactShapes(short))
 		}
-		if word := "(" + shape.prefix + strings.Repeat("a", 60) + ")"; shape.digit && redactShapes(word) != word {
+		if word := "(" + shape.prefix + strings.Repeat("a", 60) + ")"; shape.needsDigit && redactShapes(word) != word {
 			t.Errorf("%s became %s", word, redactShapes(word))
 		}
 	}

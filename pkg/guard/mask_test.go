@@ -225,7 +225,7 @@ func FuzzMask(f *testing.F) {
 	f.Fuzz(func(t *testing.T, secret, before, behind string) {
 		s, err := NewSecret(secret, "fuzz")
 		// A secret with a star could be part of the mask itself.
-		if err != nil || len(secret) < shortestMasked || slices.Contains(placeholders[:], secret) || strings.Contains(secret, "*") {
+		if err != nil || len(secret) < minMasked || slices.Contains(placeholders[:], secret) || strings.Contains(secret, "*") {
 			return
 		}
 		m := &Masker{}
@@ -251,7 +251,7 @@ func FuzzMask(f *testing.F) {
 		if out := m.String(html.EscapeString(secret)); out != masked && !strings.ContainsAny(secret, `\%`) {
 			t.Fatalf("%q left %q", secret, out)
 		}
-		if len(secret) < shortestCoded {
+		if len(secret) < minCoded {
 			return
 		}
 		for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
@@ -314,9 +314,9 @@ func FuzzMaskStream(f *testing.F) {
 		var got []byte
 		inPieces(text, cuts, func(piece []byte) {
 			got = stream.Append(got, piece)
-			// Each character of a form may be an escape of at most mostEntity bytes, with three NULs before it,
+			// Each character of a form may be an escape of at most maxEntity bytes, with three NULs before it,
 			// escaped too. The hexadecimal form is the longest.
-			if most := 2 * 4 * mostEntity * max(len(one), len(two)); len(stream.held) > most {
+			if most := 2 * 4 * maxEntity * max(len(one), len(two)); len(stream.held) > most {
 				t.Fatalf("holds %d bytes back, at most %d can become a secret", len(stream.held), most)
 			}
 		})

@@ -5,14 +5,14 @@ import "bytes"
 // MaskStream masks text that arrives in pieces, with the same result as Masker.Bytes on the complete text. It holds
 // back only an end that could still become a secret. It is for one goroutine at a time.
 type MaskStream struct {
-	masker *Masker
-	held   []byte
-	hidden int // number of bytes of held that belong to a secret that was already replaced
-	hits   int // number of secrets replaced
+	masker   *Masker
+	held     []byte
+	hidden   int // number of bytes of held that belong to a secret that was already replaced
+	replaced int // number of secrets replaced
 }
 
 // Holding reports whether the held-back end is long enough to reveal something of a secret.
-func (s *MaskStream) Holding() bool { return len(s.held)-s.hidden >= shortestMasked }
+func (s *MaskStream) Holding() bool { return len(s.held)-s.hidden >= minMasked }
 
 // Stream returns a stream that masks m's secrets, including those added later.
 func (m *Masker) Stream() *MaskStream { return &MaskStream{masker: m} }
@@ -50,7 +50,7 @@ func (s *MaskStream) scan(dst, text []byte, more bool) (out, rest, held []byte) 
 	done := s.hidden // text up to here has been copied or replaced
 	s.hidden = 0
 	for i, c := range text {
-		if !known.may[c] {
+		if !known.canBegin[c] {
 			continue
 		}
 		n, open := known.match(text[i:])
@@ -63,7 +63,7 @@ func (s *MaskStream) scan(dst, text []byte, more bool) (out, rest, held []byte) 
 		}
 		if i >= done {
 			dst = append(append(dst, text[done:i]...), masked...)
-			s.hits++
+			s.replaced++
 		}
 		// Two secrets may overlap: the rest of the second would be half a secret.
 		done = max(done, i+n)

@@ -21,8 +21,8 @@ type Pieces struct {
 }
 
 const (
-	mostNames = 256 // maximum number of separate texts; all other names share one more
-	mostName  = 64  // bytes of a name that are compared
+	maxNames = 256 // maximum number of separate texts; all other names share one more
+	maxName  = 64  // bytes of a name that are compared
 )
 
 // Pieces returns a detector for m's secrets, including those added later.
@@ -78,7 +78,7 @@ func (p *Pieces) Line(line []byte) {
 		return
 	}
 	field, value, _ := bytes.Cut(line, []byte(":"))
-	p.field = append(append(p.field[:0], field[:min(len(field), mostName)]...), ':') // no member has such a name
+	p.field = append(append(p.field[:0], field[:min(len(field), maxName)]...), ':') // no member has such a name
 	p.add(p.field, bytes.TrimPrefix(value, []byte(" ")))
 }
 
@@ -93,7 +93,7 @@ func (p *Pieces) Text(kind string, part []byte) {
 func (p *Pieces) End() {
 	for _, text := range p.texts {
 		text.Flush(nil, false)
-		p.found = p.found || text.hits > 0
+		p.found = p.found || text.replaced > 0
 	}
 }
 
@@ -119,7 +119,7 @@ func (p *Pieces) members(line []byte) {
 		}
 		line = line[min(end+1, len(line)):]
 		if bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte(":")) {
-			p.name = append(p.name[:0], text[:min(len(text), mostName)]...)
+			p.name = append(p.name[:0], text[:min(len(text), maxName)]...)
 			continue
 		}
 		p.add(p.name, text)
@@ -129,7 +129,7 @@ func (p *Pieces) members(line []byte) {
 func (p *Pieces) add(name, part []byte) {
 	text := p.texts[string(name)]
 	if text == nil {
-		if len(p.texts) >= mostNames {
+		if len(p.texts) >= maxNames {
 			name = nil
 		}
 		if text = p.texts[string(name)]; text == nil {
@@ -138,5 +138,5 @@ func (p *Pieces) add(name, part []byte) {
 		}
 	}
 	p.scratch = text.Append(p.scratch[:0], part)
-	p.found = p.found || text.hits > 0
+	p.found = p.found || text.replaced > 0
 }

@@ -51,9 +51,9 @@ func TestPieces(t *testing.T) {
 }
 
 func TestPiecesOfStrings(t *testing.T) {
-	longName := strings.Repeat("n", mostName+1)
+	longName := strings.Repeat("n", maxName+1)
 	many := "{"
-	for i := range 2 * mostNames {
+	for i := range 2 * maxNames {
 		many += fmt.Sprintf(`"name %d":"v",`, i)
 	}
 	tests := []struct {

@@ -17,9 +17,9 @@ import (
 // redacted replaces text that was removed.
 const redacted = "[REDACTED]"
 
-// mostRounds is the maximum number of passes over a text: removing one part can make another part recognizable.
+// maxPasses is the maximum number of passes over a text: removing one part can make another part recognizable.
 // Usually there are two passes; the second finds nothing.
-const mostRounds = 8
+const maxPasses = 8
 
 // Redactor removes keys and personal data from text that is logged or shown: text with the shape of such data, or
 // after the name of such data. It knows no secrets; Masker hides known ones. The zero value has the built-in shapes.
@@ -95,7 +95,7 @@ func patternError(pattern string, err error) error {
 
 // String returns s with every key and all personal data replaced with "[REDACTED]", or s itself if there is none.
 func (r *Redactor) String(s string) string {
-	for range mostRounds {
+	for range maxPasses {
 		before := s
 		for _, re := range r.patterns {
 			s = matchPattern(re, s)
@@ -116,11 +116,11 @@ func redactShapes(s string) string {
 	p := pass{text: v.text}
 	var spans []span
 	for i := 0; i < len(p.text); {
-		if !begins[p.text[i]] {
+		if !canBegin[p.text[i]] {
 			i++
 			continue
 		}
-		cut, next := p.at(i)
+		cut, next := p.shapeAt(i)
 		if cut.to > cut.from {
 			spans = append(spans, v.source(cut))
 			p.last = cut.to
@@ -133,9 +133,9 @@ func redactShapes(s string) string {
 	return replace(s, spans)
 }
 
-// begins marks the bytes with which a shape may begin, so that most of a text is skipped with one look-up. fieldsAt
+// canBegin marks the bytes with which a shape may begin, so that most of a text is skipped with one look-up. fieldsAt
 // has the names of fields by their first byte, and keysAt the shapes of keys.
-var begins, fieldsAt, keysAt = func() (begins [256]bool, fields [256][]string, keys [256][]*keyShape) {
+var canBegin, fieldsAt, keysAt = func() (begins [256]bool, fields [256][]string, keys [256][]*keyShape) {
 	for i := range keyShapes {
 		first := keyShapes[i].prefix[0]
 		keys[first] = append(keys[first], &keyShapes[i])
@@ -162,9 +162,9 @@ type pass struct {
 	runEnd, runDigit int
 }
 
-// at looks for a shape that begins at i (for an address: has its sign at i). It returns the shape's span and where to
-// continue.
-func (p *pass) at(i int) (cut span, next int) {
+// shapeAt looks for a shape that begins at i (for an address: has its sign at i). It returns the shape's span and where
+// to continue.
+func (p *pass) shapeAt(i int) (cut span, next int) {
 	rest := p.text[i:]
 	c := rest[0]
 	switch {
@@ -246,15 +246,15 @@ func matchPattern(re *regexp.Regexp, s string) string {
 	}
 	spans = slices.DeleteFunc(spans, func(c span) bool { return c.from >= c.to })
 	for i := range spans {
-		spans[i] = wholeMarks(s, spans[i])
+		spans[i] = extendToMarks(s, spans[i])
 	}
 	slices.SortFunc(spans, func(x, y span) int { return x.from - y.from })
 	return replace(s, spans)
 }
 
-// wholeMarks extends a span that covers part of a "[REDACTED]" to all of it. Otherwise a pattern such as \w+ would
+// extendToMarks extends a span that covers part of a "[REDACTED]" to all of it. Otherwise a pattern such as \w+ would
 // redact its own result again and again.
-func wholeMarks(s string, c span) span {
+func extendToMarks(s string, c span) span {
 	for k := max(0, c.from-len(redacted)+1); k < c.from; k++ {
 		if strings.HasPrefix(s[k:], redacted) {
 			c.from = k

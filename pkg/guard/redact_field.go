@@ -68,11 +68,11 @@ func (p *pass) separator(i int) int {
 // The characters that end a value: the end of the line, plus the quotes around it, a bracket, or all that ends a
 // word.
 const (
-	lineEnds    = "\r\n"
-	quotes      = "\"'`"
-	wordEnds    = " \t\"'`,;&<>(){}|]" + lineEnds
-	wordsEnd    = " \t\"`,;&<>(){}|]!?" + lineEnds // of personal data
-	bracketEnds = quotes + "]" + lineEnds
+	lineEnds     = "\r\n"
+	quotes       = "\"'`"
+	wordEnds     = " \t\"'`,;&<>(){}|]" + lineEnds
+	personalEnds = " \t\"`,;&<>(){}|]!?" + lineEnds // of personal data
+	bracketEnds  = quotes + "]" + lineEnds
 )
 
 // until returns the position of the first character of ends from i on, or the end of the text. It skips a
@@ -127,11 +127,11 @@ func (p *pass) secretValue(i int, end func(i int) int) span {
 	return cut
 }
 
-// A value can be a key if it has at least shortestKey bytes and a run of letters and digits of at least shortestRun
+// A value can be a key if it has at least minKeyValue bytes and a run of letters and digits of at least minKeyRun
 // bytes.
 const (
-	shortestKey = 16
-	shortestRun = 8
+	minKeyValue = 16
+	minKeyRun   = 8
 )
 
 // keyValue finds the value at i if it has the shape of a key: it is long, and not only words, numbers and a path. It
@@ -149,12 +149,12 @@ func (p *pass) keyValue(i int) span {
 				digits++
 			}
 		}
-		mixed = mixed || to-from >= shortestRun && digits > 0 && digits < to-from
+		mixed = mixed || to-from >= minKeyRun && digits > 0 && digits < to-from
 		if to == from {
 			to++
 		}
 	}
-	if !mixed || to-i < shortestKey {
+	if !mixed || to-i < minKeyValue {
 		return span{}
 	}
 	if p.text[to-1] == '.' { // the end of the sentence
@@ -214,7 +214,7 @@ func (p *pass) personalValue(i, digits int) span {
 	for words := 1; ; words++ {
 		next := p.spaces(end)
 		to := p.personalWord(next)
-		if next == end || to == next || !continues(p.text[i:end], p.text[next:to], digits, words) {
+		if next == end || to == next || !isContinuation(p.text[i:end], p.text[next:to], digits, words) {
 			return span{i, end}
 		}
 		end = to
@@ -229,7 +229,7 @@ func (p *pass) personalWord(i int) int {
 			i++
 		}
 	}
-	to := p.until(i, wordsEnd)
+	to := p.until(i, personalEnds)
 	for _, stop := range []string{"。", "、"} {
 		if at := strings.Index(p.text[i:to], stop); at >= 0 {
 			to = i + at
@@ -238,8 +238,8 @@ func (p *pass) personalWord(i int) int {
 	return to
 }
 
-// continues reports whether the next word belongs to the value so far, which has the given number of words.
-func continues(value, next string, digits, words int) bool {
+// isContinuation reports whether the next word belongs to the value so far, which has the given number of words.
+func isContinuation(value, next string, digits, words int) bool {
 	first, c := value[0], next[0]
 	switch {
 	case strings.ContainsRune(next, ':'):

@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// mostGroups and mostDigits limit the numbers that are recognized. The longest one is a card with 19 digits.
+// maxGroups and maxDigits limit the numbers that are recognized. The longest one is a card with 19 digits.
 const (
-	mostGroups = 5
-	mostDigits = 19
+	maxGroups = 5
+	maxDigits = 19
 )
 
 // number finds a mobile, identity card or bank card number whose digits begin at i; from is its "+" if it has one,
 // else i. One space or dash may separate groups of digits. Letters may be next to the number, digits may not. next is
 // the end of the first group.
 func (p *pass) number(from, i int) (cut span, next int) {
-	var digits [mostDigits + 1]byte // one more for an X at the end
+	var digits [maxDigits + 1]byte // one more for an X at the end
 	type group struct{ shape, digits, end int }
-	var groups [mostGroups]group // each includes the groups before it
+	var groups [maxGroups]group // each includes the groups before it
 	n, size := 0, 0
-	for to, last := i, (group{}); n < mostGroups && isDigit(p.byteAt(to)); n++ {
+	for to, last := i, (group{}); n < maxGroups && isDigit(p.byteAt(to)); n++ {
 		for size = 0; isDigit(p.byteAt(to)); to++ {
-			if last.digits+size < mostDigits {
+			if last.digits+size < maxDigits {
 				digits[last.digits+size] = p.text[to]
 			}
 			size++
@@ -29,7 +29,7 @@ func (p *pass) number(from, i int) (cut span, next int) {
 		if n == 0 {
 			next = to
 		}
-		if last = (group{last.shape*100 + size, last.digits + size, to}); last.digits > mostDigits {
+		if last = (group{last.shape*100 + size, last.digits + size, to}); last.digits > maxDigits {
 			break
 		}
 		groups[n] = last
@@ -63,14 +63,14 @@ func (p *pass) number(from, i int) (cut span, next int) {
 	return span{}, next
 }
 
-// longestID is the maximum number of bytes of a request id that are checked.
-const longestID = 64
+// maxRequestID is the maximum number of bytes of a request id that are checked.
+const maxRequestID = 64
 
 // inRequestID reports whether i is inside a request id, such as req_011CSab12, whose digits look like a number by
 // chance.
 func (p *pass) inRequestID(i int) bool {
 	n := 1
-	for n <= longestID && (isAlnum(p.before(i, n)) || p.before(i, n) == '_') {
+	for n <= maxRequestID && (isAlnum(p.before(i, n)) || p.before(i, n) == '_') {
 		n++
 	}
 	id, ok := strings.CutPrefix(p.text[i-n+1:i], "req_")

@@ -292,14 +292,14 @@ func FuzzRedact(f *testing.F) {
 		if utf8.ValidString(text) && !utf8.ValidString(once) {
 			t.Errorf("%q became %q", text, once)
 		}
-		if rounds := roundsOf(text); rounds > 4 {
+		if rounds := countPasses(text); rounds > 4 {
 			t.Errorf("%q took %d rounds", text, rounds)
 		}
 	})
 }
 
-// roundsOf returns the number of passes that change a text.
-func roundsOf(text string) (n int) {
+// countPasses returns the number of passes that change a text.
+func countPasses(text string) (n int) {
 	for next := redactShapes(text); next != text; next = redactShapes(text) {
 		text = next
 		n++

@@ -97,9 +97,9 @@ func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, masked) }
 // MarshalText implements encoding.TextMarshaler, which covers JSON and YAML, without showing the secret.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 
-// shortestMasked is the minimum length of a masked secret in bytes: masking every "ab" of an answer would destroy the
+// minMasked is the minimum length of a masked secret in bytes: masking every "ab" of an answer would destroy the
 // answer and hide nothing.
-const shortestMasked = 4
+const minMasked = 4
 
 // placeholders are not secrets: the keys that the documentation of local servers and their clients (Ollama, LM
 // Studio, vLLM, SGLang, llama.cpp, llamafile) uses because a key must be set but is not checked, and the usual
@@ -120,14 +120,14 @@ type Masker struct {
 type secrets struct {
 	values []string
 	forms  [][]byte
-	// begin has the forms by their first byte. may is true for the bytes that can begin a form, escapes included.
-	begin [256][][]byte
-	may   [256]bool
+	// begin has the forms by their first byte. canBegin is true for the bytes that can begin a form, escapes included.
+	begin    [256][][]byte
+	canBegin [256]bool
 }
 
 // Add adds a secret value to mask, unless it is too short or a placeholder.
 func (m *Masker) Add(value string) {
-	if len(value) < shortestMasked || slices.Contains(placeholders[:], value) {
+	if len(value) < minMasked || slices.Contains(placeholders[:], value) {
 		return
 	}
 	for {
@@ -141,9 +141,9 @@ func (m *Masker) Add(value string) {
 		}
 		next.values = append(next.values, value)
 		next.forms = append(next.forms, forms(value)...)
-		next.may['\\'], next.may['%'], next.may['&'] = true, true, true
+		next.canBegin['\\'], next.canBegin['%'], next.canBegin['&'] = true, true, true
 		for _, form := range next.forms {
-			next.begin[form[0]], next.may[form[0]] = append(next.begin[form[0]], form), true
+			next.begin[form[0]], next.canBegin[form[0]] = append(next.begin[form[0]], form), true
 		}
 		if m.known.CompareAndSwap(old, next) {
 			return
@@ -166,8 +166,8 @@ func (m *Masker) AddSecret(s Secret) {
 	}
 }
 
-// shortestCoded is the minimum length in bytes of an encoded form: a shorter one could occur in any text.
-const shortestCoded = 8
+// minCoded is the minimum length in bytes of an encoded form: a shorter one could occur in any text.
+const minCoded = 8
 
 // forms returns a value, its hexadecimal encodings, and the characters of its base64 encodings that do not depend on
 // the bytes before and after the value. There are three base64 alignments, because three bytes make four characters
@@ -184,7 +184,7 @@ func forms(value string) [][]byte {
 	}
 	out := [][]byte{[]byte(value)}
 	for i, form := range all {
-		if len(form) >= shortestCoded && !slices.Contains(all[:i], form) {
+		if len(form) >= minCoded && !slices.Contains(all[:i], form) {
 			out = append(out, []byte(form))
 		}
 	}
@@ -198,7 +198,7 @@ func (m *Masker) Bytes(b []byte) []byte {
 	}
 	s := MaskStream{masker: m}
 	out, rest, _ := s.scan(nil, b, false)
-	if s.hits == 0 {
+	if s.replaced == 0 {
 		return b
 	}
 	return append(out, rest...)
@@ -210,7 +210,7 @@ func (m *Masker) BytesCut(b []byte) []byte {
 	s := m.Stream()
 	out, rest, held := s.scan(nil, b, true)
 	s.held = held
-	if s.hits == 0 && !s.Holding() {
+	if s.replaced == 0 && !s.Holding() {
 		return b
 	}
 	return s.Flush(append(out, rest...), true)
@@ -318,8 +318,8 @@ func escaped(text, secret []byte, read func(text []byte) (c byte, n int, cut boo
 	return n, open
 }
 
-// mostEscape is the length of the longest JSON escape, \u002f.
-const mostEscape = 6
+// maxEscape is the length of the longest JSON escape, \u002f.
+const maxEscape = 6
 
 // nested is escape for JSON in JSON: an escape that stands for a backslash begins an inner escape, as in \\\/.
 func nested(text []byte) (c byte, n int, cut bool) {
@@ -327,8 +327,8 @@ func nested(text []byte) (c byte, n int, cut bool) {
 	if n == 0 || c != '\\' {
 		return c, n, cut
 	}
-	inner, at := [mostEscape]byte{c}, n
-	for k := 1; k < mostEscape; k++ {
+	inner, at := [maxEscape]byte{c}, n
+	for k := 1; k < maxEscape; k++ {
 		if at == len(text) {
 			return c, n, true
 		}
@@ -381,8 +381,8 @@ func escape(text []byte) (c byte, n int, cut bool) {
 	return 0, 0, false
 }
 
-// mostEntity is the maximum number of bytes of a character reference that are read: leading zeros have no limit.
-const mostEntity = 12
+// maxEntity is the maximum number of bytes of a character reference that are read: leading zeros have no limit.
+const maxEntity = 12
 
 // entities are HTML's names of the ASCII characters in keys and passwords.
 var entities = map[string]byte{
@@ -395,7 +395,7 @@ var entities = map[string]byte{
 // entity decodes the HTML character reference at the start of text. It returns the ASCII character and the length, 0
 // if there is none. A number may lack its semicolon. cut reports that text ends inside a possible reference.
 func entity(text []byte) (c byte, n int, cut bool) {
-	text = text[:min(len(text), mostEntity)]
+	text = text[:min(len(text), maxEntity)]
 	from, base, end := 1, 0, 1
 	if end < len(text) && text[end] == '#' {
 		from, base, end = end+1, 10, end+1
@@ -407,7 +407,7 @@ func entity(text []byte) (c byte, n int, cut bool) {
 		end++
 	}
 	name, whole := text[from:end], end < len(text) && text[end] == ';'
-	cut = end == len(text) && len(text) < mostEntity
+	cut = end == len(text) && len(text) < maxEntity
 	if base == 0 {
 		if c, known := entities[string(name)]; known && whole {
 			return c, end + 1, false

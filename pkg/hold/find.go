@@ -28,7 +28,7 @@ func (s Settings) holder(ctx context.Context) (net.Conn, error) {
 		return nil, err
 	}
 	conn, err := connect(path)
-	if !absent(err) {
+	if !isAbsent(err) {
 		return conn, err
 	}
 	return s.start(ctx, path)
@@ -50,7 +50,7 @@ func (s Settings) start(ctx context.Context, path string) (net.Conn, error) {
 	}
 	defer unlock()
 	conn, err := connect(path)
-	if !absent(err) {
+	if !isAbsent(err) {
 		return conn, err
 	}
 	if err := s.Launch.start(s.order(path)); err != nil {
@@ -137,8 +137,8 @@ func checkPeer(conn *net.UnixConn) error {
 	return nil
 }
 
-// absent reports whether err means that no process listens and that no other file is in the way. A stale socket refuses
-// a connection.
-func absent(err error) bool {
+// isAbsent reports whether err means that no process listens and that no other file is in the way. A stale socket
+// refuses a connection.
+func isAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
 }

@@ -40,7 +40,7 @@ type report struct {
 func reportOf(t *transport.Trace, err error) report {
 	return report{
 		DNS: t.DNS, Connect: t.Connect, TLS: t.TLS, Remote: t.Remote, TLSVersion: t.TLSVersion, HTTP3: t.HTTP3,
-		Reused: t.Reused, Handshakes: int(t.Handshakes.Load()), Answered: !t.First.IsZero(), Fault: faultOf(err),
+		Reused: t.Reused, Handshakes: int(t.Handshakes.Load()), Answered: !t.First.IsZero(), Fault: toFault(err),
 	}
 }
 
@@ -82,7 +82,7 @@ const (
 	otherwise = "other"
 )
 
-func faultOf(err error) *fault {
+func toFault(err error) *fault {
 	var over *transport.ConnectTimeoutError
 	var stray *transport.EarlyError
 	var trust *guard.TrustError

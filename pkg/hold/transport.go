@@ -164,7 +164,7 @@ func (t *Transport) watch(ctx context.Context, end context.CancelCauseFunc) {
 		if err == nil {
 			_, err = askStatus(ctx, path)
 		}
-		if silent++; err == nil || absent(err) { // the read notices a holder that has ended
+		if silent++; err == nil || isAbsent(err) { // the read notices a holder that has ended
 			silent = 0
 		}
 		if silent == mostSilent {

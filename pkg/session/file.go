@@ -74,7 +74,7 @@ func encode(known any, other fields) ([]byte, error) {
 func decode(data []byte) (*Session, error) {
 	var all fields
 	if err := json.Unmarshal(data, &all); err != nil {
-		return nil, fmt.Errorf("is damaged: %w", plain(err))
+		return nil, fmt.Errorf("is damaged: %w", describeJSONError(err))
 	}
 	var version int
 	if err := all.take("schema", &version, true); err != nil {
@@ -111,7 +111,7 @@ func decode(data []byte) (*Session, error) {
 func decodeTurn(raw json.RawMessage) (Turn, error) {
 	var all fields
 	if err := json.Unmarshal(raw, &all); err != nil {
-		return Turn{}, fmt.Errorf("is damaged: %w", plain(err))
+		return Turn{}, fmt.Errorf("is damaged: %w", describeJSONError(err))
 	}
 	var t Turn
 	err := errors.Join(all.take("role", &t.Role, true), all.take("text", &t.Text, true), all.take("node", &t.Node, false),
@@ -134,13 +134,13 @@ func (f fields) take(name string, into any, needed bool) error {
 		return nil
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
-		return fmt.Errorf("is damaged: %s: %w", name, plain(err))
+		return fmt.Errorf("is damaged: %s: %w", name, describeJSONError(err))
 	}
 	return nil
 }
 
-// plain describes a JSON error without naming Go types.
-func plain(err error) error {
+// describeJSONError describes a JSON error without naming Go types.
+func describeJSONError(err error) error {
 	var kind *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
 	switch {

@@ -97,7 +97,7 @@ func (s Store) list(look func(*Info, []byte) error) ([]Info, error) {
 		}
 		if err == nil {
 			if err = look(&info, data); err != nil {
-				err = s.blame(name, err)
+				err = s.damaged(name, err)
 			}
 		}
 		if err != nil {

@@ -217,7 +217,7 @@ func (s Store) Read(name string) (*Session, error) {
 	}
 	session, err := decode(data)
 	if err != nil {
-		return nil, s.blame(name, err)
+		return nil, s.damaged(name, err)
 	}
 	session.Name = name
 	return session, nil
@@ -237,8 +237,8 @@ func (s Store) read(name string) ([]byte, error) {
 	return nil, cmp.Or(s.find(name), err) // it could not be opened for another reason
 }
 
-// blame names the file that could not be decoded. The file is not changed.
-func (s Store) blame(name string, err error) error {
+// damaged names the file that could not be decoded. The file is not changed.
+func (s Store) damaged(name string, err error) error {
 	return text.Errorf("ferry does not change the file; ferry config session rm "+name+" removes it",
 		"%s: %w", s.path(name), err)
 }

@@ -20,7 +20,7 @@ func SafeJSON(doc []byte) []byte {
 			continue
 		}
 		r, size := utf8.DecodeRune(doc[i:])
-		if hazardous(r) || unseen(r, rune(doc[max(0, i-1)])) {
+		if hazardous(r) || isHiddenAfter(r, rune(doc[max(0, i-1)])) {
 			out = append(out, doc[done:i]...)
 			for _, unit := range utf16.AppendRune(nil, r) {
 				out = append(out, escaped(rune(unit), 4)...)

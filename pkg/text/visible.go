@@ -28,43 +28,43 @@ func Line(s string) string {
 }
 
 const (
-	// MostShown is the maximum number of bytes shown of text from a failed call: an error's message, a part of an
+	// MaxShown is the maximum number of bytes shown of text from a failed call: an error's message, a part of an
 	// answer.
-	MostShown = 64 << 10
-	// MostNamed is the maximum for a name that a server chose: an error type, an id, a model.
-	MostNamed = 1 << 10
-	// MostQuoted is the maximum that an error message quotes from a body.
-	MostQuoted = 2 << 10
+	MaxShown = 64 << 10
+	// MaxNamed is the maximum for a name that a server chose: an error type, an id, a model.
+	MaxNamed = 1 << 10
+	// MaxQuoted is the maximum that an error message quotes from a body.
+	MaxQuoted = 2 << 10
 )
 
-// Shown makes server text safe for a terminal and limits it to `most` bytes. In addition to Visible, it escapes
+// Shown makes server text safe for a terminal and at most limit bytes long. In addition to Visible, it escapes
 // invisible characters. It cuts at a space if one is near, because half a word could be half a secret, which redaction
 // does not recognise. It appends the number of bytes that are not shown.
-func Shown(s string, most int) string { return ShownOf(s, most, len(s)) }
+func Shown(s string, limit int) string { return ShownOf(s, limit, len(s)) }
 
 // ShownOf is Shown for s, the beginning of a text with this number of bytes.
-func ShownOf(s string, most, bytes int) string {
-	if len(s) == bytes && len(s) <= most/16 && safe(s) {
+func ShownOf(s string, limit, bytes int) string {
+	if len(s) == bytes && len(s) <= limit/16 && safe(s) {
 		return s
 	}
-	shown, used := visible(s, most, true)
+	shown, used := visible(s, limit, true)
 	if used == bytes {
 		return shown
 	}
 	const room, near = 40, 256 // room for the note at the end; near is longer than any word
-	shown, used = visible(s, most-room, true)
+	shown, used = visible(s, limit-room, true)
 	if space := strings.LastIndexAny(s[:used], " \n"); space > used-near && space > 0 {
-		shown, used = visible(s[:space], most-room, true)
+		shown, used = visible(s[:space], limit-room, true)
 	}
 	return fmt.Sprintf("%s… %d bytes more; -o raw", shown, bytes-used)
 }
 
-// Excerpt returns at most `most` bytes of a body for an error message: on one line, safe for a terminal, cut between
+// Excerpt returns at most limit bytes of a body for an error message: on one line, safe for a terminal, cut between
 // runes.
-func Excerpt(body []byte, most int) string {
-	cut := len(body) > most
+func Excerpt(body []byte, limit int) string {
+	cut := len(body) > limit
 	if cut {
-		body = WholeRunes(body[:most])
+		body = WholeRunes(body[:limit])
 	}
 	shown, _ := visible(strings.Join(strings.Fields(string(body)), " "), math.MaxInt, true)
 	if cut {
@@ -115,7 +115,7 @@ func (v *VisibleStream) Flush(dst []byte) []byte {
 	return dst
 }
 
-// visible returns as much of s as fits into `most` bytes, with space for an indent on each line, and how many bytes of
+// visible returns as much of s as fits into limit bytes, with space for an indent on each line, and how many bytes of
 // s that is. If strict is set, invisible characters become escapes too.
 func visible(s string, most int, strict bool) (shown string, used int) {
 	const margin = 8
@@ -124,7 +124,7 @@ func visible(s string, most int, strict bool) (shown string, used int) {
 	for room := most; used < len(s); {
 		r, size := utf8.DecodeRuneInString(s[used:])
 		part := s[used : used+size]
-		switch hidden := hazardous(r) || strict && unseen(r, last); {
+		switch hidden := hazardous(r) || strict && isHiddenAfter(r, last); {
 		case r == utf8.RuneError && size == 1:
 			part = escaped(rune(s[used]), 2)
 		case r == '\r' && strings.HasPrefix(s[used+1:], "\n"):
@@ -185,9 +185,9 @@ func hazardous(r rune) bool {
 	return false
 }
 
-// unseen reports whether r is invisible. After a character beyond ASCII, which keys do not contain, a joiner or a
-// variation selector is allowed: emoji and Persian need them.
-func unseen(r, last rune) bool {
+// isHiddenAfter reports whether r is invisible. After a character beyond ASCII, which keys do not contain, a joiner or
+// a variation selector is allowed: emoji and Persian need them.
+func isHiddenAfter(r, last rune) bool {
 	joins := r == 0x200c || r == 0x200d || r >= 0xfe00 && r <= 0xfe0f
 	return r >= utf8.RuneSelf && !(joins && last >= utf8.RuneSelf) && (Invisible(r) || unicode.Is(unicode.Cf, r))
 }

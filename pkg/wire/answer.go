@@ -15,8 +15,8 @@ type Answer struct {
 	StopReason string
 	// Usage is nil if the server reported no plausible usage.
 	Usage *Usage
-	// Empty reports that there is no text, Thought that there was reasoning.
-	Empty, Thought bool
+	// Empty reports that there is no text, HasReasoning that there was reasoning.
+	Empty, HasReasoning bool
 	// NotUTF8 reports that the text has bytes that are not UTF-8. They are kept unchanged.
 	NotUTF8 bool
 }
@@ -106,9 +106,9 @@ const (
 
 // counts merges the usage objects of an answer: a stream may send several, each with some of the fields.
 type counts struct {
-	// n holds the numbers in the order of usageNames, and came reports which of them were present.
-	n    [9]int
-	came [9]bool
+	// n holds the numbers in the order of usageNames, and present reports which of them were present.
+	n       [9]int
+	present [9]bool
 	// wrong reports that one number was not plausible. Then no usage is reported.
 	wrong bool
 }
@@ -142,12 +142,12 @@ func (u *counts) add(raw []byte) bool {
 			u.wrong = true
 			continue
 		}
-		next.n[place], next.came[place] = int(n), true
+		next.n[place], next.present[place] = int(n), true
 	}
 	hasInput := next.n[input]+next.n[cacheCreation]+next.n[cacheRead] > 0
 	for i, n := range next.n {
-		if n > 0 || next.came[i] && (!u.came[i] || hasInput && i <= cacheRead) {
-			u.n[i], u.came[i] = n, true
+		if n > 0 || next.present[i] && (!u.present[i] || hasInput && i <= cacheRead) {
+			u.n[i], u.present[i] = n, true
 		}
 	}
 	return true
@@ -164,7 +164,7 @@ func (u *counts) usage() *Usage {
 	case n[prompt] > 0 || n[completion] > 0,
 		n[total] > 0 && max(n[input], n[cacheCreation], n[cacheRead], n[output]) == 0:
 		out = Usage{Input: n[prompt], Output: max(n[completion], n[total]-n[prompt]), CacheRead: n[cacheHit]}
-	case u.came == [9]bool{}:
+	case u.present == [9]bool{}:
 		return nil
 	default:
 		out = Usage{
@@ -176,7 +176,7 @@ func (u *counts) usage() *Usage {
 		return nil
 	}
 	out.Reasoning = n[reasoning]
-	if u.came[completion] {
+	if u.present[completion] {
 		out.Reasoning = max(out.Reasoning, out.Output-n[completion]) // left out of completion_tokens
 	}
 	out.Reasoning = min(out.Reasoning, out.Output)
@@ -200,7 +200,7 @@ func EstimateTokens(text string) int {
 
 // readParts joins the texts of an array of content blocks, and separately their reasoning, which is not part of the
 // answer. It returns false if raw is not an array of blocks. Nested blocks are read up to depth.
-func readParts(raw []byte, depth int) (said, thought []byte, ok bool) {
+func readParts(raw []byte, depth int) (text, reasoning []byte, ok bool) {
 	l := lexer{b: raw}
 	if !l.enter('[') {
 		return nil, nil, false
@@ -208,31 +208,31 @@ func readParts(raw []byte, depth int) (said, thought []byte, ok bool) {
 	for l.more(']') {
 		raw := l.value()
 		block, isBlock := parse(raw)
-		kind, text := block["type"], block["text"]
+		kind, blockText := block["type"], block["text"]
 		isBlock = isBlock || isNull(raw) // null counts as an empty block
-		if !isBlock || !isNull(kind) && !isText(kind) || !isNull(text) && !isText(text) {
+		if !isBlock || !isNull(kind) && !isText(kind) || !isNull(blockText) && !isText(blockText) {
 			return nil, nil, false
 		}
 		switch string(unquote(kind)) {
 		case "text", "output_text":
-			said = append(said, unquote(text)...)
+			text = append(text, unquote(blockText)...)
 		case "thinking", "reasoning", "reasoning.text", "reasoning.summary":
-			thought = append(thought, firstText(depth-1, block["thinking"], text, block["summary"])...)
+			reasoning = append(reasoning, firstText(depth-1, block["thinking"], blockText, block["summary"])...)
 		}
 	}
-	return said, thought, true
+	return text, reasoning, true
 }
 
 // firstText returns the first value that is not empty: a string or, if depth allows it, a list of blocks.
 func firstText(depth int, values ...[]byte) []byte {
 	for _, raw := range values {
-		said := unquote(raw)
+		found := unquote(raw)
 		if len(raw) > 0 && raw[0] == '[' && depth > 0 {
 			inside, reasoning, _ := readParts(raw, depth)
-			said = append(inside, reasoning...)
+			found = append(inside, reasoning...)
 		}
-		if len(said) > 0 {
-			return said
+		if len(found) > 0 {
+			return found
 		}
 	}
 	return nil

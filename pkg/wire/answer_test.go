@@ -37,7 +37,7 @@ var decoded = []struct {
 		"several blocks, of which the texts count", Messages,
 		`{"content":[{"type":"thinking","thinking":"hm","text":"no"},{"type":"text","text":"a"},` +
 			`{"type":"tool_use","input":{}},{"type":"text","text":"b"}],"stop_reason":"tool_use"}`,
-		Answer{Text: "ab", StopReason: "tool_use", Thought: true},
+		Answer{Text: "ab", StopReason: "tool_use", HasReasoning: true},
 	},
 	{"a null usage", Messages, `{"content":[],"usage":null}`, Answer{}},
 	{"a status of its own", Messages, `{"status":"completed","content":[{"type":"text","text":"a"}]}`, Answer{Text: "a"}},
@@ -145,7 +145,7 @@ func TestDecodeNoAnswer(t *testing.T) {
 			continue
 		}
 		want := NotAnswerError{
-			Reason: test.reason, Body: []byte(test.body), Object: test.object, WrongShape: test.wrong, Cut: test.cut,
+			Reason: test.reason, Body: []byte(test.body), Object: test.object, WrongShape: test.wrong, Truncated: test.cut,
 		}
 		errorIf(t, !reflect.DeepEqual(*got, want) || err.Error() != "status 200 with "+test.reason,
 			"%s: got %+v\nwant %+v", test.name, got, want)

@@ -46,8 +46,8 @@ func (b Body) Reader() io.Reader {
 	return io.MultiReader(readers...)
 }
 
-// Shown returns the JSON with a short description in place of each file's content.
-func (b Body) Shown() []byte {
+// Display returns the JSON with a short description in place of each file's content.
+func (b Body) Display() []byte {
 	if len(b) == 1 {
 		return b[0].JSON
 	}
@@ -134,15 +134,15 @@ func (m members) encode(size int) (Body, error) {
 		before = ","
 	}
 	w.WriteByte('}')
-	w.cut(nil)
+	w.endPart(nil)
 	return w.body, nil
 }
 
-// onePiece is the maximum number of bytes of a string that are encoded at once: the encoder copies what it writes.
-const onePiece = 1 << 20
+// maxPiece is the maximum number of bytes of a string that are encoded at once: the encoder copies what it writes.
+const maxPiece = 1 << 20
 
 func (w *bodyWriter) json(v any) error {
-	if s, ok := v.(string); ok && len(s) > onePiece {
+	if s, ok := v.(string); ok && len(s) > maxPiece {
 		return w.long(s)
 	}
 	err := w.enc.Encode(v)
@@ -156,8 +156,8 @@ func (w *bodyWriter) json(v any) error {
 func (w *bodyWriter) long(s string) error {
 	w.WriteByte('"')
 	for len(s) > 0 {
-		n := min(len(s), onePiece)
-		for n < len(s) && n > onePiece-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+		n := min(len(s), maxPiece)
+		for n < len(s) && n > maxPiece-utf8.UTFMax && !utf8.RuneStart(s[n]) {
 			n--
 		}
 		start := w.Len()
@@ -171,8 +171,8 @@ func (w *bodyWriter) long(s string) error {
 	return w.WriteByte('"')
 }
 
-// cut ends a part of the body; f follows it, nil for none.
-func (w *bodyWriter) cut(f *File) {
+// endPart ends a part of the body; f follows it, nil for none.
+func (w *bodyWriter) endPart(f *File) {
 	w.body = append(w.body, BodyPart{w.Bytes()[w.done:], f})
 	w.done = w.Len()
 }
@@ -188,7 +188,7 @@ func (w *bodyWriter) messages(list messageList) error {
 			for _, f := range turn.Files {
 				open, end := list.file(f)
 				w.WriteString(open)
-				w.cut(f)
+				w.endPart(f)
 				w.WriteString(end + ",")
 			}
 			w.WriteString(`{"type":"text","text":`)

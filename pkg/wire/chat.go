@@ -48,7 +48,7 @@ func chatFile(f *File) (before, after string) {
 }
 
 func (chat) decode(in object, a *Answer, u *counts) *NotAnswerError {
-	choice := chosen(in["choices"])
+	choice := selectChoice(in["choices"])
 	if !u.add(in["usage"]) {
 		u.add(choice["usage"])
 	}
@@ -60,11 +60,11 @@ func (chat) decode(in object, a *Answer, u *counts) *NotAnswerError {
 	if !ok {
 		message, ok = parse(choice["delta"])
 	}
-	said, thought, readable := content(message)
-	if len(thought) == 0 {
-		thought = reasoningOf(message)
+	text, reasoning, readable := content(message)
+	if len(reasoning) == 0 {
+		reasoning = reasoningOf(message)
 	}
-	a.Text, a.Thought = string(said), len(thought) > 0
+	a.Text, a.HasReasoning = string(text), len(reasoning) > 0
 	refusal := string(unquote(message["refusal"]))
 	isUnfinished := string(choice["finish_reason"]) == "null"
 	switch {
@@ -81,8 +81,8 @@ func (chat) decode(in object, a *Answer, u *counts) *NotAnswerError {
 	return nil
 }
 
-// chosen returns the only choice, else the choice with index 0, else the first. nil means none.
-func chosen(raw []byte) object {
+// selectChoice returns the only choice, else the choice with index 0, else the first. nil means none.
+func selectChoice(raw []byte) object {
 	var first object
 	for _, one := range elements(raw) {
 		choice, ok := parse(one)
@@ -100,7 +100,7 @@ func chosen(raw []byte) object {
 func isZero(index []byte) bool { return isNull(index) || string(index) == "0" }
 
 // content returns the text and the reasoning of a message's content: a string, null, or an array of parts.
-func content(message object) (said, thought []byte, ok bool) {
+func content(message object) (text, reasoning []byte, ok bool) {
 	raw := message["content"]
 	if isNull(raw) || isText(raw) {
 		return unquote(raw), nil, true
@@ -140,21 +140,21 @@ type chatReader struct {
 	// last is the index of the selected choice: the one from which text arrived last. stopped is the index of the
 	// choice with a finish_reason.
 	last, stopped int
-	// several reports that a chunk had choices with different indexes. Then an index identifies a choice, and only
-	// the choice with the index last is read.
-	several bool
+	// multipleIndexes reports that a chunk had choices with different indexes. Then an index identifies a choice, and
+	// only the choice with the index last is read.
+	multipleIndexes bool
 	// texts has one bit for each index at which text arrived.
 	texts uint64
-	// roles has one bit for each index at which a role arrived. everywhere reports that a role arrived twice at one
+	// roles has one bit for each index at which a role arrived. roleRepeats reports that a role arrived twice at one
 	// index: a server that repeats the role in every delta does not mark a new choice with it.
-	roles      uint64
-	everywhere bool
-	// wholeCame reports that a message with a finish_reason had text, which is a complete answer.
-	wholeCame bool
-	// said is the text that arrived in messages instead of deltas. deltas reports that text arrived in deltas.
-	said       []byte
-	deltas     bool
-	cumulative bool
+	roles       uint64
+	roleRepeats bool
+	// gotComplete reports that a message with a finish_reason had text, which is a complete answer.
+	gotComplete bool
+	// messageText is the text that arrived in messages instead of deltas. deltas reports that text arrived in deltas.
+	messageText []byte
+	deltas      bool
+	cumulative  bool
 }
 
 func (chat) reader(s *Stream) (reader, []field) {
@@ -183,7 +183,7 @@ func (r *chatReader) readChoices(l *lexer) {
 		l.value()
 		return
 	}
-	several := false
+	multiple := false
 	for l.more(']') {
 		r.next = choice{}
 		if !l.pick(r.inNext) {
@@ -194,15 +194,15 @@ func (r *chatReader) readChoices(l *lexer) {
 			continue
 		}
 		kept, index := indexOf(r.index), indexOf(r.next.index)
-		several = several || kept != index
+		multiple = multiple || kept != index
 		if kept != r.last && index == r.last {
 			r.choice = r.next
 		}
 	}
-	if several && !r.several && !r.s.hasText {
+	if multiple && !r.multipleIndexes && !r.s.hasText {
 		r.last = indexOf(r.index)
 	}
-	r.several = r.several || several
+	r.multipleIndexes = r.multipleIndexes || multiple
 	r.s.chunk.inFault, r.s.chunk.inUsage = r.fault, r.usage
 }
 
@@ -245,38 +245,38 @@ func (r *chatReader) read(e event) (Delta, error) {
 		return Delta{}, &NotAnswerError{Reason: noContent, Body: bytes.Clone(e.Data)} // a chunk of the older completions API
 	}
 	index := indexOf(r.index)
-	if r.choices > 0 && (r.several && index != r.last || s.ended && s.hasText && index != r.stopped) {
+	if r.choices > 0 && (r.multipleIndexes && index != r.last || s.ended && s.hasText && index != r.stopped) {
 		switch {
 		case EndingOf(stopReason(r.stop)) == Failed:
 			return Delta{}, s.stopped(r.stop, true)
 		case r.texts>>uint(index)&1 == 1 && (stopReason(r.stop) != "" || r.message != nil || len(unquote(r.delta.content)) > 0):
-			return Delta{}, s.cut(errChoices) // its text was taken as part of the first choice
+			return Delta{}, s.truncated(errChoices) // its text was taken as part of the first choice
 		}
 		return Delta{}, nil // another answer to the same prompt
 	}
-	wasEnded, wholeCame := s.ended, r.wholeCame
+	wasEnded, hadComplete := s.ended, r.gotComplete
 	if isText(r.delta.role) {
-		r.everywhere = r.everywhere || r.roles>>uint(index)&1 == 1
+		r.roleRepeats = r.roleRepeats || r.roles>>uint(index)&1 == 1
 		r.roles |= 1 << uint(index)
 	}
 	delta := r.added()
 	counted := len(s.chunk.usage) > 0 && s.chunk.usage[0] == '{'
 	begins := isText(r.delta.role) && !wasEnded && !counted && len(stopReason(r.stop)) == 0
 	if r.ids.isSecond(s, begins || len(delta.Text)+len(delta.Reasoning) > 0) {
-		return Delta{}, s.cut(errSpliced)
+		return Delta{}, s.truncated(errSpliced)
 	}
 	if len(delta.Text) > 0 {
-		if index < r.last || s.hasText && r.isApart(index) {
-			return Delta{}, s.cut(errChoices)
+		if index < r.last || s.hasText && r.isOtherChoice(index) {
+			return Delta{}, s.truncated(errChoices)
 		}
-		if wholeCame || wasEnded && len(s.chunk.id) > 0 && stringOf(s.chunk.id) != s.id {
-			return Delta{}, s.cut(errSpliced)
+		if hadComplete || wasEnded && len(s.chunk.id) > 0 && stringOf(s.chunk.id) != s.id {
+			return Delta{}, s.truncated(errSpliced)
 		}
 		r.last = index
 		r.texts |= 1 << uint(index)
 	}
 	if r.isMixed(index) {
-		return Delta{}, s.cut(errChoices)
+		return Delta{}, s.truncated(errChoices)
 	}
 	if s.hasText && r.stopsAnother(index) {
 		r.stop = nil
@@ -292,17 +292,17 @@ func (r *chatReader) read(e event) (Delta, error) {
 	}
 	switch {
 	case r.choices == 0 && counted && r.started:
-		r.closing, s.settled = true, s.ended
+		r.closing, s.onlyEndMissing = true, s.ended
 	case s.ended && first && len(delta.Text) == 0: // the usage came with the finish_reason and not before
-		s.settled = true
+		s.onlyEndMissing = true
 	}
 	return delta, err
 }
 
-// isApart reports whether index belongs to another choice than the text so far: each of the two indexes had a role,
-// once. One choice may have several indexes if a gateway sends Claude's content block index there.
-func (r *chatReader) isApart(index int) bool {
-	return index != r.last && !r.everywhere && r.roles>>uint(r.last)&1 == 1 && r.roles>>uint(index)&1 == 1
+// isOtherChoice reports whether index belongs to another choice than the text so far: each of the two indexes had a
+// role, once. One choice may have several indexes if a gateway sends Claude's content block index there.
+func (r *chatReader) isOtherChoice(index int) bool {
+	return index != r.last && !r.roleRepeats && r.roles>>uint(r.last)&1 == 1 && r.roles>>uint(index)&1 == 1
 }
 
 // isMixed reports whether the texts of several choices were taken for one: text arrived at two indexes, and either a
@@ -313,7 +313,7 @@ func (r *chatReader) isMixed(index int) bool {
 		return false
 	}
 	ending := EndingOf(stopReason(r.stop))
-	return r.several || index == r.last && stopReason(r.stop) != "" && ending != Failed && ending != Paused
+	return r.multipleIndexes || index == r.last && stopReason(r.stop) != "" && ending != Failed && ending != Paused
 }
 
 // stopsAnother reports whether the stop reason at index belongs to another choice than the text. Claude's end of an
@@ -327,9 +327,9 @@ func (r *chatReader) stopsAnother(index int) bool {
 	case Failed:
 		return false
 	case Paused:
-		return r.isApart(index)
+		return r.isOtherChoice(index)
 	}
-	return index > r.last || r.isApart(index)
+	return index > r.last || r.isOtherChoice(index)
 }
 
 // added returns what the chunk adds: its delta, or its message if no delta has arrived.
@@ -337,15 +337,15 @@ func (r *chatReader) added() Delta {
 	s := r.s
 	var delta Delta
 	if len(r.delta.content) > 0 && r.delta.content[0] == '[' {
-		said, thought, _ := readParts(r.delta.content, maxNested)
-		delta = Delta{Text: s.addText(said), Reasoning: thought}
+		text, reasoning, _ := readParts(r.delta.content, maxNested)
+		delta = Delta{Text: s.addText(text), Reasoning: reasoning}
 	} else {
 		delta.Text = s.addText(s.text.read(r.delta.content))
 	}
 	switch {
 	case len(r.delta.reasoning) > 0 && r.delta.reasoning[0] == '[':
-		_, thought, _ := readParts(r.delta.reasoning, maxNested)
-		delta.Reasoning = append(delta.Reasoning, thought...)
+		_, reasoning, _ := readParts(r.delta.reasoning, maxNested)
+		delta.Reasoning = append(delta.Reasoning, reasoning...)
 	case len(delta.Reasoning) == 0:
 		delta.Reasoning = s.reasoning.read(r.delta.reasoning)
 	}
@@ -354,7 +354,7 @@ func (r *chatReader) added() Delta {
 	if r.message != nil && !r.deltas {
 		message, _ := parse(r.message)
 		delta.Text = s.addText(r.fromMessage(message))
-		if !s.thought && len(delta.Reasoning) == 0 {
+		if !s.hasReasoning && len(delta.Reasoning) == 0 {
 			delta.Reasoning = reasoningOf(message)
 		}
 		if isText(message["refusal"]) {
@@ -375,14 +375,14 @@ func (r *chatReader) added() Delta {
 // fromMessage returns what a chunk's message adds, if the server sends messages instead of deltas. Some servers send
 // one piece in each message, others all text so far. The last message may repeat the complete text.
 func (r *chatReader) fromMessage(message object) []byte {
-	said, _, _ := content(message)
-	rest, repeats := bytes.CutPrefix(said, r.said)
+	text, _, _ := content(message)
+	rest, repeats := bytes.CutPrefix(text, r.messageText)
 	isLast := len(stopReason(r.stop)) > 0
-	if repeats && len(r.said) > 0 && (len(rest) > 0 || r.cumulative || isLast) {
+	if repeats && len(r.messageText) > 0 && (len(rest) > 0 || r.cumulative || isLast) {
 		r.cumulative = r.cumulative || len(rest) > 0
-		said = rest
+		text = rest
 	}
-	r.said = append(r.said, said...)
-	r.wholeCame = r.wholeCame || isLast && len(r.said) > 0
-	return said
+	r.messageText = append(r.messageText, text...)
+	r.gotComplete = r.gotComplete || isLast && len(r.messageText) > 0
+	return text
 }

@@ -82,7 +82,7 @@ func (r *completeReader) read(event) (Delta, error) {
 	r.started = r.started || isText(r.completion)
 	delta := Delta{Text: s.addText(s.text.read(r.completion))}
 	if r.ids.isSecond(s, len(delta.Text) > 0) {
-		return Delta{}, s.cut(errSpliced)
+		return Delta{}, s.truncated(errSpliced)
 	}
 	if err := s.stopped(r.stop, true); err != nil || !s.ended {
 		return delta, err

@@ -137,8 +137,8 @@ func read(t *testing.T, api API, body string) readings {
 	case err == nil && answer.Empty != (answer.Text == ""):
 		t.Fatalf("%s: empty is %t of %q", api, answer.Empty, answer.Text)
 	}
-	if _, isOne := parse(beforeDone([]byte(body))); isOne || !isEvents([]byte(body)) {
-		fatalIf(t, err == nil && holdsFailure(api, body), "%s: a failure is taken for a whole answer:\n%s", api, body)
+	if _, isOne := parse(trimDone([]byte(body))); isOne || !isEvents([]byte(body)) {
+		fatalIf(t, err == nil && containsFailure(api, body), "%s: a failure is taken for a whole answer:\n%s", api, body)
 		return out
 	}
 	s := api.NewStream(strings.NewReader(body))
@@ -160,14 +160,14 @@ func read(t *testing.T, api API, body string) readings {
 		if api == Messages && fields["type"] == nil && isText(fields["stop_reason"]) && fields["error"] == nil && fields["base_resp"] == nil {
 			continue // an event of the complete dialect, which has no meaning in this one
 		}
-		fatalIf(t, holdsFailure(api, string(e.Data)), "%s: an answer with a failure in it is taken for whole:\n%s", api, body)
+		fatalIf(t, containsFailure(api, string(e.Data)), "%s: an answer with a failure in it is taken for whole:\n%s", api, body)
 	}
 	return out
 }
 
-// holdsFailure reports whether an object contains a failure, without using the reader's code: an error next to or
+// containsFailure reports whether an object contains a failure, without using the reader's code: an error next to or
 // inside choices, a stop reason that is a failure, or a status code as MiniMax sends.
-func holdsFailure(api API, data string) bool {
+func containsFailure(api API, data string) bool {
 	var in struct {
 		Type   any
 		Status any

@@ -51,7 +51,7 @@ func (a API) Decode(httpStatus int, body []byte) (Answer, error) {
 func (a API) check(httpStatus int, body []byte) (object, error) {
 	fields, isObject := parse(body)
 	if !isObject {
-		fields, isObject = parse(beforeDone(body))
+		fields, isObject = parse(trimDone(body))
 	}
 	effective, status := httpStatus, fields["status"]
 	if status != nil {
@@ -74,7 +74,7 @@ func (a API) check(httpStatus int, body []byte) (object, error) {
 	}
 	if effective != 200 {
 		e := &APIError{Status: effective, HTTPStatus: httpStatus}
-		if effective == unreadable {
+		if effective == noStatus {
 			e.Status = 0
 		}
 		e.readBody(body)
@@ -110,7 +110,7 @@ func unfinished(name string) *NotAnswerError {
 func (a API) faultIn(fields object) *APIError {
 	base, _ := parse(fields["base_resp"])
 	if choices := fields["choices"]; choices != nil && !isFault(fields["error"]) {
-		if inside := chosen(choices)["error"]; isFault(inside) {
+		if inside := selectChoice(choices)["error"]; isFault(inside) {
 			fields = maps.Clone(fields)
 			fields["error"] = inside
 		}
@@ -192,8 +192,8 @@ func (a API) effectiveStatus(httpStatus int, raw []byte) int {
 	return httpStatus
 }
 
-// unreadable is a .status that is neither a whole number nor a string of digits.
-const unreadable = math.MinInt
+// noStatus is a .status that is neither a whole number nor a string of digits.
+const noStatus = math.MinInt
 
 // statedStatus returns the value of a .status: a whole number (in any JSON notation) or a string of digits. A number
 // too large to be a status returns -1, which is not 200 either.
@@ -201,17 +201,17 @@ func statedStatus(raw []byte) int {
 	digits := string(raw)
 	if isText(raw) {
 		if digits = string(unquote(raw)); strings.Trim(digits, "0123456789") != "" {
-			return unreadable
+			return noStatus
 		}
 	}
 	number, err := strconv.ParseFloat(digits, 64)
 	switch {
 	case errors.Is(err, strconv.ErrSyntax): // true, false, an object, an array, an empty string
-		return unreadable
+		return noStatus
 	case err != nil || math.Abs(number) > 1e6:
 		return -1
 	case number != math.Trunc(number):
-		return unreadable
+		return noStatus
 	}
 	return int(number)
 }
@@ -219,9 +219,9 @@ func statedStatus(raw []byte) int {
 // done is the last event of the OpenAI-style servers.
 const done = "[DONE]"
 
-// beforeDone returns the body without the last event of a chat stream, which some gateways also append to a complete
+// trimDone returns the body without the last event of a chat stream, which some gateways also append to a complete
 // answer.
-func beforeDone(body []byte) []byte {
+func trimDone(body []byte) []byte {
 	before, ok := bytes.CutSuffix(bytes.TrimSpace(body), []byte(done))
 	if !ok {
 		return nil
@@ -243,7 +243,7 @@ func notJSON(body []byte) *NotAnswerError {
 	case none.Encoding != "":
 		none.Reason = "a body that is not plain UTF-8"
 	case text[0] == '{' && errors.Is(err, io.ErrUnexpectedEOF):
-		none.Reason, none.Cut = "a JSON body that was cut short", true
+		none.Reason, none.Truncated = "a JSON body that was cut short", true
 	case text[0] == '{' || text[0] == '[':
 		none.Reason = "a body that is not one JSON object"
 	default:
@@ -283,7 +283,7 @@ func (a API) decodeEvents(body []byte) (Answer, error) {
 		answer := s.Answer()
 		answer.Text = all.String()
 		if err == io.EOF && jsonLines(body) && a.hasText(s.events) { //nolint:errorlint // the very end
-			err = s.cut(errSpliced)
+			err = s.truncated(errSpliced)
 		}
 		if err == io.EOF { //nolint:errorlint // the very end
 			return answer, nil
@@ -295,8 +295,8 @@ func (a API) decodeEvents(body []byte) (Answer, error) {
 			none.Body = body
 			return answer, none
 		}
-		_, cut := err.(*CutError) //nolint:errorlint // it comes unwrapped
-		return answer, &NotAnswerError{Reason: "an event stream: " + err.Error(), Body: body, Cut: cut}
+		_, cut := err.(*TruncatedError) //nolint:errorlint // it comes unwrapped
+		return answer, &NotAnswerError{Reason: "an event stream: " + err.Error(), Body: body, Truncated: cut}
 	}
 }
 

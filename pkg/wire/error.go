@@ -137,8 +137,8 @@ type NotAnswerError struct {
 	Object bool
 	// WrongShape reports that the JSON is complete and has a shape that another attempt would not change.
 	WrongShape bool
-	// Cut reports that the body is the beginning of an answer.
-	Cut bool
+	// Truncated reports that the body is the beginning of an answer.
+	Truncated bool
 	// Encoding is the compression or character encoding of the body, "" for plain UTF-8.
 	Encoding string
 }
@@ -205,15 +205,15 @@ func statusOfType(names ...string) (int, bool) {
 	return 0, false
 }
 
-// CutError is a stream that ended before the answer was complete.
-type CutError struct {
+// TruncatedError is a stream that ended before the answer was complete.
+type TruncatedError struct {
 	// Events is the number of events received.
 	Events int
 	// Err is the read error, or what is wrong with the end of the stream; nil if the stream just ended.
 	Err error
 }
 
-func (e *CutError) Error() string {
+func (e *TruncatedError) Error() string {
 	cut := "cut after " + text.Count(e.Events, "event")
 	if e.Err != nil {
 		cut += ": " + e.Err.Error()
@@ -222,7 +222,7 @@ func (e *CutError) Error() string {
 }
 
 // Unwrap returns Err.
-func (e *CutError) Unwrap() error { return e.Err }
+func (e *TruncatedError) Unwrap() error { return e.Err }
 
 // MalformedError is an event whose data are not the expected JSON.
 type MalformedError struct {
@@ -238,25 +238,25 @@ func (e *MalformedError) Error() string {
 
 const (
 	maxNested = 6   // maximum depth of errors inside errors
-	maxWords  = 100 // maximum number of texts of one error
+	maxTexts  = 100 // maximum number of texts of one error
 )
 
-// errorWords collects the texts of an error.
-type errorWords struct {
+// errorTexts collects the texts of an error.
+type errorTexts struct {
 	*APIError
 	words []string
 }
 
 // read fills in e from the members of an error object, or of an object that contains one.
 func (e *APIError) read(fields object) {
-	w := errorWords{APIError: e}
+	w := errorTexts{APIError: e}
 	w.object(fields, maxNested)
 	e.Message = strings.Join(w.words, ": ")
 	e.RequestID = stringOf(fields["request_id"])
 }
 
 // value reads an error of any shape: a string, an object, or a list of them.
-func (w *errorWords) value(raw []byte, depth int) {
+func (w *errorTexts) value(raw []byte, depth int) {
 	if len(raw) == 0 || depth == 0 {
 		return
 	}
@@ -276,7 +276,7 @@ func (w *errorWords) value(raw []byte, depth int) {
 }
 
 // object reads an error's fields, starting with an error inside it.
-func (w *errorWords) object(fields object, depth int) {
+func (w *errorTexts) object(fields object, depth int) {
 	if isFault(fields["error"]) {
 		w.value(fields["error"], depth)
 	}
@@ -313,7 +313,7 @@ func places(raw []byte) (out []string) {
 }
 
 // code stores the first code, and the first code that is an HTTP error status.
-func (w *errorWords) code(raw []byte) {
+func (w *errorTexts) code(raw []byte) {
 	if !isCode(raw) {
 		return
 	}
@@ -330,12 +330,13 @@ func (w *errorWords) code(raw []byte) {
 }
 
 // add adds words that are not contained in earlier ones.
-func (w *errorWords) add(words string) {
+func (w *errorTexts) add(words string) {
 	words = strings.TrimSpace(words)
 	if strings.HasPrefix(words, "<") {
 		words = cmp.Or(pageWords([]byte(words)), words)
 	}
-	if words == "" || len(w.words) == maxWords || slices.ContainsFunc(w.words, func(said string) bool { return strings.Contains(said, words) }) {
+	isKnown := func(earlier string) bool { return strings.Contains(earlier, words) }
+	if words == "" || len(w.words) == maxTexts || slices.ContainsFunc(w.words, isKnown) {
 		return
 	}
 	w.words = append(w.words, words)
@@ -351,7 +352,7 @@ func (e *APIError) readBody(body []byte) {
 	}
 	e.Message = pageWords(body)
 	if list := elements(body); len(list) > 0 {
-		w := errorWords{APIError: e}
+		w := errorTexts{APIError: e}
 		w.value(body, maxNested)
 		e.Message = strings.Join(w.words, ": ")
 	}
@@ -360,7 +361,7 @@ func (e *APIError) readBody(body []byte) {
 // pageWords returns the title of an HTML or XML page, or its first words without the markup. For any other body it
 // returns "".
 func pageWords(body []byte) string {
-	const most = 200
+	const maxBytes = 200
 	if len(body) == 0 || body[0] != '<' {
 		return ""
 	}
@@ -372,13 +373,13 @@ func pageWords(body []byte) string {
 		words = markup().unread.ReplaceAll(page, nil)
 		words = markup().tag.ReplaceAll(words, []byte(" "))
 	}
-	said := html.UnescapeString(string(bytes.Join(bytes.Fields(words), []byte(" "))))
-	if len(said) > most {
-		whole := text.WholeRunes([]byte(said[:most]))
+	out := html.UnescapeString(string(bytes.Join(bytes.Fields(words), []byte(" "))))
+	if len(out) > maxBytes {
+		whole := text.WholeRunes([]byte(out[:maxBytes]))
 		// Drop the last word: half a key would not be masked.
 		return strings.TrimRightFunc(string(whole), func(r rune) bool { return r > ' ' && r < utf8.RuneSelf }) + "…"
 	}
-	return said
+	return out
 }
 
 type pageMarkup struct{ title, unread, tag *regexp.Regexp }

@@ -43,11 +43,11 @@ type eventReader struct {
 	started bool
 	skipLF  bool // the last line ended with CR: a LF that follows belongs to it
 
-	name        string
-	data, given []byte // of the event being read, of the last event returned
-	hasData     bool
-	ready       bool // the event being read is complete
-	names       map[string]string
+	name           string
+	data, returned []byte // of the event being read, of the last event returned
+	hasData        bool
+	ready          bool // the event being read is complete
+	names          map[string]string
 
 	maxLine int
 }
@@ -89,7 +89,7 @@ func (r *eventReader) Next() (event, error) {
 		}
 		_, r.err = r.in.Peek(1)
 	}
-	return r.give(), nil
+	return r.takeEvent(), nil
 }
 
 // Rest returns the event that the end of the stream cut off, false if there is none.
@@ -101,13 +101,13 @@ func (r *eventReader) Rest() (event, bool) {
 	if !r.hasData {
 		return event{}, false
 	}
-	return r.give(), true
+	return r.takeEvent(), true
 }
 
-// give returns the complete event.
-func (r *eventReader) give() event {
+// takeEvent returns the complete event.
+func (r *eventReader) takeEvent() event {
 	e := event{Name: r.name, Data: r.data}
-	r.data, r.given = r.given[:0], r.data
+	r.data, r.returned = r.returned[:0], r.data
 	r.name, r.hasData, r.ready = "", false, false
 	r.count++
 	return e

@@ -142,7 +142,7 @@ func TestEncodeFiles(t *testing.T) {
 					t.Errorf("%s, reader %d: got %s, %v\nwant %s", api, i, got, err, want)
 				}
 			}
-			if shown := string(body.Shown()); !strings.Contains(shown, "bytes image/png>\"}") && !strings.Contains(shown, "<1 byte image/png>") {
+			if shown := string(body.Display()); !strings.Contains(shown, "bytes image/png>\"}") && !strings.Contains(shown, "<1 byte image/png>") {
 				t.Errorf("%s: shown as %s", api, shown)
 			}
 		}

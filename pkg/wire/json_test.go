@@ -109,7 +109,7 @@ func sameFields(t *testing.T, s *Stream, fields object) {
 		same("thinking", r.delta.thinking, delta["thinking"])
 		same("stop_reason", r.delta.stop, delta["stop_reason"])
 	case *chatReader:
-		choice := chosen(fields["choices"])
+		choice := selectChoice(fields["choices"])
 		delta := jsonObject(choice["delta"])
 		same("content", r.delta.content, delta["content"])
 		same("refusal", r.delta.refusal, delta["refusal"])
@@ -211,7 +211,7 @@ func FuzzStream(f *testing.F) {
 		if _, err := s.Next(); err != got.err || s.Buffered() { //nolint:errorlint // the very same error
 			t.Fatalf("%s: %v, then %v", api, got.err, err)
 		}
-		var cut *CutError
+		var cut *TruncatedError
 		var malformed *MalformedError
 		var apiErr *APIError
 		fatalIf(t, got.err != io.EOF && !errors.As(got.err, &cut) && !errors.As(got.err, &malformed) && !errors.As(got.err, &apiErr),

@@ -64,7 +64,7 @@ func (messages) decode(in object, a *Answer, u *counts) *NotAnswerError {
 	u.add(in["usage"])
 	a.StopReason = stringOf(in["stop_reason"])
 	said, thought, ok := readParts(in["content"], maxNested)
-	a.Text, a.Thought = string(said), len(thought) > 0
+	a.Text, a.HasReasoning = string(said), len(thought) > 0
 	switch {
 	case !ok && (!isNull(in["content"]) || a.StopReason == ""):
 		return &NotAnswerError{Reason: noContent}
@@ -140,7 +140,7 @@ func (r *messagesReader) read(e event) (Delta, error) {
 			return Delta{}, s.malformed(e)
 		}
 		if s.hasText { // a gateway that retried, or two spliced answers: the second must not be shown after the first
-			return Delta{}, s.cut(errSpliced)
+			return Delta{}, s.truncated(errSpliced)
 		}
 		r.started = true
 		s.id, s.model = stringOf(fields["id"]), stringOf(fields["model"])
@@ -156,10 +156,12 @@ func (r *messagesReader) read(e event) (Delta, error) {
 }
 
 // readBlock reads the text or the reasoning of a block or a delta, depending on its type.
-func (r *messagesReader) readBlock(kind []byte, textKind string, said []byte, thinkingKind string, thinking []byte) Delta {
+func (r *messagesReader) readBlock(
+	kind []byte, textKind string, text []byte, thinkingKind string, thinking []byte,
+) Delta {
 	switch string(unquote(kind)) {
 	case textKind:
-		return Delta{Text: r.s.addText(r.s.text.read(said))}
+		return Delta{Text: r.s.addText(r.s.text.read(text))}
 	case thinkingKind:
 		return Delta{Reasoning: r.s.reasoning.read(thinking)}
 	}
@@ -175,7 +177,7 @@ func (r *messagesReader) wholeMessage(e event) (Delta, error) {
 		return Delta{}, s.malformed(e)
 	}
 	r.started, s.id, s.model = true, answer.ID, answer.Model
-	s.thought = answer.Thought
+	s.hasReasoning = answer.HasReasoning
 	delta := Delta{Text: s.addText([]byte(answer.Text))}
 	if err := s.stopped(fields["stop_reason"], true); err != nil {
 		return delta, err

@@ -76,8 +76,8 @@ func (a API) CheckParam(name string, value json.RawMessage) error {
 	return fault
 }
 
-// MostTokens returns the maximum number of answer tokens that the request asks for.
-func (r Request) MostTokens() int {
+// MaxAnswerTokens returns the maximum number of answer tokens that the request asks for.
+func (r Request) MaxAnswerTokens() int {
 	for _, name := range []string{"max_completion_tokens", "max_tokens"} {
 		if n, err := strconv.Atoi(string(bytes.TrimSpace(r.Params[name]))); err == nil && n > 0 {
 			return n
@@ -92,7 +92,7 @@ func (e *APIError) ParamHint(body Body) string {
 	if e.Status != 400 && e.Status != 422 {
 		return ""
 	}
-	sent, _ := parse(body.Shown())
+	sent, _ := parse(body.Display())
 	message := e.Message[:min(len(e.Message), 4096)]
 	words := strings.FieldsFunc(message, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	fault, _ := parse(e.Body)
@@ -116,14 +116,14 @@ func (e *APIError) ParamHint(body Body) string {
 		return ""
 	case use != "" && len(value) < 64 && !isText(value):
 		return fmt.Sprintf("--param %s=null --param %s=%s; params: of the node sets this permanently", named, use, value)
-	case hasAny(strings.ToLower(message), refusals):
+	case hasAny(strings.ToLower(message), rejectPhrases):
 		return fmt.Sprintf("--param %s=null leaves it out; params: of the node sets this permanently", named)
 	}
 	return fmt.Sprintf("--param %s=VALUE sends another, --param %s=null none", named, named)
 }
 
-// refusals are phrases of errors about a member that the server does not accept at all, in lower case.
-var refusals = []string{
+// rejectPhrases are phrases of errors about a member that the server does not accept at all, in lower case.
+var rejectPhrases = []string{
 	"unsupported", "not support", "not permitted", "not allowed", "unknown", "unrecognized", "unexpected", "only", "extra", "deprecated",
 }
 

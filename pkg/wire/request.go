@@ -194,9 +194,9 @@ func (a API) Encode(r Request) (Body, error) {
 	for key, value := range r.Params {
 		size += jsonSize(key) + len(value)
 	}
-	if size > mostEncoded {
+	if size > maxEncoded {
 		return nil, text.Errorf("send a shorter prompt; a control character has 6 bytes in JSON, a quote and a backslash 2",
-			"the request would have %d MiB as JSON, over the limit of %d MiB", (size+1<<20-1)>>20, mostEncoded>>20)
+			"the request would have %d MiB as JSON, over the limit of %d MiB", (size+1<<20-1)>>20, maxEncoded>>20)
 	}
 	for _, field := range hostFields {
 		if _, said := r.Params[field.name]; !said && field.host == r.Host && field.api == a {
@@ -225,8 +225,8 @@ func (r Request) AllFiles() []*File {
 	return files
 }
 
-// mostEncoded is the maximum size in bytes of a request's texts as JSON: twice what an API accepts.
-const mostEncoded = 64 << 20
+// maxEncoded is the maximum size in bytes of a request's texts as JSON: twice what an API accepts.
+const maxEncoded = 64 << 20
 
 // jsonSize returns the number of bytes of text as JSON, without the quotes.
 func jsonSize(text string) int {

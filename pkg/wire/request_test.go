@@ -137,8 +137,8 @@ func TestEncode(t *testing.T) {
 			begin = `{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}]`
 		}
 		want := strings.Replace(test.want, "…", begin, 1)
-		if got, err := test.api.Encode(in); err != nil || string(got.Shown()) != want || !json.Valid(got.Shown()) || got.Len() != int64(len(want)) {
-			t.Errorf("%s: got %s, %v\nwant %s", test.name, got.Shown(), err, want)
+		if got, err := test.api.Encode(in); err != nil || string(got.Display()) != want || !json.Valid(got.Display()) || got.Len() != int64(len(want)) {
+			t.Errorf("%s: got %s, %v\nwant %s", test.name, got.Display(), err, want)
 		}
 	}
 }
@@ -156,8 +156,8 @@ func FuzzEncode(f *testing.F) {
 				Prompt   string
 				Messages []struct{ Content string }
 			}
-			if err := json.Unmarshal(body.Shown(), &back); err != nil {
-				t.Fatalf("%s: %v", body.Shown(), err)
+			if err := json.Unmarshal(body.Display(), &back); err != nil {
+				t.Fatalf("%s: %v", body.Display(), err)
 			}
 			if len(back.Messages) == 1 {
 				back.Prompt = back.Messages[0].Content
@@ -253,26 +253,26 @@ func TestJSONSize(t *testing.T) {
 		encoded, err := members{{"", strings.ToValidUTF8(text, "")}}.encode(0)
 		check(t, err)
 		if got, want := jsonSize(strings.ToValidUTF8(text, "")), int(encoded.Len())-len(`{"":""}`); got != want {
-			t.Errorf("%q: %d bytes, want the %d of %s", text, got, want, encoded.Shown())
+			t.Errorf("%q: %d bytes, want the %d of %s", text, got, want, encoded.Display())
 		}
 	}
 }
 
 // TestEncodeRefusesSize checks the limit on the size of a request as JSON, for texts in each field.
 func TestEncodeRefusesSize(t *testing.T) {
-	fits := strings.Repeat("\x01", mostEncoded/6)
+	fits := strings.Repeat("\x01", maxEncoded/6)
 	most := Request{Model: "m", MaxTokens: 1, Prompt: fits}
-	if body, err := Messages.Encode(most); err != nil || body.Len() < mostEncoded-6 {
+	if body, err := Messages.Encode(most); err != nil || body.Len() < maxEncoded-6 {
 		t.Errorf("a prompt within the limit: %d bytes, %v", body.Len(), err)
 	}
-	over := fits[:mostEncoded/6-6] + strings.Repeat("\x01", 7)
+	over := fits[:maxEncoded/6-6] + strings.Repeat("\x01", 7)
 	for name, r := range map[string]Request{
 		"prompt": {Prompt: over},
 		"system": {Prompt: "x", System: over},
 		"turn":   {Prompt: "x", Turns: []Turn{{Role: "user", Text: over}}},
 		"stop":   {Prompt: "x", Stop: []string{over}},
-		"schema": {Prompt: "x", Schema: json.RawMessage(`{"a":"` + strings.Repeat("x", mostEncoded) + `"}`)},
-		"param":  {Prompt: "x", Params: params("a", `"`+strings.Repeat("x", mostEncoded)+`"`)},
+		"schema": {Prompt: "x", Schema: json.RawMessage(`{"a":"` + strings.Repeat("x", maxEncoded) + `"}`)},
+		"param":  {Prompt: "x", Params: params("a", `"`+strings.Repeat("x", maxEncoded)+`"`)},
 	} {
 		r.Model, r.MaxTokens = "m", 1
 		if _, err := Messages.Encode(r); errorText(err) != "the request would have 65 MiB as JSON, over the limit of 64 MiB" {

@@ -15,7 +15,7 @@ var kinds = map[byte]string{'{': "object", '[': "array", '"': "string", 't': "bo
 // CheckSchema checks an answer against the top level of a schema: it must be JSON, of the schema's type, with the
 // required members. Deeper levels are not checked. Some gateways that translate requests drop the schema silently.
 func CheckSchema(schema json.RawMessage, answer string) error {
-	reason := notOfSchema(schema, answer)
+	reason := schemaMismatch(schema, answer)
 	if reason == "" {
 		return nil
 	}
@@ -23,8 +23,8 @@ func CheckSchema(schema json.RawMessage, answer string) error {
 		"the answer does not match the schema: %s", reason)
 }
 
-// notOfSchema returns why an answer does not match the schema, "" if it does.
-func notOfSchema(schema json.RawMessage, answer string) string {
+// schemaMismatch returns why an answer does not match the schema, "" if it does.
+func schemaMismatch(schema json.RawMessage, answer string) string {
 	want, _ := parse(schema)
 	types, missing := stringsIn(want["type"]), stringsIn(want["required"])
 	if isText(want["type"]) {

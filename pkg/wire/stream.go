@@ -29,11 +29,12 @@ type Stream struct {
 	err    error // what Next returns from now on
 
 	id, model, stop string
-	// ended reports that a stop reason arrived and no text after it, settled that only the formal end is missing.
-	ended, settled bool
-	// hasText and thought report that text and reasoning arrived, refused that a refusal arrived, answered that other
-	// text did.
-	hasText, thought, refused, answered bool
+	// ended reports that a stop reason arrived and no text after it, onlyEndMissing that only the formal end is
+	// missing.
+	ended, onlyEndMissing bool
+	// hasText and hasReasoning report that text and reasoning arrived, refused that a refusal arrived, answered that
+	// other text did.
+	hasText, hasReasoning, refused, answered bool
 
 	counts          counts
 	text, reasoning textReader
@@ -78,7 +79,7 @@ func (a API) newStream(events *eventReader) *Stream {
 //
 // The error is io.EOF only if the answer is complete: the server ended it with the dialect's last event, or with a
 // stop reason followed by the end of the stream. The end of the reader alone proves nothing, because a proxy can end
-// a stream normally that its upstream cut. Any other end is a *CutError, a *MalformedError, a *NotAnswerError, a
+// a stream normally that its upstream cut. Any other end is a *TruncatedError, a *MalformedError, a *NotAnswerError, a
 // *text.LimitError, or an *APIError for an error inside the HTTP 200. What the last event added is returned with the
 // error. Every later call returns the same error.
 func (s *Stream) Next() (Delta, error) {
@@ -102,7 +103,7 @@ func (s *Stream) Next() (Delta, error) {
 	}
 	s.encoding.add(delta.Text)
 	s.hasText = s.hasText || len(delta.Text) > 0
-	s.thought = s.thought || len(delta.Reasoning) > 0
+	s.hasReasoning = s.hasReasoning || len(delta.Reasoning) > 0
 	if err == nil {
 		return delta, nil
 	}
@@ -138,7 +139,7 @@ func (s *Stream) Linger() time.Duration {
 	switch {
 	case s.err != nil || !s.ended:
 		return 0
-	case s.settled:
+	case s.onlyEndMissing:
 		return lingerForEnd
 	}
 	return lingerForUsage
@@ -149,7 +150,7 @@ func (s *Stream) Linger() time.Duration {
 func (s *Stream) Answer() Answer {
 	out := Answer{
 		ID: s.id, Model: s.model, StopReason: s.stop, Usage: s.counts.usage(),
-		Empty: !s.hasText, Thought: s.thought, NotUTF8: s.encoding.broken || len(s.encoding.rest) > 0,
+		Empty: !s.hasText, HasReasoning: s.hasReasoning, NotUTF8: s.encoding.broken || len(s.encoding.rest) > 0,
 	}
 	if s.refused && !s.answered && s.stop == "stop" {
 		out.StopReason = "refusal"
@@ -168,15 +169,15 @@ func (s *Stream) endError(err error) error {
 	case err == io.EOF: //nolint:errorlint // a wrapped io.EOF is a reader's failure, not the end
 		err = nil
 	}
-	return s.cut(err)
+	return s.truncated(err)
 }
 
-func (s *Stream) cut(err error) error { return &CutError{Events: s.events.count, Err: err} }
+func (s *Stream) truncated(err error) error { return &TruncatedError{Events: s.events.count, Err: err} }
 
-// finish completes the answer if whole is set, else it returns a *CutError with the reason.
+// finish completes the answer if whole is set, else it returns a *TruncatedError with the reason.
 func (s *Stream) finish(whole bool, otherwise error) error {
 	if !whole {
-		return s.cut(otherwise)
+		return s.truncated(otherwise)
 	}
 	s.err = io.EOF
 	return nil
@@ -253,7 +254,7 @@ func (s *Stream) fault(e event) error {
 	f.Body, f.Status = bytes.Clone(e.Data), f.statusInside()
 	switch status := s.api.effectiveStatus(200, fields["status"]); {
 	case status == 200:
-	case status != unreadable:
+	case status != noStatus:
 		f.Status = status
 	case !isFault(fields["error"]):
 		f.Status = 0

@@ -11,23 +11,23 @@ import (
 	"testing/iotest"
 )
 
-// said is everything that a stream returned.
-type said struct {
+// streamResult is everything that a stream returned.
+type streamResult struct {
 	text, reasoning string
 	answer          Answer
 	events          int
 	err             error
 }
 
-func readStream(s *Stream) said {
-	var out said
+func readStream(s *Stream) streamResult {
+	var out streamResult
 	for {
 		delta, err := s.Next()
 		out.text += string(delta.Text)
 		out.reasoning += string(delta.Reasoning)
 		if err != nil {
 			out.answer, out.events, out.err = s.Answer(), s.Events(), err
-			out.answer.Usage, out.answer.Empty, out.answer.Thought = nil, false, false
+			out.answer.Usage, out.answer.Empty, out.answer.HasReasoning = nil, false, false
 			return out
 		}
 	}
@@ -95,7 +95,7 @@ func TestCutAtEveryByte(t *testing.T) {
 			last += strings.Index(stream[last:], end)
 			for n := range len(stream) {
 				got := readStream(api.NewStream(strings.NewReader(stream[:n])))
-				var cut *CutError
+				var cut *TruncatedError
 				switch {
 				case n >= last:
 					fatalIf(t, got.err != io.EOF || got.text != want.text, "%s, %s, %d of %d bytes: %+v", api, name, n, len(stream), got)
