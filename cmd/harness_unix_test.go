@@ -24,19 +24,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileLimit names, in the environment of a real ferry, the most bytes that a file of its may have.
+// fileLimit is the environment variable with the maximum size in bytes of a file that a real ferry writes.
 const fileLimit = "FERRY_TEST_FILE_LIMIT"
 
-// openFilesLimit names, likewise, the most files that it may have open.
+// openFilesLimit is the variable with the maximum number of open files.
 const openFilesLimit = "FERRY_TEST_OPEN_FILES"
 
-// faults, likewise, lets a goroutine panic at SIGUSR1, and makes the runtime give up at SIGUSR2.
+// faults is the variable that makes a goroutine panic on SIGUSR1, and the Go runtime give up on SIGUSR2.
 const faults = "FERRY_TEST_FAULTS"
 
-// Files that others can write are refused: the tests' own are closed to them, whatever the caller's umask.
+// ferry refuses files that others can write, so the tests create none, whatever the caller's umask.
 func init() { syscall.Umask(0o022) }
 
-// limitedMain is Main under these limits.
+// limitedMain is Main with these limits.
 func limitedMain() int {
 	if most, err := strconv.ParseUint(os.Getenv(openFilesLimit), 10, 64); err == nil {
 		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: most, Max: most}); err != nil {
@@ -56,13 +56,13 @@ func limitedMain() int {
 			if <-wanted == syscall.SIGUSR1 {
 				panic("a fault of a library")
 			}
-			new(sync.Mutex).Unlock() // nothing recovers from that
+			new(sync.Mutex).Unlock() // cannot be recovered
 		}()
 	}
 	return cmd.Main()
 }
 
-// process is ferry as a process of its own. What it prints is kept, but for what is read while it runs.
+// process is a ferry that runs as a process. Its output is kept, except what is read while it runs.
 type process struct {
 	*exec.Cmd
 	t         testing.TB
@@ -81,13 +81,13 @@ func realFerry(t testing.TB, args ...string) *process {
 	return p
 }
 
-// with adds to its environment.
+// with adds variables to its environment.
 func (p *process) with(env ...string) *process {
 	p.Env = append(p.Env, env...)
 	return p
 }
 
-// withVars adds an environment that calls in this process have.
+// withVars adds the variables of an environment for calls in this process.
 func (p *process) withVars(vars map[string]string) *process {
 	for name, value := range vars {
 		p.with(name + "=" + value)
@@ -95,7 +95,7 @@ func (p *process) withVars(vars map[string]string) *process {
 	return p
 }
 
-// stdout and stderr are for reading while it runs.
+// stdout and stderr return pipes for reading while the process runs.
 func (p *process) stdout() *bufio.Reader {
 	p.t.Helper()
 	p.Stdout = nil
@@ -131,11 +131,11 @@ func (p *process) send(sent os.Signal) *process {
 
 func (p *process) wait() result {
 	p.t.Helper()
-	_ = p.Wait() // its state says it
+	_ = p.Wait() // ProcessState has the result
 	return result{p.t, p.Args[1:], p.ProcessState.ExitCode(), p.out.String(), p.errs.String(), p.ProcessState}
 }
 
-// killedBy expects that it died of a signal, as a shell loop around it has to see.
+// killedBy checks that the process died of a signal, because a shell loop around it must see that.
 func (r result) killedBy(want syscall.Signal) result {
 	r.t.Helper()
 	if status := r.state.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != want {
@@ -144,18 +144,18 @@ func (r result) killedBy(want syscall.Signal) result {
 	return r
 }
 
-// awaitSent reads what ferry -v says until its request has left.
+// awaitSent reads the output of ferry -v until the request has left.
 func awaitSent(t testing.TB, said *bufio.Reader) {
 	t.Helper()
-	for line := ""; !strings.HasPrefix(line, "> ("); { // the last line of the request that -v shows
+	for line := ""; !strings.HasPrefix(line, "> ("); { // last line of the request that -v prints
 		var err error
 		line, err = said.ReadString('\n')
 		check(t, err)
 	}
 }
 
-// openTerminal makes a pseudo-terminal of so many columns. What is read of the master ends with an error once nothing has
-// the terminal open any more.
+// openTerminal opens a pseudo-terminal with the given number of columns. Reading from the master ends with an error
+// after the last process has closed the terminal.
 func openTerminal(t testing.TB, columns uint16) (master, terminal *os.File) {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
@@ -172,7 +172,7 @@ func openTerminal(t testing.TB, columns uint16) (master, terminal *os.File) {
 	return master, terminal
 }
 
-// terminal starts a process in a pseudo-terminal of so many columns, for all three streams.
+// terminal starts the process in a pseudo-terminal with the given number of columns, for all three streams.
 func (p *process) terminal(columns uint16) *os.File {
 	p.t.Helper()
 	master, terminal := openTerminal(p.t, columns)
@@ -183,7 +183,8 @@ func (p *process) terminal(columns uint16) *os.File {
 	return master
 }
 
-// onTerminal runs a command on a mute terminal and returns what reached it. A program that waits for an answer is killed.
+// onTerminal runs a command on a terminal that answers no query, and returns the output. A program that waits for an
+// answer is killed.
 func onTerminal(t testing.TB, columns uint16, command *exec.Cmd) (shown string, err error) {
 	terminal := (&process{Cmd: command, t: t}).terminal(columns)
 	defer terminal.Close()
@@ -191,21 +192,22 @@ func onTerminal(t testing.TB, columns uint16, command *exec.Cmd) (shown string, 
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { command.Process.Kill() })
 	defer stop()
-	// Linux ends a terminal whose other side is closed with EIO and not with EOF; what was shown is whole all the same.
+	// If the other side is closed, reading a terminal ends with EIO on Linux, not with EOF; the output is complete
+	// anyway.
 	text, _ := io.ReadAll(terminal)
 	return string(text), command.Wait()
 }
 
-// inTerminal runs ferry in a pseudo-terminal of so many columns and returns all that reached it.
+// inTerminal runs ferry in a pseudo-terminal with the given number of columns and returns the output.
 func inTerminal(t testing.TB, columns uint16, env []string, args ...string) string {
 	t.Helper()
 	p := realFerry(t, args...).with(waitsFile + "=" + os.DevNull).with(env...)
-	p.Args[0] = "ferry"                       // with the clock of the stories: a countdown takes no time
-	shown, _ := onTerminal(t, columns, p.Cmd) // some of these calls fail on purpose
+	p.Args[0] = "ferry"                       // uses the clock of the stories: a countdown takes no time
+	shown, _ := onTerminal(t, columns, p.Cmd) // some of these calls are meant to fail
 	return shown
 }
 
-// readUntil reads what a terminal shows until enough of it was seen, and gives that.
+// readUntil reads a terminal's output until enough returns true, and returns that output.
 func readUntil(t testing.TB, terminal io.Reader, enough func(seen string) bool) string {
 	t.Helper()
 	var seen []byte
@@ -217,7 +219,7 @@ func readUntil(t testing.TB, terminal io.Reader, enough func(seen string) bool) 
 	return string(seen)
 }
 
-// shows looks for words that a narrow terminal may have broken into lines.
+// shows looks for words that a narrow terminal may have wrapped.
 func shows(words string) func(string) bool {
 	return func(seen string) bool { return strings.Contains(strings.Join(strings.Fields(seen), " "), words) }
 }
@@ -227,10 +229,10 @@ func readAll(from io.Reader) string {
 	return string(text)
 }
 
-// nobody is a user who is not the one that runs the tests.
+// nobody is the ID of a user other than the one that runs the tests.
 const nobody = 65534
 
-// findProgram gives the path of a program, also where Debian puts servers.
+// findProgram returns the path of a program. It also searches the folders where Debian installs servers.
 func findProgram(t testing.TB, name string) string {
 	for _, folder := range []string{"", "/usr/sbin/", "/usr/local/sbin/"} {
 		if path, err := exec.LookPath(folder + name); err == nil {
@@ -241,7 +243,7 @@ func findProgram(t testing.TB, name string) string {
 	return ""
 }
 
-// ofDebian13 is a program with HTTP/3 of the folder that .ci/trixie makes: nginx or curl.
+// ofDebian13 returns the path of a program with HTTP/3, nginx or curl, in the folder that .ci/trixie makes.
 func ofDebian13(t testing.TB, program string) string {
 	folder := os.Getenv("FERRY_TRIXIE")
 	if folder == "" {
@@ -250,7 +252,7 @@ func ofDebian13(t testing.TB, program string) string {
 	return filepath.Join(folder, "host", program)
 }
 
-// script writes an nginx that is a line for the shell.
+// script writes a shell script with one line, for use as nginx.
 func script(t testing.TB, line string) string {
 	path := filepath.Join(t.TempDir(), "nginx")
 	check(t, os.WriteFile(path, []byte("#!/bin/sh\n"+line+"\n"), 0o755))
@@ -265,12 +267,12 @@ func runServer(t testing.TB, process *exec.Cmd, address string) {
 	if process.SysProcAttr == nil {
 		process.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	process.SysProcAttr.Setpgid = true // its helpers end with it
+	process.SysProcAttr.Setpgid = true // its child processes end with it
 	check(t, process.Start())
 	ended := make(chan struct{})
 	go func() { _ = process.Wait(); close(ended) }()
 	t.Cleanup(func() {
-		_ = syscall.Kill(-process.Process.Pid, syscall.SIGKILL) // after SIGTERM some take seconds to end
+		_ = syscall.Kill(-process.Process.Pid, syscall.SIGKILL) // some take seconds to end after SIGTERM
 		<-ended
 		if t.Failed() {
 			t.Logf("%s said: %s", process.Path, said.Bytes())
@@ -291,7 +293,7 @@ func runServer(t testing.TB, process *exec.Cmd, address string) {
 	eventually(t, process.Path+" listens", listens)
 }
 
-// startDemo runs ferry demo until the test ends, and gives its address.
+// startDemo runs ferry demo until the test ends, and returns its address.
 func startDemo(t testing.TB) string {
 	p := realFerry(t, "demo", "-q", "--listen", "127.0.0.1:0")
 	said := p.stdout()

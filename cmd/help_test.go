@@ -14,7 +14,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// helpOn is a help page on a terminal of so many columns.
+// helpOn returns a help page as printed on a terminal with the given number of columns.
 func helpOn(t *testing.T, columns uint16, vars map[string]string, args []string) string {
 	t.Helper()
 	terminal, shown := terminalWithin(t, columns)
@@ -24,7 +24,7 @@ func helpOn(t *testing.T, columns uint16, vars map[string]string, args []string)
 	return strings.ReplaceAll(shown(), "\r\n", "\n")
 }
 
-// TestHelpWidths expects every page to fit terminals of 40 to 120 columns, with all its words and no others.
+// TestHelpWidths checks that every page fits terminals of 40 to 120 columns, with the same words at each width.
 func TestHelpWidths(t *testing.T) {
 	words := func(page string) string { return strings.Join(strings.Fields(page), "") }
 	for name, args := range helpPages() {
@@ -41,7 +41,7 @@ func TestHelpWidths(t *testing.T) {
 	}
 }
 
-// TestHelpGroups expects the groups in their order, and headings in bold on a terminal alone.
+// TestHelpGroups checks the order of the groups, and that headings are bold on a terminal only.
 func TestHelpGroups(t *testing.T) {
 	for name, want := range map[string][]string{
 		"ask":    {"Common flags:", "--node", "--session", "--dry-run", "Retries and timeouts:", "--attempts", "Model:", "--max-tokens", "Conversation:", "--new", "Batch:", "--batch"},
@@ -62,7 +62,7 @@ func TestHelpGroups(t *testing.T) {
 	}
 }
 
-// TestExamples holds the hint of a command without its arguments to what its help has.
+// TestExamples checks that the hint of a command without its arguments is an example from its help.
 func TestExamples(t *testing.T) {
 	for _, name := range []string{"get", "set", "unset", "key", "session show", "token new"} {
 		args := append([]string{"config"}, strings.Fields(name)...)

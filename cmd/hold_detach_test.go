@@ -21,7 +21,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHoldDetached starts a holder from a terminal, with descriptors open that are not ferry's: it has none of that.
+// TestHoldDetached starts a holder from a terminal, with open descriptors that are not ferry's. The holder inherits
+// none of them.
 func TestHoldDetached(t *testing.T) {
 	r, _ := secureHoldRig(t)
 	p := r.ask("ask", "hello")
@@ -34,31 +35,31 @@ func TestHoldDetached(t *testing.T) {
 	contains(t, "the terminal", shown, "whole")
 	writer.Close()
 	check(t, reader.SetReadDeadline(time.Now().Add(testTimeout)))
-	rest, err := io.ReadAll(reader) // it ends though the holder lives
+	rest, err := io.ReadAll(reader) // ends although the holder runs
 	check(t, err)
 	equal(t, "what the holder writes", string(rest), "")
 	pid := r.oneHolder()
 	_, stat, _ := strings.Cut(read(t, fmt.Sprintf("/proc/%d/stat", pid)), ") ")
-	var state string // it may be at work or asleep
+	var state string // running or sleeping
 	var parent, group, session, terminal int
 	_, err = fmt.Sscan(stat, &state, &parent, &group, &session, &terminal)
 	check(t, err)
 	equal(t, "group, session and terminal", []int{group, session, terminal}, []int{pid, pid, 0})
 	at, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
-	equal(t, "it runs in", at, "/") // any other file system could not be unmounted
+	equal(t, "it runs in", at, "/") // otherwise another file system could not be unmounted
 	open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	check(t, err)
 	for _, name := range open {
 		what, _ := os.Readlink(name)
 		known := what == os.DevNull || strings.HasPrefix(what, "socket:") || strings.HasPrefix(what, "anon_inode:") ||
-			strings.HasPrefix(what, "/sys/fs/cgroup/") || // Go's runtime counts its processors there
-			filepath.Base(name) == "0" && strings.HasPrefix(what, "pipe:") // its order
+			strings.HasPrefix(what, "/sys/fs/cgroup/") || // Go's runtime reads the CPU limit there
+			filepath.Base(name) == "0" && strings.HasPrefix(what, "pipe:") // the configuration that ferry sends it
 		errorIf(t, !known, "descriptor %s is %s, want none of that kind", filepath.Base(name), what)
 	}
 	atLeast(t, "descriptors that were read", len(open), 5)
 }
 
-// TestHoldPipesEnd has the shell wait for the end of pipes that a holder could keep open.
+// TestHoldPipesEnd makes the shell wait for the end of pipes that a holder could keep open.
 func TestHoldPipesEnd(t *testing.T) {
 	skipIfShort(t, "waits for holders to end")
 	for _, line := range []string{
@@ -82,7 +83,7 @@ func TestHoldPipesEnd(t *testing.T) {
 	}
 }
 
-// TestHoldLeavesNoZombie ends a holder while the ferry that started it goes on.
+// TestHoldLeavesNoZombie ends a holder while the ferry that started it still runs.
 func TestHoldLeavesNoZombie(t *testing.T) {
 	r, server := secureHoldRig(t, doGate)
 	server.mute.Store(true)
@@ -92,7 +93,7 @@ func TestHoldLeavesNoZombie(t *testing.T) {
 	readUpTo(server, cameMute)
 	server.mute.Store(false)
 	pid := r.oneHolder()
-	r.kill(pid) // it has taken nothing: the stream goes on without it
+	r.kill(pid) // it has accepted nothing: the stream continues without it
 	_, err := stdout.ReadByte()
 	check(t, err)
 	eventually(t, "nothing is left of it", func() bool {
@@ -104,8 +105,8 @@ func TestHoldLeavesNoZombie(t *testing.T) {
 	p.wait().must()
 }
 
-// TestHoldOfAnotherUser has another user's process listen where a holder would be: it is not spoken to, and the ask goes
-// directly and is silent about it.
+// TestHoldOfAnotherUser has another user's process listen on the socket of a holder. ferry sends nothing to it; the
+// request goes directly and prints nothing about it.
 func TestHoldOfAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		skipMissing(t, "root, to be another user")
@@ -150,11 +151,11 @@ func TestHoldOfAnotherUser(t *testing.T) {
 	equal(t, "bytes that it got", spoken.Load(), 0)
 }
 
-// asNobody does something as another user. Only this thread becomes one: Go's own call changes all threads.
+// asNobody calls do as another user. Only this thread changes the user; Go's own call changes all threads.
 func asNobody(t *testing.T, do func() error) {
 	failed := make(chan error)
 	go func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		const same = ^uintptr(0)
 		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, same, nobody, same); errno != 0 {
 			failed <- errno
@@ -165,7 +166,8 @@ func asNobody(t *testing.T, do func() error) {
 	check(t, <-failed)
 }
 
-// TestHoldLendsToNobodyElse opens a holder's folder and socket for all: another user's process still gets no byte.
+// TestHoldLendsToNobodyElse makes a holder's folder and socket accessible to everyone. Another user's process still
+// gets no byte.
 func TestHoldLendsToNobodyElse(t *testing.T) {
 	skipIfShort(t, "a process of another user")
 	if os.Geteuid() != 0 {

@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// TestHoldKilledBefore kills the holder before it has taken a byte of a request: the ask ends whole by another way.
+// TestHoldKilledBefore kills the holder before it has accepted a byte of a request: the ask still gets its complete
+// answer.
 func TestHoldKilledBefore(t *testing.T) {
 	skipIfShort(t, "a process and a holder for each phase")
 	for name, trap := range map[string]func(r *holdRig, server *holdServer, pid int) (sprung func()){
@@ -31,8 +32,8 @@ func TestHoldKilledBefore(t *testing.T) {
 		},
 		"while it connects": func(r *holdRig, server *holdServer, pid int) func() {
 			server.mute.Store(true)
-			server.CloseClientConnections() // so that it needs another one
-			readUpTo(server, cameMute)      // which it makes ahead of need
+			server.CloseClientConnections() // so that it needs a new one
+			readUpTo(server, cameMute)      // which it opens in advance
 			return func() {
 				readUpTo(server, cameMute)
 				server.mute.Store(false)
@@ -67,7 +68,7 @@ func TestHoldKilledBefore(t *testing.T) {
 	}
 }
 
-// readUpTo reads what came up to a certain word.
+// readUpTo receives names until the given one.
 func readUpTo(server *holdServer, word string) {
 	for came := range server.came {
 		if came == word {
@@ -76,7 +77,7 @@ func readUpTo(server *holdServer, word string) {
 	}
 }
 
-// sockets counts the ends of the rig's sockets that a holder has: the one that listens, and those of its borrowers.
+// sockets counts the rig's sockets that a holder has open: the listener and the connections of clients.
 func (r *holdRig) sockets() int {
 	return strings.Count(read(r.t, "/proc/net/unix"), r.run+"/ferry/")
 }
@@ -84,7 +85,7 @@ func (r *holdRig) sockets() int {
 func (r *holdRig) signal(pid int, sent syscall.Signal) {
 	r.t.Helper()
 	check(r.t, syscall.Kill(pid, sent))
-	if sent == syscall.SIGSTOP { // which a busy machine takes its time to do
+	if sent == syscall.SIGSTOP { // takes time on a busy machine
 		eventually(r.t, "all of its threads have stopped", func() bool {
 			threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 			return len(threads) > 0 && !slices.ContainsFunc(threads, func(path string) bool {
@@ -95,7 +96,7 @@ func (r *holdRig) signal(pid int, sent syscall.Signal) {
 	}
 }
 
-// TestHoldKilledWith kills the holder when it has taken bytes of a request: the call fails and says so.
+// TestHoldKilledWith kills the holder after it has received bytes of a request: the call fails and reports it.
 func TestHoldKilledWith(t *testing.T) {
 	skipIfShort(t, "a process and a holder for each phase")
 	for _, tt := range []struct {
@@ -105,7 +106,7 @@ func TestHoldKilledWith(t *testing.T) {
 		{"its body", doUnread, "ask", strings.Repeat("a long prompt ", 1<<19), []string{"reset"}},
 		{"a request", doStall, "ask", "hello", []string{"reset"}},
 		{"a stream's request", doStall, "stream", "hello", []string{"reset"}},
-		{"half an answer", doHalf, "ask", "hello", []string{"reset", "truncated"}}, // its beginning can be on its way
+		{"half an answer", doHalf, "ask", "hello", []string{"reset", "truncated"}}, // the beginning may still be in transit
 		{"half a stream", doHalf, "stream", "hello", []string{"truncated"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -126,11 +127,12 @@ func TestHoldKilledWith(t *testing.T) {
 	}
 }
 
-// stopped starts a held call and waits until the server has got it and stopped with it. The server counts from there.
+// stopped starts a held call and waits until the server has received it and stops there. The server's request count
+// starts at 0 again.
 func (r *holdRig) stopped(server *holdServer, do, verb, prompt, timeout string) (*process, *bufio.Reader) {
 	file := filepath.Join(r.home, "prompt")
 	write(r.t, file, prompt)
-	// The path is the request's: it is the same holder's.
+	// The holder stays the same, because the path belongs to the request.
 	r.configure(server.URL+do, server.settings())
 	for len(server.came) > 0 {
 		<-server.came
@@ -145,7 +147,7 @@ func (r *holdRig) stopped(server *holdServer, do, verb, prompt, timeout string) 
 	return p, stdout
 }
 
-// fails expects one of these classes of failure, and to be told that the request may have arrived.
+// fails expects one of these classes of failure, and a message that the request may have arrived.
 func (r *holdRig) fails(p *process, stdout string, classes []string) result {
 	r.t.Helper()
 	got := p.wait()
@@ -159,9 +161,9 @@ func (r *holdRig) fails(p *process, stdout string, classes []string) result {
 	return got
 }
 
-// TestHoldKilledAtRandom kills holders at random moments of calls: some time after their start, or a little after a step
-// that the server sees. No prompt comes twice, exit code 0 is the whole answer, and a failure says whether the request may
-// have arrived. -kills 1000 kills more.
+// TestHoldKilledAtRandom kills holders at random moments: some time after the start of the calls, or shortly after a
+// step that the server sees. No prompt arrives twice, exit code 0 means the complete answer, and a failure reports
+// whether the request may have arrived. -kills 1000 kills more.
 func TestHoldKilledAtRandom(t *testing.T) {
 	skipIfShort(t, "kills sixty holders")
 	const lanes = 3
@@ -180,7 +182,7 @@ func TestHoldKilledAtRandom(t *testing.T) {
 	}
 }
 
-// holdUser is one user who makes a few calls at once, round after round, each with a kill.
+// holdUser is one user who makes a few calls at once, in each round, with one kill per round.
 type holdUser struct {
 	rig    *holdRig
 	server *holdServer
@@ -215,7 +217,7 @@ func (l *holdUser) round(number int) {
 		})
 		defer func() {
 			if steps.Add(at) < 2*at {
-				shots.Done() // nobody shoots: fewer steps were seen
+				shots.Done() // no kill: the server saw fewer steps
 			}
 			shots.Wait()
 		}()
@@ -227,7 +229,7 @@ func (l *holdUser) round(number int) {
 	l.server.setTrap(nil)
 }
 
-// calls makes the calls of a round and judges them.
+// calls makes the calls of a round and checks their results.
 func (l *holdUser) calls(number int) {
 	all := map[string]*process{}
 	for i, verb := range []string{"ask", "ask", "stream"} {
@@ -265,7 +267,7 @@ func (l *holdUser) judge(prompt string, call heldCall) {
 	}
 }
 
-// TestHoldStopped stops a holder: an ask goes directly, and the holder sends nothing of it when it goes on.
+// TestHoldStopped stops a holder: the request goes directly, and the holder sends nothing of it after it continues.
 func TestHoldStopped(t *testing.T) {
 	skipIfShort(t, "waits for a holder that is stopped")
 	t.Parallel()
@@ -295,7 +297,7 @@ func TestHoldStopped(t *testing.T) {
 		goesOn("hello, hello")
 	})
 	t.Run("with a request", func(t *testing.T) {
-		p, stdout := r.stopped(server, doStall, "ask", "hello", "10s") // of which a busy machine may need some to send it
+		p, stdout := r.stopped(server, doStall, "ask", "hello", "10s") // a busy machine may need part of it to send the request
 		r.signal(pid, syscall.SIGSTOP)
 		r.fails(p, readAll(stdout), []string{"timeout"})
 		goesOn("hello")

@@ -18,9 +18,9 @@ import (
 
 const linkDelay = 100 * time.Millisecond // each way
 
-// TestHoldSlowLink holds the promise of a held connection: one round trip, where curl pays three. The round trips are
-// counted from the packets; what they took is reported. The server is an nginx with TLS 1.3 in front of the demo node; all
-// three are whole processes, one after the other in each round. Ferry is the test's own binary, which starts slower.
+// TestHoldSlowLink checks that a held connection takes one round trip, where curl takes three. The round trips are
+// counted from the packets; the times are only reported. The server is an nginx with TLS 1.3 in front of the demo
+// node. Each round runs three complete processes in turn. ferry is the test binary, which starts more slowly.
 func TestHoldSlowLink(t *testing.T) {
 	skipIfShort(t, "a measurement over a slow link, of real time")
 	if os.Getenv("FERRY_LINK") == "" {
@@ -32,13 +32,13 @@ func TestHoldSlowLink(t *testing.T) {
 	}
 	clean, lossy := newSlowLink(t, 8, linkDelay, 0), newSlowLink(t, 9, linkDelay, 0.05)
 	ca := startFarNginx(t, clean.far, lossy.far)
-	for _, link := range []*slowLink{clean, lossy} { // side by side: each waits for its link nearly all of the time
+	for _, link := range []*slowLink{clean, lossy} { // in parallel: each mostly waits for its link
 		l := newLinkUser(t, link, ca)
 		t.Run(fmt.Sprintf("%g %% lost each way", 100*link.loss), func(t *testing.T) { t.Parallel(); l.measure(t, 9) })
 	}
 }
 
-// TestHoldDeadPath cuts the link under an idle connection: the holder notices, and the next ask is answered.
+// TestHoldDeadPath cuts the link under an idle connection: the holder notices it, and the next ask gets its answer.
 func TestHoldDeadPath(t *testing.T) {
 	skipIfShort(t, "half a minute of real time until a dead path is known")
 	if os.Getenv("FERRY_SOAK") == "" {
@@ -64,7 +64,7 @@ func TestHoldDeadPath(t *testing.T) {
 	equal(t, "times that the holder lent", l.holder(t).Requests, 3)
 }
 
-// linkUser is a user at the near end of a link, who has three ways to its far end.
+// linkUser is a user at the near end of a link, with three ways to reach its far end.
 type linkUser struct {
 	link                           *slowLink
 	ferry, dir                     string
@@ -79,11 +79,11 @@ func newLinkUser(t *testing.T, link *slowLink, ca string) *linkUser {
 		"-H", "anthropic-version: 2026-10-21", "-H", "content-type: application/json", "-d", smallMessage, url + "/v1/messages"}
 	l.directArgs = []string{l.ferry, "ask", "-n", "far", "hi"}
 	l.heldArgs = []string{l.ferry, "ask", "-n", "far", "--hold", "5m", "hi"}
-	t.Cleanup(func() { l.stopHolders(t) }) // before the folder goes, and the link
+	t.Cleanup(func() { l.stopHolders(t) }) // before the folder and the link are removed
 	return l
 }
 
-// newNear is a user at the near end of a link, with a configuration.
+// newNear returns a user at the near end of a link, with a configuration.
 func newNear(t *testing.T, link *slowLink, config string) *linkUser {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "config.yaml"), config)
@@ -91,7 +91,7 @@ func newNear(t *testing.T, link *slowLink, config string) *linkUser {
 		"XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+filepath.Join(dir, "config.yaml"), "FAR_KEY=canary-key-0008")}
 }
 
-// farNode is a node of a configuration.
+// farNode is a node in a configuration.
 type farNode struct{ name, url, ca, more string }
 
 func farConfig(nodes ...farNode) string {
@@ -107,22 +107,22 @@ func farConfig(nodes ...farNode) string {
 	return b.String()
 }
 
-// stopHolders has ferry end the holders.
+// stopHolders stops the holders with ferry's own command.
 func (l *linkUser) stopHolders(t *testing.T) {
 	t.Helper()
 	out, err := l.output("config", "hold", "stop")
 	errorIf(t, err != nil, "config hold stop: %v, want exit code 0: %s", err, out)
 }
 
-// warm makes the holder, and checks that it is one.
+// warm starts the holder, and checks that it runs.
 func (l *linkUser) warm(t *testing.T) {
 	t.Helper()
 	l.must(t, l.heldArgs)
 	equal(t, "times that the holder lent", l.holder(t).Requests, 1)
 }
 
-// measure runs all the ways in turn. It reports what each took, and counts round trips by the packets of the connection that
-// a run makes, or of the held one.
+// measure runs all the ways in turn. It reports how long each took, and counts round trips in the packets of the new
+// or held connection.
 func (l *linkUser) measure(t *testing.T, rounds int) {
 	l.warm(t)
 	ways := [][]string{l.curlArgs, l.directArgs, l.heldArgs}
@@ -148,8 +148,8 @@ func (l *linkUser) measure(t *testing.T, rounds int) {
 	}
 }
 
-// newConnection expects so many new connections, and gives the one of all on which the near end sent most: a handshake
-// that is late, on a lossy link or a busy machine, has others begin beside it.
+// newConnection expects the given number of new connections, and returns the port of the one on which the near end
+// sent most. On a lossy link or a busy machine a late handshake makes ferry start others.
 func (l *linkUser) newConnection(t *testing.T, saw *capture, want int) (port uint16) {
 	ports, made := saw.ports()
 	fatalIf(t, len(made) < want || len(made) > want && want == 0 && l.link.loss == 0, "%d new connections, want %d", len(made), want)
@@ -169,7 +169,7 @@ func (l *linkUser) must(t *testing.T, args []string) time.Duration {
 	return took
 }
 
-// timed runs a program at the near end and gives what the whole process took.
+// timed runs a program at the near end and returns the time of the complete process.
 func (l *linkUser) timed(args []string) (took time.Duration, err error) {
 	var out, said bytes.Buffer
 	c := exec.Command(args[0], args[1:]...)
@@ -201,7 +201,7 @@ type holderFacts struct {
 	Connections int `json:"connections"`
 }
 
-// holder asks the one holder about itself.
+// holder returns the facts of the only holder.
 func (l *linkUser) holder(t *testing.T) holderFacts {
 	var h holderFacts
 	out, err := l.output("config", "hold", "-o", "json")
@@ -212,7 +212,8 @@ func (l *linkUser) holder(t *testing.T) holderFacts {
 
 const farPort = 8443
 
-// startFarNginx runs an nginx with TLS 1.3 in front of the demo node, at the far ends, and gives the file of its authority.
+// startFarNginx runs an nginx with TLS 1.3 in front of the demo node, at the far ends, and returns the file of its
+// authority.
 func startFarNginx(t *testing.T, at ...netip.Addr) (ca string) {
 	return runFarNginx(t, findProgram(t, "nginx"), "", at...)
 }
@@ -247,7 +248,7 @@ http {
 	return by.file
 }
 
-// medianOf is a median.
+// medianOf returns the median.
 func medianOf(all []time.Duration) time.Duration {
 	if len(all) == 0 {
 		return 0

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// TestHoldManyAtOnce runs 50 processes at once, without a holder and with one. Each gets its own answer.
-// A stream's first event is shown before the server says more.
+// TestHoldManyAtOnce runs 50 processes at once, without a holder and with one. Each gets its own answer. The first
+// event of a stream is shown before the server sends more.
 func TestHoldManyAtOnce(t *testing.T) {
 	skipIfShort(t, "a hundred processes at once")
 	r, server := secureHoldRig(t, doGate)
@@ -30,7 +30,7 @@ func TestHoldManyAtOnce(t *testing.T) {
 	}
 }
 
-// askConcurrently asks from so many processes at once, and gives how many of them were held.
+// askConcurrently sends requests from the given number of processes at once, and returns how many of them were held.
 func (r *holdRig) askConcurrently(name string, server *holdServer, wavers int) int {
 	var all sync.WaitGroup
 	var held atomic.Int64
@@ -41,7 +41,7 @@ func (r *holdRig) askConcurrently(name string, server *holdServer, wavers int) i
 		p.start()
 		all.Go(func() {
 			first := make([]byte, len(answerTo(prompt))/2)
-			_, _ = io.ReadFull(stdout, first) // short where it failed
+			_, _ = io.ReadFull(stdout, first) // short if it failed
 			if verb == "stream" {
 				close(server.gate(prompt))
 			}
@@ -58,7 +58,8 @@ func (r *holdRig) askConcurrently(name string, server *holdServer, wavers int) i
 	return int(held.Load())
 }
 
-// TestHoldCanary looks for key, password, prompt and answer in all that a holder shows, leaves or remembers.
+// TestHoldCanary looks for key, password, prompt and answer in everything that a holder shows, leaves behind or has in
+// memory.
 func TestHoldCanary(t *testing.T) {
 	skipIfShort(t, "reads a process's memory")
 	for name, secure := range map[string]bool{"TLS": true, "plain http": false} {
@@ -104,10 +105,10 @@ func TestHoldCanary(t *testing.T) {
 	}
 }
 
-// canary is a word that stands nowhere, this program included.
+// canary returns a word that appears nowhere else, not even in this program.
 func canary(what string) string { return what + "-" + rand.Text() }
 
-// findInMemory gives what is left of some words in a process, with what stands around them.
+// findInMemory returns the given words that are still in the memory of a process, with the surrounding bytes.
 func (r *holdRig) findInMemory(pid int, words ...string) (found []string) {
 	known := 0
 	memory(r.t, pid, func(text string) {
@@ -122,7 +123,7 @@ func (r *holdRig) findInMemory(pid int, words ...string) (found []string) {
 	return found
 }
 
-// memory reads what a process can write to, area by area.
+// memory reads the writable memory of a process, area by area.
 func memory(t *testing.T, pid int, see func(text string)) {
 	all, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
 	if err != nil {
@@ -136,12 +137,12 @@ func memory(t *testing.T, pid int, see func(text string)) {
 			continue
 		}
 		text := make([]byte, min(to-from, 64<<20))
-		n, _ := all.ReadAt(text, from) // what was never touched cannot be read
+		n, _ := all.ReadAt(text, from) // memory that was never used cannot be read
 		see(string(text[:n]))
 	}
 }
 
-// TestHoldMemory measures a holder of ferry's own binary after a hundred calls, some of which are large.
+// TestHoldMemory measures a holder of the real ferry binary after a hundred calls, some of them large.
 func TestHoldMemory(t *testing.T) {
 	skipIfShort(t, "builds the binary and calls it a hundred times")
 	const holderLimit = 12 << 10 // KiB
@@ -166,12 +167,12 @@ func TestHoldMemory(t *testing.T) {
 		float64(memoryOf(t, pid, "RssAnon"))/1024, float64(memoryOf(t, pid, "VmHWM"))/1024)
 }
 
-// memoryOf reads a figure of a process, in KiB.
+// memoryOf returns a memory figure of a process, in KiB.
 func memoryOf(t *testing.T, pid int, name string) int {
 	return statusFigure(t, read(t, fmt.Sprintf("/proc/%d/status", pid)), name)
 }
 
-// statusFigure is a figure of a text such as /proc/self/status, in KiB.
+// statusFigure returns a figure from text such as /proc/self/status, in KiB.
 func statusFigure(t *testing.T, status, name string) (kib int) {
 	_, after, _ := strings.Cut(status, "\n"+name+":")
 	_, err := fmt.Sscan(after, &kib)

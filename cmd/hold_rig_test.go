@@ -21,20 +21,21 @@ import (
 	"testing"
 )
 
-// holdRig is a user of ferry with a folder for sockets and one node, whose name is in the arguments of its holders.
+// holdRig is a user of ferry with a folder for sockets and one node. The node's name is in the arguments of its
+// holders.
 type holdRig struct {
 	t *testing.T
-	// program is the test's own where it is empty.
+	// program is the ferry to run, the test binary if it is empty.
 	program   string
 	node      string
 	home, run string
 	env       []string
 }
 
-// holdRigs numbers the rigs, so that each finds its own holders among all processes.
+// holdRigs numbers the rigs, so that each can find its own holders among all processes.
 var holdRigs atomic.Int64
 
-// newHoldRig gives a user; settings are more of the node's. When the test is over none of its holders is left.
+// newHoldRig returns a user. settings are more settings of the node. When the test ends, all its holders are stopped.
 func newHoldRig(t *testing.T, url, settings string) *holdRig {
 	r := &holdRig{t: t, node: fmt.Sprintf("held-%d-%d", os.Getpid(), holdRigs.Add(1)), home: t.TempDir(), run: shortDir(t)}
 	r.configure(url, settings)
@@ -46,7 +47,7 @@ func newHoldRig(t *testing.T, url, settings string) *holdRig {
 	return r
 }
 
-// secureHoldRig is one whose node is a server of TLS 1.3, at the address with the query.
+// secureHoldRig returns a rig whose node is a server with TLS 1.3, with query appended to its address.
 func secureHoldRig(t *testing.T, query ...string) (*holdRig, *holdServer) {
 	s := newHoldServer(t, true)
 	return newHoldRig(t, s.URL+strings.Join(query, ""), s.settings()), s
@@ -57,7 +58,7 @@ func (r *holdRig) configure(url, settings string) {
 		fmt.Sprintf("nodes:\n  %s: {url: '%s', api: complete, key: \"env:NODE_KEY\", %s}\n", r.node, url, settings))
 }
 
-// ferry is a process of this user's.
+// ferry returns a process of this user.
 func (r *holdRig) ferry(args ...string) *process {
 	r.t.Helper()
 	p := realFerry(r.t, args...).with(r.env...)
@@ -67,14 +68,14 @@ func (r *holdRig) ferry(args ...string) *process {
 	return p
 }
 
-// ask is a held call to the rig's node.
+// ask returns a held call to the rig's node.
 func (r *holdRig) ask(verb, prompt string, more ...string) *process {
 	r.t.Helper()
 	args := append([]string{verb, "--hold", "5m", "-n", r.node, "--no-stdin"}, more...)
 	return r.ferry(append(args, prompt)...)
 }
 
-// must is a held ask that brings the whole answer, and what -o json says of it.
+// must runs a held ask that must get the complete answer, and returns its -o json output.
 func (r *holdRig) must(prompt string, more ...string) heldCall {
 	r.t.Helper()
 	call := heldBy(r.ask("ask", prompt, append(more, "-o", "json")...).run().must())
@@ -82,7 +83,7 @@ func (r *holdRig) must(prompt string, more ...string) heldCall {
 	return call
 }
 
-// heldCall is what an ask says as JSON.
+// heldCall is the JSON output of an ask.
 type heldCall struct {
 	Text     string
 	Attempts []struct {
@@ -94,10 +95,10 @@ type heldCall struct {
 	result
 }
 
-// held reports whether the answer came over a connection that outlives the call.
+// held reports whether the answer arrived over a connection that outlives the call.
 func (h heldCall) held() bool { return len(h.Attempts) == 1 && h.Attempts[0].Held }
 
-// heldBy reads what -o json says of a call, a stream's lines included.
+// heldBy decodes the -o json output of a call, or the lines of a stream.
 func heldBy(r result) heldCall {
 	r.t.Helper()
 	call := heldCall{result: r}
@@ -112,7 +113,7 @@ func heldBy(r result) heldCall {
 	return call
 }
 
-// holders are the processes that hold connections to the rig's node.
+// holders returns the processes that hold connections to the rig's node.
 func (r *holdRig) holders() []int {
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	check(r.t, err)
@@ -128,7 +129,7 @@ func (r *holdRig) holders() []int {
 	return all
 }
 
-// holder has an ask start a holder, where there is none, and gives its process.
+// holder makes an ask start a holder if there is none, and returns the holder's process.
 func (r *holdRig) holder(more ...string) int {
 	r.t.Helper()
 	held := r.must("warm", more...).held()
@@ -139,7 +140,7 @@ func (r *holdRig) holder(more ...string) int {
 	return r.oneHolder()
 }
 
-// oneHolder is the process of the one holder that there has to be.
+// oneHolder returns the process of the holder and fails the test unless there is exactly one.
 func (r *holdRig) oneHolder() int {
 	r.t.Helper()
 	all := r.holders()
@@ -147,13 +148,13 @@ func (r *holdRig) oneHolder() int {
 	return all[0]
 }
 
-// stopHolders ends the rig's holders by ferry's own command.
+// stopHolders stops the rig's holders with ferry's own command.
 func (r *holdRig) stopHolders() {
 	if len(r.holders()) == 0 {
 		return
 	}
 	p := r.ferry("config", "hold", "stop")
-	stop := exec.Command(p.Path, p.Args[1:]...) // the test's context is over
+	stop := exec.Command(p.Path, p.Args[1:]...) // the test's context is cancelled
 	stop.Args, stop.Env = p.Args, p.Env
 	out, err := stop.CombinedOutput()
 	equal(r.t, "what ends config hold stop: "+string(out), err, nil)
@@ -165,23 +166,23 @@ func (r *holdRig) stopHolders() {
 	}
 }
 
-// kill ends a holder as a crash does.
+// kill ends a holder as a crash would.
 func (r *holdRig) kill(pid int) {
 	r.t.Helper()
 	r.signal(pid, syscall.SIGKILL)
 }
 
-// holdServer is a node that counts its connections, its handshakes and how often each prompt came, and answers with the
-// prompt. The do= of a request's address has it stop on the way.
+// holdServer is a node that counts its connections, its handshakes and how often each prompt arrived, and answers with
+// the prompt. The do= in a request's address makes it stop at some point.
 type holdServer struct {
 	*server
 	ca string
 
 	handshakes, requests atomic.Int64
-	// came gets the name of each request that has come to where it stops, or to its end.
+	// came receives the name of each request that has reached the point where it stops, or its end.
 	came chan string
-	over chan struct{} // closed when the test is over
-	mute atomic.Bool   // what connects is accepted and gets no word
+	over chan struct{} // closed when the test ends
+	mute atomic.Bool   // connections are accepted and get no data
 
 	mu      sync.Mutex
 	prompts map[string]int
@@ -189,7 +190,7 @@ type holdServer struct {
 	trap    func() // called at each step of a request
 }
 
-// newHoldServer speaks TLS 1.3, or plain http.
+// newHoldServer starts a server with TLS 1.3 or plain http.
 func newHoldServer(t *testing.T, secure bool) *holdServer {
 	s := &holdServer{
 		came: make(chan string, 1000), over: make(chan struct{}), prompts: map[string]int{}, gates: map[string]chan struct{}{},
@@ -211,7 +212,7 @@ func newHoldServer(t *testing.T, secure bool) *holdServer {
 	return s
 }
 
-// settings are what a node has to say to trust it.
+// settings returns the settings of a node that trusts the server.
 func (s *holdServer) settings() string {
 	if s.ca == "" {
 		return ""
@@ -219,12 +220,12 @@ func (s *holdServer) settings() string {
 	return "tls: {ca: '" + s.ca + "'}"
 }
 
-// The ways of an answer, as do= in the address.
+// Where an answer stops, as do= in the address.
 const (
 	doStall  = "?do=stall"  // the request is read and never answered
-	doUnread = "?do=unread" // the body is not read
-	doHalf   = "?do=half"   // half of an answer
-	doGate   = "?do=gate"   // of a stream a first event; the others when the gate opens
+	doUnread = "?do=unread" // the body is never read
+	doHalf   = "?do=half"   // half of an answer is sent
+	doGate   = "?do=gate"   // the first event of a stream is sent; the others when the gate opens
 )
 
 func (s *holdServer) answer(w http.ResponseWriter, r *http.Request) {
@@ -301,7 +302,7 @@ func completion(text, stop string) string {
 	return "event: completion\ndata: " + string(data) + "\n\n"
 }
 
-// gate is closed to let a prompt's answer go on.
+// gate returns the channel that is closed to continue a prompt's answer.
 func (s *holdServer) gate(prompt string) chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -326,14 +327,14 @@ func (s *holdServer) setTrap(trap func()) {
 	s.trap = trap
 }
 
-// times is how often a prompt came.
+// times returns how often a prompt arrived.
 func (s *holdServer) times(prompt string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.prompts[prompt]
 }
 
-// cameMute is what came gets of a connection that gets no word.
+// cameMute is the name that came receives for a connection that gets no data.
 const cameMute = "a connection"
 
 type muteListener struct {

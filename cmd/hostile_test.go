@@ -17,10 +17,10 @@ import (
 	"testing"
 )
 
-// hostileReplies puts a text into every place where a server has words.
+// hostileReplies puts text into every place where a server can send words.
 func hostileReplies(text string) map[string]http.HandlerFunc {
 	quoted := func(s string) string {
-		q, _ := json.Marshal(s) // a string always encodes
+		q, _ := json.Marshal(s) // a string can always be encoded
 		return string(q)
 	}
 	body := func(status int, format string, texts ...string) http.HandlerFunc {
@@ -54,7 +54,7 @@ func hostileReplies(text string) map[string]http.HandlerFunc {
 	}
 }
 
-// hostileCalls are the calls that show what a server says. Those that write files write them into the folder.
+// hostileCalls returns the calls that print what a server sends. Calls that write files write them into the folder.
 func hostileCalls(at, folder string) [][]string {
 	in, out := filepath.Join(folder, "in.jsonl"), filepath.Join(folder, "out.jsonl")
 	return [][]string{
@@ -76,7 +76,8 @@ func hostileCalls(at, folder string) [][]string {
 	}
 }
 
-// runHostileCalls makes every call to a server that says the text everywhere, and gives what was printed and the files.
+// runHostileCalls makes every call to servers that send the text in every place, and passes the output and the files
+// to see.
 func runHostileCalls(t *testing.T, env map[string]string, text string, see func(name, stdout, stderr string)) {
 	for place, reply := range hostileReplies(text) {
 		server, folder := httptest.NewServer(reply), t.TempDir()
@@ -96,10 +97,10 @@ func runHostileCalls(t *testing.T, env map[string]string, text string, see func(
 	}
 }
 
-// lineEnds are what a terminal or a reader takes for the end of a line.
+// lineEnds are the line ends that a terminal or a reader may recognize.
 var lineEnds = []string{"\n", "\r\n", "\r", "\v", "\f", "\u0085", "\u2028", "\u2029"}
 
-// TestForgedLines holds that no word of a server's begins a line that could be ferry's own.
+// TestForgedLines checks that no text of a server begins a line that could be ferry's own.
 func TestForgedLines(t *testing.T) {
 	skipIfShort(t, "every place and every call")
 	forged := ""
@@ -125,7 +126,8 @@ func TestForgedLines(t *testing.T) {
 	atLeast(t, "words of the server that were seen", seen, 1000)
 }
 
-// TestJSONHasNoControls holds that a terminal obeys nothing in JSON: a model's text, its names and its reasoning.
+// TestJSONHasNoControls checks that JSON contains nothing that a terminal would execute, in a model's text, names and
+// reasoning.
 func TestJSONHasNoControls(t *testing.T) {
 	const bad = "a\u009b31m\u0085\u007f\u202e\u2066\u200f\u2028b"
 	const parts = `[{"type":"thinking","thinking":"` + bad + `"},{"type":"text","text":"` + bad + `"}]`
@@ -151,18 +153,18 @@ func TestJSONHasNoControls(t *testing.T) {
 	}
 }
 
-// TestFailureIsBounded holds what is printed and kept of a failed call to its bound, whatever its escapes need.
+// TestFailureIsBounded checks the size limit of what is printed and stored of a failed call, including all escapes.
 func TestFailureIsBounded(t *testing.T) {
 	skipIfShort(t, "every place and every call, with long texts")
 	units := []string{"\x01", "word\n"}
-	const most = 512 << 10 // JSON's escapes included
+	const most = 512 << 10 // including JSON's escapes
 	more := 0
 	for _, unit := range units {
 		runHostileCalls(t, nil, strings.Repeat(unit, 128<<10/len(unit)), func(name, stdout, stderr string) {
 			more += strings.Count(stdout+stderr, "bytes more; -o raw")
 			whole := strings.HasPrefix(name, "id and model") || strings.HasPrefix(name, "stop reason")
 			if whole && (strings.Contains(name, "-o json") || strings.HasSuffix(name, "out.jsonl")) {
-				return // an answer has all of its own words
+				return // an answer is never shortened
 			}
 			atMost(t, "bytes of "+name, len(stdout)+len(stderr), most)
 		})
@@ -170,7 +172,7 @@ func TestFailureIsBounded(t *testing.T) {
 	atLeast(t, "times that it was said how much more there is", more, 40*len(units))
 }
 
-// TestCodedKey holds that a key is masked in what a server makes of it.
+// TestCodedKey checks that a key is masked in every form that a server may send it in.
 func TestCodedKey(t *testing.T) {
 	skipIfShort(t, "every place and every call")
 	const key = "canary+key/0004?abc=&<def>"
@@ -193,7 +195,7 @@ func TestCodedKey(t *testing.T) {
 	runHostileCalls(t, env, strings.Join(codings, " "), func(name, stdout, stderr string) {
 		seen += strings.Count(stdout+stderr, "***")
 		for _, coding := range codings {
-			lacks(t, name, stdout+stderr, coding[4:len(coding)-8]) // the ends depend on what stands around
+			lacks(t, name, stdout+stderr, coding[4:len(coding)-8]) // the ends depend on the surrounding bytes
 		}
 	})
 	atLeast(t, "times that the key was masked", seen, 1000)

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestHeldFaultsHTTP3 meets a holder over HTTP/3 with the demo node's faults: exit codes and requests are those of a
-// direct ask, on the first attempt and on a later one. What takes the time of a limit is left out, since these are real
-// processes.
+// TestHeldFaultsHTTP3 runs a holder over HTTP/3 against the demo node's faults. Exit codes and requests are the same
+// as for a direct ask, on the first attempt and on a later one. Faults that take as long as a time limit are left out,
+// since these are real processes.
 func TestHeldFaultsHTTP3(t *testing.T) {
 	skipIfShort(t, "some eighty processes")
 	ca := newAuthority(t, "ca", nil)
@@ -39,12 +39,12 @@ func TestHeldFaultsHTTP3(t *testing.T) {
 	}
 }
 
-// TestHeldFaults is the same over HTTP/1.1, with the faults of bytes and of connections, on the first attempt and on a
+// TestHeldFaults does the same over HTTP/1.1, with faults of bytes and of connections, on the first attempt and on a
 // later one.
 func TestHeldFaults(t *testing.T) {
 	skipIfShort(t, "some four hundred processes")
 	for _, c := range cellsOf(nil, func(fault wireFault) bool {
-		return fault.flags == nil && fault.name != "line ends of CR alone" // an answer of messages; the node speaks complete
+		return fault.flags == nil && fault.name != "line ends of CR alone" // an answer of the messages dialect; the node uses complete
 	}) {
 		t.Run(fmt.Sprintf("%s %s late %t", c.verb(), c.fault.name, c.late), func(t *testing.T) {
 			server := newFaultServer(c.fault, c.stream, c.late)
@@ -54,7 +54,7 @@ func TestHeldFaults(t *testing.T) {
 	}
 }
 
-// runFault makes a held call that meets a fault. A connection that is ended before a request has no request of its own.
+// runFault makes a held call that gets a fault. If a connection is closed before a request, no request is counted.
 func (r *holdRig) runFault(c cell, requests *atomic.Int64) {
 	r.t.Helper()
 	before := requests.Load()

@@ -71,7 +71,7 @@ func TestAnswerSpeaksChineseAndBoundsTheQuote(t *testing.T) {
 	if got := friendly(strings.Repeat("字", 10_000)); utf8.RuneCountInString(got) > quoted+120 {
 		t.Errorf("got %d characters, want at most %d", utf8.RuneCountInString(got), quoted+120)
 	}
-	// A short prompt's answer must fit into the script's own max_tokens.
+	// The answer to a short prompt must fit into the script's own max_tokens.
 	for _, p := range []string{"hi there", " 你好 "} {
 		if n := countTokens(friendly(p)); n > completeDefault {
 			t.Errorf("%q: got an answer of %d tokens, want at most %d", p, n, completeDefault)

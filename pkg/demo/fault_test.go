@@ -19,8 +19,8 @@ func TestStatusesInOrderPerQuery(t *testing.T) {
 	var got []int
 	for i := range 7 {
 		got = append(got, post(t, client, url+"/v1/complete?status=429,503,200", completeAsk).status)
-		// Another query, and another path with the same query, in between: the first has a count of its own, the
-		// second shares it.
+		// In between, another query and another path with the same query: the first has its own count, the second
+		// shares it.
 		if s := post(t, client, url+"/v1/complete?status=429,503,200&x=1", completeAsk).status; s != []int{429, 503, 200}[i%3] {
 			t.Errorf("request %d of the second query: got %d, want %d", i, s, []int{429, 503, 200}[i%3])
 		}
@@ -62,7 +62,7 @@ func TestEveryStatus(t *testing.T) {
 			}
 		}
 	}
-	// A failure is met before the key and the body are looked at.
+	// A fault applies before the key and the body are checked.
 	req, _ := http.NewRequest(http.MethodPost, url+"/v1/messages?status=529", nil)
 	if r := do(t, client, req); r.status != 529 {
 		t.Errorf("without a key: got %d, want 529", r.status)
@@ -126,7 +126,7 @@ func TestStallEndsWithTheClient(t *testing.T) {
 	url, client := serve(t, Options{
 		OnRequest: func(r Record) { done <- r },
 		Sleep: func(context.Context, time.Duration) error {
-			cancel() // the node has the whole request now, and is about to stall
+			cancel() // the node has the complete request now, and is about to stall
 			return nil
 		},
 	})
@@ -138,7 +138,7 @@ func TestStallEndsWithTheClient(t *testing.T) {
 	}
 }
 
-// TestStallInTheMiddle reads what comes, and then leaves: only that ends the request.
+// TestStallInTheMiddle reads the first part and then disconnects: only that ends the request.
 func TestStallInTheMiddle(t *testing.T) {
 	done := make(chan Record, 1)
 	url, client := serve(t, Options{OnRequest: func(r Record) { done <- r }})

@@ -9,7 +9,7 @@ import (
 
 func TestSuccessIsExactInAnyWindowOf100(t *testing.T) {
 	for success := range 101 {
-		const total = 25_000 // over the pattern's period
+		const total = 25_000 // longer than the pattern's period
 		failed := make([]int, total+1)
 		for k := range total {
 			failed[k+1] = failed[k]

@@ -10,9 +10,10 @@ import (
 	"time"
 )
 
-// answerTo runs one request through a node. A dropped connection, the one panic that a handler may have, is 0.
+// answerTo runs one request through a node and returns its status, or 0 for a dropped connection, the only panic that
+// a handler may cause.
 func answerTo(n *Node, req *http.Request) (status int) {
-	// Stalls and drips end at once: their client has left already.
+	// Stalls and drips end at once, because the client has already disconnected.
 	ctx, cancel := context.WithCancel(req.Context())
 	cancel()
 	w := httptest.NewRecorder()
@@ -41,7 +42,7 @@ func FuzzFaults(f *testing.F) {
 		parsed, err := parseFaults(query)
 		errorIf(t, err != nil && err.Error() == "", "an error without a message")
 		if parsed.big != nil && *parsed.big > 1<<20 || parsed.gzip == "bomb" || parsed.bigHeader > 1<<20 {
-			return // right, but slow
+			return // correct, but slow
 		}
 		n := New(Options{Sleep: func(context.Context, time.Duration) error { return nil }})
 		for _, a := range asks {

@@ -22,7 +22,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// errorIf reports what is wrong where a condition is met, and fatalIf ends the test there.
+// errorIf reports an error if wrong is true; fatalIf also ends the test.
 func errorIf(t testing.TB, wrong bool, format string, args ...any) {
 	t.Helper()
 	if wrong {
@@ -37,7 +37,7 @@ func fatalIf(t testing.TB, wrong bool, format string, args ...any) {
 	}
 }
 
-// naps stands in for the clock: it waits for nothing and remembers what was asked.
+// naps replaces the clock: it does not wait, and records the requested waits.
 type naps struct {
 	mu   sync.Mutex
 	list []time.Duration
@@ -59,7 +59,7 @@ func (n *naps) total() (sum time.Duration) {
 	return sum
 }
 
-// serve starts a real server over a node, and a client that neither follows redirects nor decompresses.
+// serve starts a real server for a node, and a client that neither follows redirects nor decompresses.
 func serve(t *testing.T, o Options) (url string, client *http.Client) {
 	t.Helper()
 	if o.Sleep == nil {
@@ -78,7 +78,7 @@ func serve(t *testing.T, o Options) (url string, client *http.Client) {
 	}}
 }
 
-// Requests that are right in every dialect.
+// Valid requests in every dialect.
 const (
 	messagesAsk = `{"model":"claude-haiku-5-5","max_tokens":400,"messages":[{"role":"user","content":"hi there"}]}`
 	completeAsk = `{"prompt":"hi there","max_tokens":100}`
@@ -96,7 +96,7 @@ func request(t *testing.T, url, body string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
 	check(t, err)
-	req.GetBody = nil // the transport must not send anything twice on its own
+	req.GetBody = nil // the transport must not resend anything
 	req.Header.Set("X-Api-Key", testKey)
 	req.Header.Set("Anthropic-Version", versionCurrent)
 	return req
@@ -106,7 +106,7 @@ type result struct {
 	status int
 	header http.Header
 	body   string
-	err    error // of the exchange or of the body
+	err    error // from the exchange or from the body
 }
 
 func do(t *testing.T, client *http.Client, req *http.Request) result {
@@ -141,7 +141,7 @@ func clip(s string) string {
 	return s
 }
 
-// dig walks into decoded JSON by names and indexes with dots between them.
+// dig returns a value of decoded JSON by its path of names and indexes, separated by dots.
 func dig(v any, path string) any {
 	for name := range strings.SplitSeq(path, ".") {
 		if list, ok := v.([]any); ok {
@@ -156,7 +156,7 @@ func dig(v any, path string) any {
 	return v
 }
 
-// expect holds members of a JSON text to what they should be, and gives it decoded.
+// expect compares members of JSON text with the wanted values, and returns the decoded JSON.
 func expect(t *testing.T, where, body string, want map[string]any) map[string]any {
 	t.Helper()
 	v := decode(t, body)
@@ -168,7 +168,7 @@ func expect(t *testing.T, where, body string, want map[string]any) map[string]an
 	return v
 }
 
-// textOf finds an answer's text in any dialect.
+// textOf returns the text of an answer in any dialect.
 func textOf(t *testing.T, body string) string {
 	t.Helper()
 	v := decode(t, body)
@@ -184,8 +184,8 @@ func textOf(t *testing.T, body string) string {
 // sse is one event as a client reads it.
 type sse struct{ event, data string }
 
-// events reads a stream strictly: every event is lines of event and data, and ends in a blank line. tail is what
-// comes after the last whole event.
+// events parses a stream strictly: every event has lines of event and data, and ends with a blank line. tail is what
+// follows the last complete event.
 func events(t *testing.T, stream string) (list []sse, tail string) {
 	t.Helper()
 	blocks := strings.Split(stream, "\n\n")
@@ -228,7 +228,7 @@ func streamText(t *testing.T, list []sse) string {
 	return b.String()
 }
 
-// countTokens is the node's estimate of the tokens of a text.
+// countTokens returns the node's estimate of the tokens of a text.
 func countTokens(text string) int64 {
 	_, n := cutTokens(text, 0)
 	return n

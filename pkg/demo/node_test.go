@@ -26,7 +26,7 @@ func inMemory(t *testing.T, n *Node, keepAlive bool) (client *http.Client, dials
 	return &http.Client{Transport: transport}, dials
 }
 
-// settled waits until no goroutine of this package or of a server is left.
+// settled waits until all goroutines of this package or of a server have ended.
 func settled(t *testing.T) {
 	t.Helper()
 	buf := make([]byte, 1<<20)
@@ -76,7 +76,7 @@ func TestInMemoryFaults(t *testing.T) {
 	}
 }
 
-// TestConcurrentRequests holds that requests at the same time meet, as a set, the statuses of the query.
+// TestConcurrentRequests checks that concurrent requests get, as a set, the statuses of the query.
 func TestConcurrentRequests(t *testing.T) {
 	n := New(Options{})
 	client, _ := inMemory(t, n, true)
@@ -151,7 +151,7 @@ func TestCloseWithoutDialAndDialsThatRace(t *testing.T) {
 		wg.Go(func() {
 			if c, err := n.DialContext(t.Context(), "tcp", "demo:80"); err == nil {
 				defer c.Close()
-				_, _ = c.Read(make([]byte, 1)) // ends with the node
+				_, _ = c.Read(make([]byte, 1)) // returns when the node closes
 			}
 		})
 	}

@@ -102,7 +102,7 @@ func TestBodyOverTheLimit(t *testing.T) {
 		t.Skip("long: bodies of 32 MB")
 	}
 	url, client := serve(t, Options{})
-	// Not JSON, so that the body which fits costs no parsing: it is looked at, and that is what counts.
+	// The body is not JSON, so that the one that fits costs no parsing; the error shows that it was read.
 	fits := strings.Repeat("x", maxRequest)
 	if r := post(t, client, url+"/v1/messages", fits); r.status != 400 || !strings.Contains(r.body, "not a valid JSON object") {
 		t.Errorf("a body of exactly 32 MB: got %d, %v, want 400", r.status, r.err)

@@ -20,7 +20,7 @@ func TestBigAnswers(t *testing.T) {
 			errorIf(t, len(text) != n || streamText(t, list) != text || tail != "", "%s: big=%d: got %d bytes, want as many, streamed too", a.path, n, len(text))
 		}
 	}
-	// One event, and so one line, of more than any chunk of the filler.
+	// One event, and so one line, that is longer than any chunk of the filler.
 	list, _ := events(t, post(t, client, url+"/v1/messages?big=200000&chunk=200000", streamed(messagesAsk)).body)
 	errorIf(t, !slices.ContainsFunc(list, func(e sse) bool { return len(e.data) > 200_000 }), "no event holds the whole text, want one")
 	r := post(t, client, url+"/v1/messages?big-header=70000", messagesAsk)
@@ -55,7 +55,7 @@ func TestFaultsMeetTheirOrder(t *testing.T) {
 			t.Errorf("%v: met %q, want the first", names[i:], p.fault)
 		}
 	}
-	// The documented order is the order in which they are met.
+	// The faults are listed in the order in which they are applied.
 	var listed []string
 	for _, f := range Faults() {
 		if slices.Contains(names, f.Name) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// names returns a stream's events by name; unnamed ones by what they carry.
+// names returns the names of a stream's events, or for unnamed events what they contain.
 func names(t *testing.T, list []sse) []string {
 	t.Helper()
 	var out []string
@@ -19,7 +19,7 @@ func names(t *testing.T, list []sse) []string {
 		if name == "" && e.data == "[DONE]" {
 			name = "DONE"
 		}
-		// Runs of one name are one: the number of deltas is the answer's own affair.
+		// Consecutive events with one name count as one, because the number of deltas depends on the answer.
 		if len(out) == 0 || out[len(out)-1] != name {
 			out = append(out, name)
 		}
@@ -27,7 +27,7 @@ func names(t *testing.T, list []sse) []string {
 	return out
 }
 
-// TestStreams holds the events of each dialect, and their text to that of a whole answer.
+// TestStreams checks the events of each dialect, and compares their text with the answer that is not streamed.
 func TestStreams(t *testing.T) {
 	url, client := serve(t, Options{})
 	withUsage := strings.TrimSuffix(streamed(chatAsk), "}") + `,"stream_options":{"include_usage":true}}`
@@ -35,7 +35,7 @@ func TestStreams(t *testing.T) {
 	for _, test := range []struct {
 		path, whole, ask string
 		names            []string
-		ends             int    // how many events there are from the one with the stop reason on
+		ends             int    // number of events from the one with the stop reason on
 		reason           string // its path
 		first, last      map[string]any
 	}{
@@ -114,7 +114,7 @@ func TestEventsAreFlushedAndPaced(t *testing.T) {
 	for _, a := range asks {
 		resp, err := client.Do(request(t, url+a.path+"?pace=7ms", streamed(a.body)))
 		check(t, err)
-		// The node waits before every event but the first: what is read before the step was flushed.
+		// The node waits before every event except the first, so what is read before the step was flushed.
 		r := bufio.NewReader(resp.Body)
 		for range 4 {
 			for line := "x"; line != "\n"; {
@@ -125,7 +125,7 @@ func TestEventsAreFlushedAndPaced(t *testing.T) {
 			step <- struct{}{}
 		}
 		resp.Body.Close()
-		<-done // or the next request's steps could be this one's
+		<-done // otherwise the next request's steps could be counted here
 	}
 }
 
@@ -156,7 +156,7 @@ func TestBrokenStreams(t *testing.T) {
 	if last := list[len(list)-1]; last.event != "error" || dig(decode(t, last.data), "error.type") != "overloaded_error" {
 		t.Errorf("got the last event %v, want an error", last)
 	}
-	// A failure before the stream is an ordinary error.
+	// A fault before the stream is an ordinary error.
 	if r := post(t, client, url+"/v1/messages?status=529", streamed(messagesAsk)); r.status != 529 || decode(t, r.body)["type"] != "error" {
 		t.Errorf("status before a stream: %d %s", r.status, r.body)
 	}

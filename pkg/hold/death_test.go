@@ -13,10 +13,10 @@ import (
 	"ferry/pkg/guard"
 )
 
-// script is a holder that goes away at a certain moment. The connection is the borrower's.
+// script is a holder that fails at a certain moment. conn is the client's connection.
 type script func(t *testing.T, r *rig, conn net.Conn)
 
-// dying listens in the holder's place, and closes after the script as a kill would.
+// dying listens in place of the holder, and closes the connection after the script, as a kill would.
 func (r *rig) dying(act script) {
 	r.t.Helper()
 	l, err := listen(r.path())
@@ -39,7 +39,7 @@ func (r *rig) dying(act script) {
 	})
 }
 
-// reads reads the header of a request, and says that it is taken.
+// reads reads the header of a request, and accepts the request if take is true.
 func reads(t *testing.T, conn net.Conn, take bool) *bufio.Reader {
 	in := bufio.NewReader(conn)
 	r, err := http.ReadRequest(in)
@@ -52,14 +52,14 @@ func reads(t *testing.T, conn net.Conn, take bool) *bufio.Reader {
 	return in
 }
 
-// takes takes a request to the first n bytes of its body.
+// takes accepts a request and reads the first n bytes of its body.
 func takes(t *testing.T, conn net.Conn, n int) {
 	if _, err := io.ReadFull(reads(t, conn, true), make([]byte, n)); err != nil {
 		t.Error(err)
 	}
 }
 
-// Whatever a holder does before it has taken the body, the request goes directly, once.
+// Whatever a holder does before it has accepted the body, the request is sent directly, once.
 func TestDirectWhereNothingWasTaken(t *testing.T) {
 	says := func(what string) script {
 		return func(t *testing.T, _ *rig, conn net.Conn) {
@@ -75,7 +75,7 @@ func TestDirectWhereNothingWasTaken(t *testing.T) {
 		"it talks nonsense":    says("?\xff\xff\xff"),
 		"its report is none":   says("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nFerry-Hold: {\r\n\r\nfour"),
 		"it never says a word": func(_ *testing.T, _ *rig, conn net.Conn) {
-			_, _ = io.Copy(io.Discard, conn) // until it is not waited for any more
+			_, _ = io.Copy(io.Discard, conn) // until the client stops waiting
 		},
 	}
 	for name, act := range tests {
@@ -91,7 +91,7 @@ func TestDirectWhereNothingWasTaken(t *testing.T) {
 	}
 }
 
-// Once a holder has taken the body, its end is a reset: nothing is sent again in silence.
+// If a holder ends after it has accepted the body, the call fails with a reset. Nothing is resent silently.
 func TestHolderDiesWithARequest(t *testing.T) {
 	say := strings.Repeat("a long prompt ", 5000)
 	after := func(n int, what string) script {
@@ -103,7 +103,7 @@ func TestHolderDiesWithARequest(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\nFerry-Hold: {}\r\n"
 	tests := map[string]struct {
 		act  script
-		part string // of the answer that comes
+		part string // part of the answer that arrives
 		err  error
 	}{
 		"after a part of the request": {after(300, ""), "", syscall.ECONNRESET},
@@ -125,7 +125,7 @@ func TestHolderDiesWithARequest(t *testing.T) {
 	}
 }
 
-// What the node does to a connection, a command sees as it would have without a holder; a reset within an answer is a cut.
+// A command sees what the node does to a connection as it would without a holder; a reset within an answer is a cut.
 func TestEndsOfTheNode(t *testing.T) {
 	hijack := func(end func(*net.TCPConn), say string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -173,7 +173,7 @@ func kind(err error) string {
 	return err.Error()
 }
 
-// A pin that does not hold ends the handshake in the holder, and the same is said as without one. No request leaves.
+// A wrong pin ends the handshake in the holder, with the same error as without a holder. No request is sent.
 func TestPins(t *testing.T) {
 	r := newRig(t, nil)
 	r.settings.Reach.Pins = []guard.Pin{{1}}

@@ -46,11 +46,11 @@ func TestFiftyAtOnce(t *testing.T) {
 	}
 }
 
-// A holder ends when it has not been used for its time, and not while it is used.
+// A holder ends when it has not been used for its idle time, and not while it is in use.
 func TestIdle(t *testing.T) {
 	r := newRig(t, nil).hold()
 	r.must("first")
-	r.settings.Idle = 3 * time.Minute // the newest call's counts
+	r.settings.Idle = 3 * time.Minute // the newest call's value is used
 	r.pass(50 * time.Second)
 	r.must("second")
 	r.pass(170 * time.Second)
@@ -64,7 +64,7 @@ func TestIdle(t *testing.T) {
 		t.Errorf("the socket: %v, want none", err)
 	}
 	r.counted(1, 3)
-	r.must("fourth, directly") // Launch names no program: none can be started
+	r.must("fourth, directly") // Launch names no program, so no holder can be started
 	r.counted(2, 4)
 }
 
@@ -125,7 +125,8 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// What the server closes is replaced before it is asked for: the first time at once, then less and less often.
+// A connection that the server closes is replaced before it is needed: at once the first time, then less and less
+// often.
 func TestReplacedAheadOfNeed(t *testing.T) {
 	r := newRig(t, nil)
 	r.settings.Idle = 100_000 * time.Hour
@@ -146,14 +147,14 @@ func TestReplacedAheadOfNeed(t *testing.T) {
 	until(t, "a connection waits", func() bool { return r.resting() == 1 })
 	r.must("second")
 	r.counted(5, 2)
-	r.server.CloseClientConnections() // it was used since: at once again
+	r.server.CloseClientConnections() // it has been used since: replaced at once again
 	r.pass(2 * tend)
 	until(t, "a replacement", func() bool { return r.connections.Load() == 6 })
 }
 
 func (r *rig) resting() int { return r.holder.up.Idle() }
 
-// A server that closes after each answer still has a connection ready for the next one.
+// If a server closes after each answer, a connection is still ready for the next request.
 func TestConnectionClose(t *testing.T) {
 	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
@@ -167,7 +168,7 @@ func TestConnectionClose(t *testing.T) {
 	r.counted(4, 3)
 }
 
-// A holder that never had anything to hold does not stay long.
+// A holder that never had a connection ends early.
 func TestNothingToHold(t *testing.T) {
 	r := newRig(t, nil).hold()
 	r.server.Close()
@@ -178,7 +179,8 @@ func TestNothingToHold(t *testing.T) {
 	<-r.ended
 }
 
-// TestMute counts a holder that takes a connection and does not answer, as one that is stopped, and none that has ended.
+// TestMute counts a holder that accepts a connection and does not answer, such as a stopped one, but not one that has
+// ended.
 func TestMute(t *testing.T) {
 	r := newRig(t, nil)
 	usualWaits(t)

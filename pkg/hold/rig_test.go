@@ -23,7 +23,7 @@ import (
 	"ferry/pkg/transport"
 )
 
-// busy is what a test waits for another goroutine or process: no machine is as busy as that.
+// busy is how long a test waits for another goroutine or process; even a busy machine is faster.
 const busy = time.Minute
 
 func TestMain(m *testing.M) {
@@ -31,13 +31,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// usualWaits has a test wait no longer than a command does, for what never comes.
+// usualWaits makes a test wait no longer than a command does, for something that never happens.
 func usualWaits(t *testing.T) {
 	Least.Store(0)
 	t.Cleanup(func() { Least.Store(int64(busy)) })
 }
 
-// rig is a node with TLS that counts, and a holder of connections to it in this process.
+// rig is a node with TLS that counts connections and requests, and a holder of connections to it in this process.
 type rig struct {
 	t        *testing.T
 	server   *httptest.Server
@@ -47,10 +47,10 @@ type rig struct {
 	ended    chan struct{} // closed when the holder has ended
 
 	connections, handshakes, requests atomic.Int64
-	replaced                          atomic.Bool // the holder's program
+	replaced                          atomic.Bool // whether the holder's program was replaced
 }
 
-// newRig starts the node. Without a handler it answers with what it was sent.
+// newRig starts the node. Without a handler it answers with the body of the request.
 func newRig(t *testing.T, handler http.HandlerFunc) *rig {
 	t.Helper()
 	if !Supported {
@@ -79,7 +79,7 @@ func newRig(t *testing.T, handler http.HandlerFunc) *rig {
 	}}
 	r.server.StartTLS()
 	t.Cleanup(r.server.Close)
-	dir, err := os.MkdirTemp("", "hold") // a test's own folder can have too long a name for a socket
+	dir, err := os.MkdirTemp("", "hold") // the path of a test's own folder can be too long for a socket
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ca := filepath.Join(dir, "ca.pem")
@@ -124,7 +124,7 @@ func (r *rig) path() string {
 	return path
 }
 
-// call is what one command does: a transport of its own, a request, the answer, the end.
+// call does what one command does: it makes a transport, sends a request, reads the answer and closes.
 func (r *rig) call(say string) (string, error) {
 	rt, err := New(r.settings)
 	must(r.t, err)
@@ -132,7 +132,7 @@ func (r *rig) call(say string) (string, error) {
 	return send(r.t.Context(), rt, r.server.URL, say)
 }
 
-// must is a call that brings its own words back.
+// must makes a call whose answer must be its own text.
 func (r *rig) must(say string) {
 	r.t.Helper()
 	if got, err := r.call(say); got != say || err != nil {
@@ -154,7 +154,7 @@ func send(ctx context.Context, rt http.RoundTripper, url, say string) (string, e
 	return string(body), err
 }
 
-// counted holds what the node has seen to these numbers.
+// counted compares what the node has counted with these numbers.
 func (r *rig) counted(connections, requests int64) {
 	r.t.Helper()
 	if c, q := r.connections.Load(), r.requests.Load(); c != connections || q != requests {
@@ -169,7 +169,7 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// until waits for something that another goroutine brings about, as long as a test may take.
+// until waits, up to busy, for something that another goroutine does.
 func until(t *testing.T, what string, reached func() bool) {
 	t.Helper()
 	poll := time.NewTicker(time.Millisecond)
@@ -185,7 +185,7 @@ func until(t *testing.T, what string, reached func() bool) {
 	}
 }
 
-// clock stands still but for advance.
+// clock stands still except for advance.
 type clock struct {
 	mu       sync.Mutex
 	time     time.Time
@@ -220,7 +220,7 @@ func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// advance moves the time on, and wakes who has slept enough.
+// advance moves the time forward, and wakes sleepers whose time has come.
 func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -233,14 +233,14 @@ func (c *clock) advance(d time.Duration) {
 	}
 }
 
-// asleep reports whether the holder sleeps.
+// asleep reports whether the holder is sleeping.
 func (c *clock) asleep() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.sleepers) > 0
 }
 
-// pass moves the time on in steps that the holder sees.
+// pass moves the time forward in steps that the holder sees.
 func (r *rig) pass(d time.Duration) {
 	r.t.Helper()
 	until(r.t, "the last request is over", func() bool { return r.status().Lent == 0 })

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What a command has withdrawn is not sent when the holder goes on.
+// A request that a command has withdrawn is not sent when the holder continues.
 func TestWithdrawn(t *testing.T) {
 	const header = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\nFerry-Hold: 1m\r\n\r\n"
 	for withdraws, want := range map[bool]int64{false: 1, true: 0} {
@@ -20,7 +20,7 @@ func TestWithdrawn(t *testing.T) {
 		_, err = io.WriteString(conn, header)
 		if err == nil && !withdraws {
 			_, err = io.WriteString(conn, "hi")
-			for status := 0; err == nil && status < 200; { // behind those of status 1xx
+			for status := 0; err == nil && status < 200; { // after responses with status 1xx
 				var resp *http.Response
 				if resp, err = http.ReadResponse(in, nil); err == nil {
 					status = resp.StatusCode
@@ -38,7 +38,8 @@ func TestWithdrawn(t *testing.T) {
 	}
 }
 
-// What a server answers before it has read all is read, although the holder cannot send the rest.
+// An answer that a server sends before it has read the complete request is read, although the holder cannot send the
+// rest.
 func TestEarlyAnswer(t *testing.T) {
 	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()

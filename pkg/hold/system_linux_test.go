@@ -21,7 +21,7 @@ func TestReadMapping(t *testing.T) {
 	}
 }
 
-// A program whose loader wrote addresses into it, as this one's does under the race detector, goes on as before.
+// A program into which its loader has written addresses, as in a build with the race detector, runs on as before.
 func TestUnmapProgram(t *testing.T) {
 	before := residentMemory()
 	unmapProgram()

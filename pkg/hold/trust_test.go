@@ -17,7 +17,8 @@ import (
 	"ferry/pkg/transport"
 )
 
-// What could be somebody else's is not spoken to: the request goes directly, and nothing is put there.
+// A folder or socket that could belong to someone else is not used: the request goes directly, and no file is created
+// there.
 func TestRefused(t *testing.T) {
 	tests := map[string]func(t *testing.T, r *rig){
 		"a folder that others can read":  func(t *testing.T, r *rig) { must(t, os.Chmod(r.settings.Dir, 0o750)) },
@@ -63,7 +64,7 @@ func names(entries []os.DirEntry) (all []string) {
 	return all
 }
 
-// chown gives a file to nobody, which only root can.
+// chown gives a file to nobody, which only root can do.
 func chown(t *testing.T, path string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -72,7 +73,7 @@ func chown(t *testing.T, path string) {
 	must(t, os.Chown(path, 65534, -1))
 }
 
-// A changed setting never meets an old connection.
+// A changed setting never uses an old connection.
 func TestNames(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) string {
@@ -154,7 +155,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A file that cannot be used is found when the transport is built, as without a holder.
+// An unusable file is reported when the transport is created, as without a holder.
 func TestBadFiles(t *testing.T) {
 	r := newRig(t, nil)
 	r.settings.Reach.TLS.CA = filepath.Join(r.settings.Dir, "missing.pem")
@@ -163,8 +164,8 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// A stream that was left before its end is given back when the end was on its way; a server that keeps it waiting costs
-// the connection and no time.
+// A stream that a command left early gives its connection back if the end had already been sent. If the server keeps
+// it waiting, the connection is closed and no time is lost.
 func TestLeftBeforeItsEnd(t *testing.T) {
 	for name, end := range map[string]bool{"the end is there": true, "it never comes": false} {
 		t.Run(name, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// calls keeps what each call of Write was given.
+// calls records the data of each call of Write.
 type calls []string
 
 func (c *calls) Write(p []byte) (int, error) {
@@ -18,7 +18,7 @@ func (c *calls) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestLive gives what is written; TestLiveOnAScreen shows what comes of it at every height.
+// TestLive checks what is written; TestLiveOnAScreen checks the resulting screen at every height.
 func TestLive(t *testing.T) {
 	const k = "\x1b[K\n"
 	for name, test := range map[string]struct {
@@ -66,7 +66,8 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// TestLiveElsewhere holds it to write nothing where cursor moves are not understood, and to survive a closed terminal.
+// TestLiveElsewhere checks that nothing is written if cursor moves are not supported, and that a closed terminal
+// causes no failure.
 func TestLiveElsewhere(t *testing.T) {
 	for _, facts := range []Facts{{Plain: true, Width: 80}, {TTY: true, Plain: true, Width: 80}, {Width: 80}} {
 		var out bytes.Buffer
@@ -82,7 +83,7 @@ func TestLiveElsewhere(t *testing.T) {
 	live.Clear()
 }
 
-// screen is a terminal that knows what Live writes. It fails on anything else.
+// screen is a terminal that supports only what Live writes. It fails on anything else.
 type screen struct {
 	t           *testing.T
 	rows        []string
@@ -107,7 +108,7 @@ func (s *screen) Write(p []byte) (int, error) {
 			s.rows[s.row] = ansi.Truncate(s.rows[s.row], s.column, "")
 		case sequence == clearBelow && s.column == 0:
 			s.rows = s.rows[:min(s.row, len(s.rows))]
-		case width > 0: // it overwrites: the row keeps what lies to the right
+		case width > 0: // overwrites: the row keeps the text to the right
 			s.rows[s.row] = ansi.Truncate(s.rows[s.row], s.column, "") + sequence + ansi.TruncateLeft(s.rows[s.row], s.column+width, "")
 			s.column += width
 		default:
@@ -120,7 +121,8 @@ func (s *screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestLiveOnAScreen draws blocks of every height after every other under a line that is not its own.
+// TestLiveOnAScreen draws blocks of every height after blocks of every height, below a line that belongs to another
+// program.
 func TestLiveOnAScreen(t *testing.T) {
 	s := &screen{t: t, rows: []string{"$ ferry bench"}, row: 1}
 	live := Live{Stream: Stream{s, Facts{TTY: true, Width: 11}}}

@@ -8,7 +8,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// shown spells escape sequences as tags, so that a table can be read.
+// shown replaces escape sequences with tags, so that the table can be read.
 var shown = strings.NewReplacer("\x1b[0m", "</>", "\x1b[1m", "<b>", "\x1b[3m", "<i>", "\x1b[2m", "<dim>", "\x1b[36m", "<code>")
 
 func styled(pieces ...string) string {
@@ -73,7 +73,8 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
-// TestMarkdownInPieces: a marker that is cut over two pieces, or comes a character at a time, is shown as in one piece.
+// TestMarkdownInPieces checks that a marker split over two pieces, or one character at a time, gives the same output
+// as in one piece.
 func TestMarkdownInPieces(t *testing.T) {
 	for _, test := range markdownTests {
 		want := styled(test.in)
@@ -88,7 +89,7 @@ func TestMarkdownInPieces(t *testing.T) {
 	}
 }
 
-// TestMarkdownHoldsLittle: what is held back of a text is never more than the longest marker.
+// TestMarkdownHoldsLittle checks that never more than the longest marker is held back.
 func TestMarkdownHoldsLittle(t *testing.T) {
 	for _, text := range []string{strings.Repeat(" ", 1e5), strings.Repeat("`", 1e5), strings.Repeat("-", 1e5), strings.Repeat("*a", 1e5), "```" + strings.Repeat("a", 1e5)} {
 		var m Markdown

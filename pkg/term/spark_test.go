@@ -16,7 +16,7 @@ func TestSpark(t *testing.T) {
 	}{
 		{[]float64{1, 2, 3, 4, 5, 6, 7, 8}, 8, "▁▂▃▄▅▆▇█"},
 		{[]float64{8, 1}, 8, "█▁"},
-		{[]float64{-1000, 1, 2, 3, 4, 5, 6, 7, 8}, 8, "▁▂▃▄▅▆▇█"}, // the scale is of what is shown
+		{[]float64{-1000, 1, 2, 3, 4, 5, 6, 7, 8}, 8, "▁▂▃▄▅▆▇█"}, // the scale covers only the values shown
 		{[]float64{0, 100, 50}, 2, "█▁"},
 		{[]float64{800, 805, 3200}, 9, "▁▁█"},
 		{[]float64{7, 7, 7}, 9, "▄▄▄"},
@@ -46,7 +46,7 @@ func TestHistogram(t *testing.T) {
 	}{
 		{[]float64{0, 1, 1, 2, 2, 2, 2, 3, 9}, 0, 10, 10, "▂▄█▂.....▂"},
 		{[]float64{0, 10}, 0, 10, 5, "█...█"}, // the end of the axis belongs to the last cell
-		{[]float64{2, 4}, 0, 10, 5, ".██.."},  // and a border to the cell that begins there
+		{[]float64{2, 4}, 0, 10, 5, ".██.."},  // and a border to the cell that begins at it
 		{many, 0, 10, 4, "█.▁."},
 		{[]float64{-5, 5, 50, 60}, 0, 10, 4, "▄.▄█"},
 		{[]float64{math.Inf(-1), 1, math.NaN(), math.Inf(1)}, 0, 10, 4, "█..▄"},
@@ -89,8 +89,8 @@ func TestBar(t *testing.T) {
 	}
 }
 
-// FuzzPlots holds every plot to its columns, whatever the values are, and a histogram to show every cell that is not
-// empty and one that is full.
+// FuzzPlots checks that every plot fits its columns for any values, and that a histogram shows every cell that is not
+// empty and one full cell.
 func FuzzPlots(f *testing.F) {
 	f.Add(1.0, 2.0, 3.0, 0.0, 4.0, 8)
 	f.Add(2e-323, 2.5e-323, 1.5e-323, 5e-324, 1.5e-323, 70)

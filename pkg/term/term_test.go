@@ -40,7 +40,7 @@ func TestTable(t *testing.T) {
 	}
 	for width := -1; width < 40; width++ {
 		for _, line := range strings.Split(Table(rows, width, 0, Style{}), "\n") {
-			// Two columns are not cut under narrowest each.
+			// Two columns are never cut below narrowest each.
 			if got, most := text.Width(line), max(width, 2*narrowest+len(gap)); got > most {
 				t.Errorf("width %d: %d columns: %q", width, got, line)
 			}
@@ -54,7 +54,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestTableKeeps holds the first columns whole and leaves out one in which nothing stands.
+// TestTableKeeps checks that the first columns stay complete and that an empty column is left out.
 func TestTableKeeps(t *testing.T) {
 	rows := [][]string{{"", "node", "label", "address"}, {"*", "singapore-2", "", "https://sg.example.com/api"}, {"", "hk", "", "x"}}
 	want := "   node         address\n*  singapore-2  https:/…\n   hk           x\n"
@@ -63,7 +63,7 @@ func TestTableKeeps(t *testing.T) {
 	}
 }
 
-// TestTableOrCards holds that a row is a card where the table would have to be cut, and loses nothing by it.
+// TestTableOrCards checks that rows become cards if the table would have to be cut, and that no text is lost.
 func TestTableOrCards(t *testing.T) {
 	rows := [][]string{
 		{"", "node", "label", "address", "pins"},

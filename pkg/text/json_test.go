@@ -23,7 +23,8 @@ func TestSafeJSON(t *testing.T) {
 	}
 }
 
-// TestJSONLine holds the pieces together to the line that an encoder writes, and each to about a MiB of text.
+// TestJSONLine checks that the pieces together are the line that an encoder writes, and that each has at most about 1
+// MiB of text.
 func TestJSONLine(t *testing.T) {
 	type object struct {
 		ID   string `json:"id"`

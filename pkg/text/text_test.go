@@ -50,7 +50,7 @@ func TestCommandWord(t *testing.T) {
 	}
 }
 
-// TestUnits gives the texts of durations in ms, sizes and counts.
+// TestUnits checks the texts of durations in ms, sizes and counts.
 func TestUnits(t *testing.T) {
 	ms := func(n float64) time.Duration { return time.Duration(n * float64(time.Millisecond)) }
 	for _, test := range []struct{ got, want string }{

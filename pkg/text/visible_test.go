@@ -29,7 +29,7 @@ func TestVisible(t *testing.T) {
 		{"CR CR LF", "a\r\r\nb", "a\\x0d\nb"},
 		{"CR at the end", "a\r", `a\x0d`},
 		{"LF CR", "a\n\rb", "a\n\\x0db"},
-		// The bidi controls of UAX #9: text that reads otherwise than it is.
+		// The bidi controls of UAX #9 make text look different from what it is.
 		{"override", "a\u202eb\u202c", `a\u202eb\u202c`},
 		{"isolates", "\u2066\u2067\u2068\u2069", `\u2066\u2067\u2068\u2069`},
 		{"embeddings", "\u202a\u202b\u202d", `\u202a\u202b\u202d`},
@@ -52,8 +52,8 @@ func TestVisible(t *testing.T) {
 	}
 }
 
-// TestUnseen holds that a key with characters between its own that show nothing is not taken for the key: in a server's
-// words and in JSON they are escapes.
+// TestUnseen checks that a key with invisible characters in it cannot be mistaken for the key: in a server's words and
+// in JSON these characters are escaped.
 func TestUnseen(t *testing.T) {
 	for _, test := range []struct{ in, want, inJSON string }{
 		{"k\u200be\u00ady", `k\u200be\u00ady`, ""},
@@ -61,7 +61,7 @@ func TestUnseen(t *testing.T) {
 		{"k\U000e0065y", `k\U000e0065y`, `k\udb40\udc65y`},
 		{"k\u200ce\u200dy\ufe0f", `k\u200ce\u200dy\ufe0f`, ""},
 		{"k\u034fe\u3164y\ufff9", `k\u034fe\u3164y\ufff9`, ""},
-		{"é\u200b\u200dy", "é" + `\u200b\u200dy`, "é" + `\u200b` + "\u200dy"}, // what stands behind an escape cannot hide
+		{"é\u200b\u200dy", "é" + `\u200b\u200dy`, "é" + `\u200b` + "\u200dy"}, // text after an escape cannot be hidden
 		{"👩\u200d💻 ❤\ufe0f می\u200cخواهم", "👩\u200d💻 ❤\ufe0f می\u200cخواهم", "👩\u200d💻 ❤\ufe0f می\u200cخواهم"},
 		{"é e\u0301 香港", "é e\u0301 香港", "é e\u0301 香港"},
 	} {
@@ -133,7 +133,8 @@ func TestExcerpt(t *testing.T) {
 	}
 }
 
-// FuzzVisibleStream holds the stream to the answer of the whole, and to what a terminal may get.
+// FuzzVisibleStream compares the stream with the result for the complete text, and checks that it is safe for a
+// terminal.
 func FuzzVisibleStream(f *testing.F) {
 	f.Add([]byte("a\x1b]52;c;x\x07b"), []byte{1})
 	f.Add([]byte("one\r\ntwo\rthree\r"), []byte{3, 0})
