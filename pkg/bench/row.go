@@ -179,7 +179,7 @@ func (c *nodeSeries) failures(w *workspace) []Failure {
 		if s.OK() {
 			continue
 		}
-		class, end := s.class(), s.Start()+s.Latency
+		class, end := s.class(), s.mergedStart()+s.Latency
 		f := byClass[class]
 		if f == nil {
 			f = &Failure{Class: class, Blame: blame(class), firstEnd: math.MaxInt64}

@@ -118,6 +118,8 @@ func (s Stats) withFailures(sorted []float64, failures int) Stats {
 	}
 	s.N += failures
 	s.Max = math.Inf(1)
-	s.setPercentiles(sorted)
+	if s.N >= MinPercentile {
+		s.setPercentiles(sorted)
+	}
 	return s
 }

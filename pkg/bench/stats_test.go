@@ -75,6 +75,23 @@ func TestDescribe(t *testing.T) {
 		[]bool{false, true})
 }
 
+// Failures are values above all others, and count towards MinPercentile.
+func TestWithFailures(t *testing.T) {
+	for _, c := range []struct {
+		values   []float64
+		failures int
+		want     string
+	}{
+		{[]float64{7}, 1, "{2 7 NaN 7 NaN NaN NaN NaN +Inf}"},
+		{nil, 2, "{2 NaN NaN NaN NaN NaN NaN NaN +Inf}"},
+		{[]float64{7}, 2, "{3 7 NaN 7 +Inf +Inf +Inf +Inf +Inf}"},
+		{[]float64{7, 9}, 1, "{3 8 1.4142135623730951 7 9 +Inf +Inf +Inf +Inf}"},
+		{[]float64{7, 9}, 0, "{2 8 1.4142135623730951 7 NaN NaN NaN NaN 9}"},
+	} {
+		equal(t, fmt.Sprint(c.values, " and failures: ", c.failures), describe(c.values).withFailures(c.values, c.failures), c.want)
+	}
+}
+
 // The results equal gonum's, and are the same bit for bit whatever the order of the values and their memory address.
 func TestDescribeOrder(t *testing.T) {
 	random := rand.New(rand.NewPCG(2, 2))

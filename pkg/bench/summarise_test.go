@@ -335,36 +335,6 @@ func TestAnswersOfDifferentLengthWarn(t *testing.T) {
 	}
 }
 
-func TestFailures(t *testing.T) {
-	records := rounds(0, 1, 2, 30, 40, 50, 60, 7)
-	for i, class := range []string{"reset", "", "timeout", "reset", "timeout", "4xx", "5xx"} {
-		records[i].Class, records[i].Detail = class, fmt.Sprint(class, " ", i)
-	}
-	records[1].Attempts = 2
-	r := Summarise([]*Run{newRun(Header{Nodes: nodesOf("a")}, records...)}).Rows[0]
-	var got []string
-	for _, f := range r.Failures {
-		got = append(got, fmt.Sprintf("%s×%d %s, %g ms: %s", f.Class, f.Count, f.Blame, f.Latency.Mean, f.Detail))
-	}
-	want := []string{
-		"reset×2 node, 20.5 ms: reset 0", "timeout×2 node, 40 ms: timeout 2", "4xx×1 client, 60 ms: 4xx 5", "5xx×1 origin, 7 ms: 5xx 6",
-	}
-	equal(t, "failures", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	equal(t, "requests, successes, at the first attempt", []any{r.Requests, r.OK, r.FirstOK, r.Success, r.FirstSuccess},
-		[]any{7, 1, 0, wilson(1, 7), wilson(0, 7)})
-}
-
-func TestPhasesAreOfSuccesses(t *testing.T) {
-	records := rounds(0, 1, 1, 1)
-	for i := range records {
-		records[i].Phases = Phases{DNS: time.Duration(i+1) * time.Millisecond, Transfer: time.Second}
-	}
-	records[2].Class = "reset"
-	r := Summarise([]*Run{newRun(Header{Nodes: nodesOf("a", "b")}, records...)})
-	equal(t, "phases", r.Rows[0].Phases, PhaseMeans{DNS: 1.5, Transfer: 1000})
-	equal(t, "phases of nothing", r.Rows[1].Phases, PhaseMeans{})
-}
-
 func TestTimeline(t *testing.T) {
 	const n = 10 * timelinePoints
 	var records []Outcome

@@ -116,7 +116,7 @@ type Failure struct {
 	Blame   string
 	Count   int
 	Latency Stats
-	// Detail describes the first failure of the class, which ended at firstEnd.
+	// Detail describes the first failure of the class, which ended at firstEnd, relative to the start of the first run.
 	Detail   string
 	firstEnd time.Duration
 }
