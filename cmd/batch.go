@@ -113,8 +113,8 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err := stages.Filter.CheckRequest(common.Request); err != nil {
 		return err
 	}
-	order.OnHandover, order.OnSkip = nil, nil // a batch does not report them item by item
-	stages.Failover, stages.Output = &order.Failover, client.HoldToSchema
+	order.OnFailover, order.OnSkip = nil, nil // a batch does not report them item by item
+	stages.Failover, stages.Output = &order.Failover, client.CheckBatchSchema
 	call := &batchCall{app: a, batchOptions: b}
 	if call.first, err = order.first(c.Context()); err != nil {
 		return err
@@ -133,7 +133,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 		common.Dir = filepath.Dir(b.inFile)
 	}
 	if call.batch, err = client.OpenBatch(client.BatchFiles{
-		In: in, Out: b.outFile, Request: common, Shard: b.shard, Again: b.again, Look: o.dryRun,
+		In: in, Out: b.outFile, Request: common, Shard: b.shard, Resend: b.again, ReadOnly: o.dryRun,
 	}); err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 		NotUTF8: func(line int) {
 			b.note("line %d: the answer has bytes that are not UTF-8; %s has U+FFFD in their place", line, b.outFile)
 		},
-		Untaken: func(line []byte) { b.writeErr(b.masker.String(string(line))) },
+		Unwritten: func(line []byte) { b.writeErr(b.masker.String(string(line))) },
 	})
 	stop()
 	return b.reportResult(tally, err, caught.Err() != nil)
@@ -312,10 +312,10 @@ func (b *batchCall) reportResult(t client.Tally, why error, caught bool) error {
 		sum += "; the first failure: " + t.FirstFailure
 	}
 	var hints []string
-	if t.Failed-t.Untaken+left+p.Malformed > 0 {
+	if t.Failed-t.Unwritten+left+p.Malformed > 0 {
 		hints = append(hints, b.outFile+".failed lists them with the reasons")
 	}
-	if t.Untaken > 0 {
+	if t.Unwritten > 0 {
 		hints = append(hints, "answers that could not be written are above")
 	}
 	if unsent+t.Failed-t.Ambiguous.Count > 0 {

@@ -59,8 +59,8 @@ func runMerge(f *pflag.FlagSet, a *app, o callOptions, b batchOptions, outs []st
 func (a *app) reportMerged(m *client.Merged, outs int) error {
 	answered, lines := m.Items-m.Missing.Count, m.Items+m.Malformed
 	sum := fmt.Sprintf("%d of %d answered, in %s", answered, lines, text.Count(outs, "shard"))
-	if len(m.Absent) > 0 {
-		sum += "; no OUT of shard " + strings.Join(m.Absent, ", ")
+	if len(m.MissingShards) > 0 {
+		sum += "; no OUT of shard " + strings.Join(m.MissingShards, ", ")
 	}
 	if m.Missing.Count > 0 {
 		sum += "; without an answer: " + m.Missing.String()
@@ -68,10 +68,10 @@ func (a *app) reportMerged(m *client.Merged, outs int) error {
 	if m.Malformed > 0 {
 		sum += "; " + text.Count(m.Malformed, "malformed line")
 	}
-	if m.Twice.Count > 0 {
-		sum += "; answered twice, of which the first was printed: " + m.Twice.String()
+	if m.Duplicate.Count > 0 {
+		sum += "; answered twice, of which the first was printed: " + m.Duplicate.String()
 	}
-	if answered == lines && m.Twice.Count == 0 {
+	if answered == lines && m.Duplicate.Count == 0 {
 		a.note("%s", sum)
 		return nil
 	}

@@ -34,7 +34,7 @@ func (s *settings) openConversation(ctx context.Context, o conversationOptions) 
 	if noHome != nil && errors.Is(err, session.ErrUnavailable) {
 		c.Warn(noHome)
 	}
-	if err = c.Tolerate(err); err != nil {
+	if err = c.WarnIfUnavailable(err); err != nil {
 		return nil, err
 	}
 	if kept := handle.Session(); o.fresh && (len(kept.Turns) > 0 || kept.Pending != "") {

@@ -41,12 +41,12 @@ type orderedNode struct {
 func (s *settings) order(ctx context.Context, names []string, o endpointOptions) (*nodeOrder, error) {
 	order := &nodeOrder{settings: s, options: o, guarded: len(names) > 1}
 	order.Across, order.Unlimited = s.values.Across, true
-	order.OnHandover = func(failed *client.Error, next client.Candidate) {
+	order.OnFailover = func(failed *client.Error, next client.Candidate) {
 		where := next.Name
 		if next.Zone != "" && order.Across {
 			where += " (zone " + next.Zone + ")"
 		}
-		s.note("%s %s; trying %s", failed.Node, failed.Ending(), where)
+		s.note("%s %s; trying %s", failed.Node, failed.Summary(), where)
 	}
 	order.OnSkip = func(skipped client.Candidate, err error) { s.note("%s cannot be used: %s", skipped.Name, err) }
 	for i, name := range names {

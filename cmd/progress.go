@@ -140,7 +140,7 @@ var waitsFor = [...]string{
 // showPhase shows an attempt that takes long: what it waits for, its number, and its time limit.
 func (s *settings) showPhase(u *client.Underway) (ended func()) {
 	return s.showWait(func(took string) string {
-		phase, most := u.Phase(), u.Most
+		phase, most := u.Phase(), u.Limit
 		what := waitsFor[phase]
 		switch connect := s.values.ConnectTimeout; {
 		case phase < transport.Sending && connect > 0 && (most == 0 || connect < most):

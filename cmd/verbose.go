@@ -78,7 +78,7 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 }
 
 // showConnected prints when a node was connected, or why not, for -v.
-func (a *app) showConnected(r client.Readied) {
+func (a *app) showConnected(r client.ConnectResult) {
 	if r.Err != nil {
 		a.writeErrLine(fmt.Sprintf("* %s: no connection after %s: %s", r.Node, text.Latency(r.Took), r.Err))
 		return

@@ -55,7 +55,7 @@ func (c *Call) advice(e *Error) string {
 	case e.Status == http.StatusNotFound:
 		return fmt.Sprintf("is the path right? it comes from %s and from api %s; %s", at.addressSetting(), at.API, c.pathAdvice())
 	case e.Class == DNS || e.Class == Connect || e.Class == Reset || e.Class == Timeout:
-		return c.wayAdvice(e)
+		return c.connectAdvice(e)
 	case at.Rule.Policy != retry.Script:
 		return ""
 	case e.Status == 429 && e.GaveUp:
@@ -114,8 +114,8 @@ func (e *Endpoint) modelAdvice(model string) string {
 	return advice + "; ferry config models " + e.Name + " lists the models"
 }
 
-// wayAdvice returns advice for a call without any answer.
-func (c *Call) wayAdvice(e *Error) string {
+// connectAdvice returns advice for a call without any answer.
+func (c *Call) connectAdvice(e *Error) string {
 	if dns, ok := errors.AsType[*net.DNSError](e.Err); ok && dns.IsNotFound {
 		return "is the host right? it comes from " + c.Endpoint.addressSetting()
 	}

@@ -37,7 +37,7 @@ func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		if each := call.AttemptTimeout; each > 0 && each < left {
 			left, cause = each, &DeadlineError{Timeout: each}
 		}
-		attempt.most = left
+		attempt.limit = left
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, left, cause)
 		defer cancel()
@@ -97,7 +97,7 @@ func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *
 		return call.Endpoint.Transport.RoundTrip(call.prepared.request(transport.WithTrace(ctx, attempt.trace), s.UserAgent))
 	}
 	resp, err := once(ctx)
-	if err != nil && ctx.Err() == nil && attempt.closedUnanswered(err) {
+	if err != nil && ctx.Err() == nil && attempt.reusedConnClosed(err) {
 		attempt.Reconnected = !transport.Unsent(err)
 		resp, err = once(transport.Fresh(ctx))
 	}
@@ -152,7 +152,7 @@ func (s *attemptStage) decode(
 			none.Encoding = cmp.Or(encodingOf(resp), none.Encoding)
 		}
 		attempt.Usage, attempt.unfinished = answer.Usage, err != nil && answer.StopReason == "" && isEventType(resp)
-		attempt.judge(answer, err, resp, call.Reading)
+		attempt.recordReply(answer, err, resp, call.Reading)
 		if attempt.Class == Truncated && answer.Text == "" {
 			answer.Text = partialText(api, body)
 		}
@@ -195,9 +195,9 @@ func (a *Attempt) describe(ended time.Time) {
 	}
 }
 
-// closedUnanswered reports whether a request failed because its reused connection was closed before any byte of an
+// reusedConnClosed reports whether a request failed because its reused connection was closed before any byte of an
 // answer, or because it received bytes that belong to no request.
-func (a *Attempt) closedUnanswered(err error) bool {
+func (a *Attempt) reusedConnClosed(err error) bool {
 	var holder interface{ HolderLost() bool }
 	var early *transport.EarlyError
 	switch {
@@ -256,7 +256,7 @@ type Attempt struct {
 
 	outcome  retry.Outcome
 	trace    *transport.Trace // of the last request
-	most     time.Duration    // most and underway are for a progress display
+	limit    time.Duration    // limit and underway are for a progress display
 	underway *Underway
 	// header masks the reply header for display. It is a function so that printing an Attempt cannot show unmasked
 	// values.
@@ -282,10 +282,10 @@ func (a *Attempt) Reason() string {
 	return string(a.Class)
 }
 
-// billed returns how many tokens an attempt may be billed. It is the reported usage, if there is one. If the stream did
-// not reach its end, it is at least the guess. If no usage was reported and the node may have done the work, it is the
-// guess. If the node refused, it is 0.
-func (a *Attempt) billed(guessInput, guessOutput int64) (input, output int64) {
+// billedTokens returns how many tokens an attempt may be billed. It is the reported usage, if there is one. If the
+// stream did not reach its end, it is at least the guess. If no usage was reported and the node may have done the work,
+// it is the guess. If the node refused, it is 0.
+func (a *Attempt) billedTokens(guessInput, guessOutput int64) (input, output int64) {
 	switch {
 	case a.Usage != nil:
 		input, output = int64(a.Usage.Input), int64(a.Usage.Output)
@@ -334,8 +334,8 @@ func (a *Attempt) fail(ctx context.Context, err error) {
 	a.end(class, err, kind)
 }
 
-// judge records the dialect's result for a complete reply.
-func (a *Attempt) judge(answer wire.Answer, err error, resp *http.Response, reading Reading) {
+// recordReply records the dialect's result for a complete reply.
+func (a *Attempt) recordReply(answer wire.Answer, err error, resp *http.Response, reading Reading) {
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
 	switch {
@@ -372,7 +372,7 @@ func (a *Attempt) reject(apiErr *wire.APIError, resp *http.Response) {
 		RetryAfterMS: resp.Header.Get("Retry-After-Ms"),
 		NoRetry:      strings.EqualFold(strings.TrimSpace(resp.Header.Get("X-Should-Retry")), "false"),
 		SpendCap:     apiErr.SpendCap(),
-		Passes:       apiErr.InFlightBudget(),
+		Temporary:    apiErr.InFlightBudget(),
 	}
 }
 
@@ -471,8 +471,8 @@ type Underway struct {
 	// Stream says that the answer is streamed. Idle is then the longest time without any data.
 	Stream bool
 	Idle   time.Duration
-	// Most is the time limit of the attempt, 0 for none.
-	Most time.Duration
+	// Limit is the time limit of the attempt, 0 for none.
+	Limit time.Duration
 
 	trace atomic.Pointer[transport.Trace]
 }
@@ -488,12 +488,12 @@ func (u *Underway) Phase() transport.Phase {
 // show reports the start of an attempt to OnStart, which must not be nil. The caller calls ended when the attempt ends.
 func (s *attemptStage) show(call *Call, attempt *Attempt) (ended func()) {
 	e := call.Endpoint
-	if !call.Deadline.IsZero() && attempt.most == 0 {
-		attempt.most = call.Deadline.Sub(attempt.Started)
+	if !call.Deadline.IsZero() && attempt.limit == 0 {
+		attempt.limit = call.Deadline.Sub(attempt.Started)
 	}
 	attempt.underway = &Underway{
 		Node: e.Name, Number: attempt.Number, Attempts: e.Rule.Attempts, Stream: call.Sink != nil,
-		Idle: e.IdleTimeout, Most: attempt.most,
+		Idle: e.IdleTimeout, Limit: attempt.limit,
 	}
 	return s.OnStart(attempt.underway)
 }

@@ -23,10 +23,10 @@ type BatchFiles struct {
 	Request *BatchRequest
 	// Shard is the part of the input to send.
 	Shard Shard
-	// Again sends the items again that were in flight when an earlier run ended.
-	Again bool
-	// Look opens the batch only for reading: nothing is written, no lock is taken, and it cannot be run.
-	Look bool
+	// Resend sends the items again that were in flight when an earlier run ended.
+	Resend bool
+	// ReadOnly opens the batch only for reading: nothing is written, no lock is taken, and it cannot be run.
+	ReadOnly bool
 }
 
 // Price is the estimated number of tokens of an item, with its image and PDF files.
@@ -40,8 +40,8 @@ type Price struct {
 	Files int
 }
 
-// mostNamed is the maximum number of items or lines that are listed by name.
-const mostNamed = 1000
+// maxNamed is the maximum number of items or lines that are listed by name.
+const maxNamed = 1000
 
 // Names counts items and has the IDs of the first ones.
 type Names struct {
@@ -50,7 +50,7 @@ type Names struct {
 }
 
 func (n *Names) add(id string) {
-	if n.Count++; len(n.First) < mostNamed {
+	if n.Count++; len(n.First) < maxNamed {
 		n.First = append(n.First, id)
 	}
 }
@@ -115,7 +115,7 @@ func (b *Batch) open() error {
 		return err
 	}
 	b.made = journal == nil
-	if !b.files.Look {
+	if !b.files.ReadOnly {
 		journal.Close() // Close on nil does nothing
 		if journal, err = state.OpenLocked(path); errors.As(err, new(*state.HeldError)) {
 			err = fmt.Errorf("%s: another ferry process is working on this batch", path)
@@ -136,14 +136,14 @@ func (b *Batch) open() error {
 	if b.header.Input, err = b.files.In.scan(b.count); err != nil {
 		return err
 	}
-	return b.same()
+	return b.checkSameBatch()
 }
 
 // count adds a line of the input to the plan.
 func (b *Batch) count(item Item, fault *ItemError) error {
 	p := &b.Plan
 	if fault != nil {
-		if p.Malformed++; len(p.Faults) < mostNamed {
+		if p.Malformed++; len(p.Faults) < maxNamed {
 			p.Faults = append(p.Faults, fault)
 		}
 		return nil
@@ -155,7 +155,7 @@ func (b *Batch) count(item Item, fault *ItemError) error {
 	}
 	if b.record.sent.has(item.Line) {
 		p.Ambiguous.add(item.ID)
-		if !b.files.Again {
+		if !b.files.Resend {
 			return nil
 		}
 	}
@@ -165,8 +165,8 @@ func (b *Batch) count(item Item, fault *ItemError) error {
 	return nil
 }
 
-// same returns an error if the files belong to another batch.
-func (b *Batch) same() error {
+// checkSameBatch returns an error if the files belong to another batch.
+func (b *Batch) checkSameBatch() error {
 	was := b.record.header
 	if was == nil {
 		return nil
@@ -191,7 +191,7 @@ func (b *Batch) Close() {
 	}
 	begun := b.record != nil && b.record.header != nil
 	switch nothing := !b.sent.Load() && b.Plan.ToSend > 0; {
-	case b.files.Look || begun:
+	case b.files.ReadOnly || begun:
 	case b.ran && nothing && b.record.isNew:
 		_ = os.Remove(b.files.Out)
 		_ = os.Remove(b.journal.Name())

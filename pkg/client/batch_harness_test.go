@@ -101,7 +101,7 @@ func (b *batchTrial) input() *BatchInput {
 
 func (b *batchTrial) open() (*Batch, error) {
 	b.t.Helper()
-	return OpenBatch(BatchFiles{In: b.input(), Out: b.out, Request: &b.request, Shard: b.shard, Again: b.again})
+	return OpenBatch(BatchFiles{In: b.input(), Out: b.out, Request: &b.request, Shard: b.shard, Resend: b.again})
 }
 
 // do opens and runs the batch. asked has the prompts sent.

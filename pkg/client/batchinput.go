@@ -29,8 +29,8 @@ const (
 	maxLines = 1 << 28
 	// maxID bounds an ID in bytes.
 	maxID = 512
-	// mostTokens bounds max_tokens of an item (and --max-tokens), so that no sum overflows.
-	mostTokens = 1<<31 - 1
+	// maxTokens bounds max_tokens of an item (and --max-tokens), so that no sum overflows.
+	maxTokens = 1<<31 - 1
 )
 
 // Item is one prompt of a batch.
@@ -126,8 +126,8 @@ func (item *Item) read(object []byte) string {
 		return "files must be a list of paths"
 	}
 	if in.MaxTokens != nil {
-		if item.MaxTokens = *in.MaxTokens; item.MaxTokens < 1 || item.MaxTokens > mostTokens {
-			return fmt.Sprintf("max_tokens must be a whole number from 1 to %d", mostTokens)
+		if item.MaxTokens = *in.MaxTokens; item.MaxTokens < 1 || item.MaxTokens > maxTokens {
+			return fmt.Sprintf("max_tokens must be a whole number from 1 to %d", maxTokens)
 		}
 	}
 	return item.identify(in.ID)
@@ -183,11 +183,11 @@ func newLineReader(r io.Reader, limit int) *lineReader {
 	return &lineReader{from: bufio.NewReaderSize(r, 64<<10), limit: limit}
 }
 
-// errLong means that a line was longer than the limit. The reader is after that line.
-var errLong = errors.New("longer than the limit of a line")
+// errLineTooLong means that a line was longer than the limit. The reader is after that line.
+var errLineTooLong = errors.New("longer than the limit of a line")
 
 // next returns the next line without its line end, valid until the next call. ended says that it has a line end. The
-// error is io.EOF at the end, errLong, or the reader's.
+// error is io.EOF at the end, errLineTooLong, or the reader's.
 func (l *lineReader) next() (line []byte, ended bool, err error) {
 	if l.buf = l.buf[:0]; cap(l.buf) > 1<<20 {
 		l.buf = nil // free the memory of a long line
@@ -210,7 +210,7 @@ func (l *lineReader) next() (line []byte, ended bool, err error) {
 			l.read += int64(length)
 		}
 		if long {
-			return nil, err == nil, errLong
+			return nil, err == nil, errLineTooLong
 		}
 		return bytes.TrimSuffix(l.buf, []byte("\n")), err == nil, nil
 	}
@@ -316,7 +316,7 @@ func (in *BatchInput) items(seen io.Writer, ids *seenIDs, each func(Item, *ItemE
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
-		case errors.Is(err, errLong):
+		case errors.Is(err, errLineTooLong):
 			fault = &ItemError{lines.number, "is over " + text.Size(maxItem)}
 		case err == nil && lines.number > maxLines:
 			err = fmt.Errorf("it has more than %d lines", maxLines)

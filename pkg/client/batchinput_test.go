@@ -80,7 +80,7 @@ func TestLineReader(t *testing.T) {
 	for i, want := range []string{"a", "", long, "long", "last"} {
 		line, ended, err := in.next()
 		got := string(line)
-		if errors.Is(err, errLong) {
+		if errors.Is(err, errLineTooLong) {
 			got, err = "long", nil
 		}
 		if got != want || err != nil || ended != (want != "last") || in.number != i+1 {

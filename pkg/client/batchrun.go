@@ -36,17 +36,17 @@ type BatchRun struct {
 	Wait func(ctx context.Context, p Pause) error
 	// NotUTF8 is called with the line of an item whose answer has bytes that are not UTF-8. OUT cannot have such bytes.
 	NotUTF8 func(line int)
-	// Untaken must not be nil. It receives, in pieces, the line of an answer that could not be written to OUT, because
+	// Unwritten must not be nil. It receives, in pieces, the line of an answer that could not be written to OUT, because
 	// the answer is billed. Lines do not overlap.
-	Untaken func(piece []byte)
+	Unwritten func(piece []byte)
 }
 
 // Tally counts the results of a run.
 type Tally struct {
 	// Answered and Failed are the items that this run sent. Ambiguous are failed items that may have been carried out.
-	// Untaken are failed items whose answer could not be written to OUT.
+	// Unwritten are failed items whose answer could not be written to OUT.
 	Answered, Failed int
-	Untaken          int
+	Unwritten        int
 	Ambiguous        Names
 	// Input and Output are the reported tokens.
 	Input, Output int64
@@ -74,14 +74,14 @@ type running struct {
 	// fileMemory is a separate bound: a call that has loaded its files may wait for memory for its answer.
 	fileMemory *Memory
 
-	// The batch's mu guards the fields below. row is the number of failures since the last success. spent is the number
-	// of billed tokens, reserved the maximum that may be billed for items in flight. asking is the number of calls in
-	// progress, ended of finished calls. changed is signalled when spent, reserved or ended changes and when the
-	// sending ends.
-	row             int
-	spent, reserved int64
-	asking, ended   int
-	changed         *sync.Cond
+	// The batch's mu guards the fields below. consecutiveFailures is the number of failures since the last success.
+	// spent is the number of billed tokens, reserved the maximum that may be billed for items in flight. asking is the
+	// number of calls in progress, ended of finished calls. changed is signalled when spent, reserved or ended changes
+	// and when the sending ends.
+	consecutiveFailures int
+	spent, reserved     int64
+	asking, ended       int
+	changed             *sync.Cond
 }
 
 // Run sends the items that are not done, and returns when no item is in flight. The error is the reason why it stopped
@@ -108,7 +108,7 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 		workers.Go(func() {
 			var line bytes.Buffer
 			for item := range items {
-				r.one(item, &line)
+				r.runItem(item, &line)
 			}
 		})
 	}
@@ -195,7 +195,7 @@ func (r *running) dispatch(items chan<- Item) error {
 			return r.report(resultLine{Line: fault.Line, Error: &resultError{Class: Usage, Message: fault.Msg}}, &line)
 		case r.record.done.has(item.Line):
 			return nil
-		case r.record.sent.has(item.Line) && !r.files.Again:
+		case r.record.sent.has(item.Line) && !r.files.Resend:
 			return r.report(resultLine{ID: item.ID, Line: item.Line, Error: &resultError{
 				Class: Ambiguous, Ambiguous: true, Message: "was in flight when an earlier run ended; --again sends it again",
 			}}, &line)
@@ -215,8 +215,8 @@ func (r *running) dispatch(items chan<- Item) error {
 	})
 }
 
-// one sends one item and stores its result. line is a buffer that the worker reuses.
-func (r *running) one(item Item, line *bytes.Buffer) {
+// runItem sends one item and stores its result. line is a buffer that the worker reuses.
+func (r *running) runItem(item Item, line *bytes.Buffer) {
 	asked := &Result{}
 	defer func() { r.charge(item, asked) }()
 	if r.stopped() {
@@ -231,7 +231,7 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		case r.stopped(): // during the wait for memory: the next run sends it
 			return
 		case err != nil: // the journal does not have this item yet
-			r.missed(item, asked, &Error{Class: Usage, Err: err, Unsent: true}, line)
+			r.recordFailure(item, asked, &Error{Class: Usage, Err: err, Unsent: true}, line)
 			return
 		}
 	}
@@ -248,10 +248,10 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		r.NotUTF8(item.Line)
 	}
 	if err == nil {
-		r.answered(item, asked, line)
+		r.recordAnswer(item, asked, line)
 		return
 	}
-	if !r.missed(item, asked, err, line) {
+	if !r.recordFailure(item, asked, err, line) {
 		r.noteFailed(item)
 	}
 }
@@ -342,23 +342,23 @@ func resultOf(item Item, asked *Result) resultLine {
 	}
 }
 
-// answered stores an answer.
-func (r *running) answered(item Item, asked *Result, line *bytes.Buffer) {
+// recordAnswer stores an answer.
+func (r *running) recordAnswer(item Item, asked *Result, line *bytes.Buffer) {
 	pieces := encodeResult(resultOf(item, asked), line)
 	written := r.check(r.out.put(pieces))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !written {
 		for piece := range pieces {
-			r.Untaken(piece)
+			r.Unwritten(piece)
 		}
 		// The item stays in flight in the journal: it was carried out, and OUT does not have the answer.
 		r.tally.Failed++
-		r.tally.Untaken++
+		r.tally.Unwritten++
 		r.tally.Ambiguous.add(item.ID)
 		return
 	}
-	r.row = 0
+	r.consecutiveFailures = 0
 	r.tally.Answered++
 	if u := asked.Answer.Usage; u != nil {
 		r.tally.Input += int64(u.Input)
@@ -366,8 +366,9 @@ func (r *running) answered(item Item, asked *Result, line *bytes.Buffer) {
 	}
 }
 
-// missed stores a failure. It reports whether the item may have been carried out; the journal then leaves it in flight.
-func (r *running) missed(item Item, asked *Result, why error, line *bytes.Buffer) (ambiguous bool) {
+// recordFailure stores a failure. It reports whether the item may have been carried out; the journal then leaves it in
+// flight.
+func (r *running) recordFailure(item Item, asked *Result, why error, line *bytes.Buffer) (ambiguous bool) {
 	failed := &Error{}
 	errors.As(why, &failed)
 	ambiguous = slices.ContainsFunc(asked.Attempts, func(at *Attempt) bool { return at.Ambiguous })
@@ -382,13 +383,13 @@ func (r *running) missed(item Item, asked *Result, why error, line *bytes.Buffer
 	if ambiguous {
 		r.tally.Ambiguous.add(item.ID)
 	}
-	r.row++
+	r.consecutiveFailures++
 	switch {
 	case failed.Status == 401 || failed.Status == 403 || !isCall(why): // every further request would fail too
 		r.halt(why)
-	case r.MaxFailures > 0 && r.row >= r.MaxFailures:
+	case r.MaxFailures > 0 && r.consecutiveFailures >= r.MaxFailures:
 		r.halt(text.Errorf("the same command resumes the batch; --max-failures allows more, and 0 any number",
-			"%d items in a row failed, so no more were sent; the last: %s", r.row, why))
+			"%d items in a row failed, so no more were sent; the last: %s", r.consecutiveFailures, why))
 	}
 	return ambiguous
 }
@@ -421,7 +422,7 @@ func (r *running) charge(item Item, asked *Result) {
 	defer r.mu.Unlock()
 	r.reserved -= item.price.All
 	for _, at := range asked.Attempts {
-		input, output := at.billed(item.price.MostInput, item.price.MostOutput)
+		input, output := at.billedTokens(item.price.MostInput, item.price.MostOutput)
 		r.spent += input + output
 	}
 	r.changed.Broadcast()

@@ -56,10 +56,10 @@ func (s Shard) has(item Item, line []byte) bool {
 type Merged struct {
 	// Items is the number of items in the input, Malformed of invalid lines.
 	Items, Malformed int
-	// Missing are the items that no OUT has. Twice are the items that more than one OUT has.
-	Missing, Twice Names
-	// Absent are the shards whose OUT was not given.
-	Absent []string
+	// Missing are the items that no OUT has. Duplicate are the items that more than one OUT has.
+	Missing, Duplicate Names
+	// MissingShards are the shards whose OUT was not given.
+	MissingShards []string
 
 	outs []*record
 }
@@ -88,7 +88,7 @@ func ReadShards(in *BatchInput, paths []string) (*Merged, error) {
 	}
 	for number := 1; number <= first.shard.Of; number++ {
 		if !slices.ContainsFunc(m.outs, func(out *record) bool { return out.shard.Number == number }) {
-			m.Absent = append(m.Absent, Shard{number, first.shard.Of}.String())
+			m.MissingShards = append(m.MissingShards, Shard{number, first.shard.Of}.String())
 		}
 	}
 	return m, nil
@@ -145,7 +145,7 @@ func (m *Merged) count(item Item, fault *ItemError) error {
 	case answers == 0:
 		m.Missing.add(item.ID)
 	case answers > 1:
-		m.Twice.add(item.ID)
+		m.Duplicate.add(item.ID)
 	}
 	return nil
 }

@@ -133,12 +133,12 @@ func (b *batchTrial) merge(outs ...string) (*Merged, string, error) {
 func TestMerge(t *testing.T) {
 	b, outs := shardTrial(t)
 	m, items, err := b.merge(outs...)
-	if err != nil || items != "1 2 3 4 5" || m.Items != 5 || m.Malformed != 1 || m.Missing.Count+m.Twice.Count+len(m.Absent) != 0 {
+	if err != nil || items != "1 2 3 4 5" || m.Items != 5 || m.Malformed != 1 || m.Missing.Count+m.Duplicate.Count+len(m.MissingShards) != 0 {
 		t.Fatalf("%+v, items %s, %v", m, items, err)
 	}
 	_, first, _ := b.merge(outs[0])
-	if m, items, err = b.merge(outs[0], outs[0]); err != nil || items != first || m.Twice.Count != len(strings.Fields(first)) ||
-		m.Missing.Count != 5-m.Twice.Count || strings.Join(m.Absent, " ") != "2/2" {
+	if m, items, err = b.merge(outs[0], outs[0]); err != nil || items != first || m.Duplicate.Count != len(strings.Fields(first)) ||
+		m.Missing.Count != 5-m.Duplicate.Count || strings.Join(m.MissingShards, " ") != "2/2" {
 		t.Errorf("the first shard twice: %+v, items %s, want %s, %v", m, items, first, err)
 	}
 	// An incomplete line belongs to a shard that was killed or is still running.

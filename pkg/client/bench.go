@@ -105,7 +105,7 @@ func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome 
 		o.TTFT = before + last.FirstText
 	}
 	for _, at := range attempts {
-		input, output := at.billed(b.Tokens, 0)
+		input, output := at.billedTokens(b.Tokens, 0)
 		o.Billed += input + output
 		if at != last {
 			o.Earlier = append(o.Earlier, bench.Attempt{Class: string(at.Class), Latency: at.Latency})

@@ -18,16 +18,16 @@ import (
 )
 
 const (
-	// maxWhole is the maximum size in bytes of a reply that is not an event stream.
-	maxWhole = 64 << 20
+	// maxBody is the maximum size in bytes of a reply that is not an event stream.
+	maxBody = 64 << 20
 	// readSize is the maximum number of bytes of a stream read at once.
 	readSize = 32 << 10
 	// smallBody is the number of bytes of each body that Memory does not count.
 	smallBody = 32 << 10
 	// sharedMemory is the maximum total size of the counted bodies in bytes.
 	sharedMemory = 16 << 20
-	// mostClipped is the number of bytes that are kept of the body of a failed attempt.
-	mostClipped = 256 << 10
+	// maxClipped is the number of bytes that are kept of the body of a failed attempt.
+	maxClipped = 256 << 10
 )
 
 // bodyBuffer holds a reply body. Before it grows to more than smallBody, it asks room for the memory.
@@ -47,7 +47,7 @@ func (b *bodyBuffer) grow(more int) error {
 	if b.length >= 0 && b.length < 4<<10 { // a small body of known length, and one byte to read its end
 		least = int(b.length) + 1
 	}
-	size := max(least, min(2*cap(b.bytes), max(maxWhole, cap(b.bytes)+1<<10)), len(b.bytes)+more)
+	size := max(least, min(2*cap(b.bytes), max(maxBody, cap(b.bytes)+1<<10)), len(b.bytes)+more)
 	if size > smallBody {
 		if err := b.room(size); err != nil {
 			return err
@@ -175,19 +175,19 @@ func isEventStream(body *bufio.Reader, isType bool) bool {
 // partialText returns the text at the beginning of an incomplete body. It uses at most maxWhole/2 bytes, because it
 // makes several copies.
 func partialText(api wire.API, body []byte) string {
-	return api.Partial(body[:min(len(body), maxWhole/2)])
+	return api.Partial(body[:min(len(body), maxBody/2)])
 }
 
 // clip shortens the body and text of a failed attempt before the next attempt.
 func (r *Result) clip() {
 	short := func(body *[]byte) {
-		if len(*body) > mostClipped {
-			*body = slices.Clone(text.WholeRunes((*body)[:mostClipped]))
+		if len(*body) > maxClipped {
+			*body = slices.Clone(text.WholeRunes((*body)[:maxClipped]))
 		}
 	}
 	short(&r.Body)
-	if len(r.Answer.Text) > mostClipped {
-		r.Answer.Text = string(text.WholeRunes([]byte(r.Answer.Text[:mostClipped])))
+	if len(r.Answer.Text) > maxClipped {
+		r.Answer.Text = string(text.WholeRunes([]byte(r.Answer.Text[:maxClipped])))
 	}
 	if last := r.last(); last != nil {
 		if quote := quoted(last.Err); quote != nil {
@@ -199,14 +199,14 @@ func (r *Result) clip() {
 // Memory bounds the total size of the bodies of concurrent calls. If a body does not fit with the others, it is read
 // alone: one such body at a time.
 type Memory struct {
-	shared atomic.Int64
-	alone  chan struct{}
-	freed  chan struct{} // receives a value when there may be space again for a waiting call
+	shared    atomic.Int64
+	exclusive chan struct{}
+	freed     chan struct{} // receives a value when there may be space again for a waiting call
 }
 
 // NewMemory returns the bound for the calls of one command.
 func NewMemory() *Memory {
-	return &Memory{alone: make(chan struct{}, 1), freed: make(chan struct{}, 1)}
+	return &Memory{exclusive: make(chan struct{}, 1), freed: make(chan struct{}, 1)}
 }
 
 // fits takes more bytes if there is space.
@@ -233,9 +233,9 @@ func (m *Memory) give(size int64) {
 
 // MemoryShare is the part of Memory that one call uses. A nil share is not bounded by Memory.
 type MemoryShare struct {
-	of    *Memory
-	taken int64
-	alone bool
+	of        *Memory
+	taken     int64
+	exclusive bool
 }
 
 // Share returns a new share. Call Release when the call's result is no longer used.
@@ -244,7 +244,7 @@ func (m *Memory) Share() *MemoryShare { return &MemoryShare{of: m} }
 // take takes memory for a body of size bytes in total. If other bodies use it, take waits. A share that is alone never
 // waits, so there is no deadlock.
 func (s *MemoryShare) take(ctx context.Context, size int) error {
-	if s == nil || s.alone || size <= smallBody {
+	if s == nil || s.exclusive || size <= smallBody {
 		return nil
 	}
 	more, freed := int64(size)-s.taken, s.of.freed
@@ -253,9 +253,9 @@ func (s *MemoryShare) take(ctx context.Context, size int) error {
 	}
 	for !s.of.fits(more) {
 		select {
-		case s.of.alone <- struct{}{}:
+		case s.of.exclusive <- struct{}{}:
 			s.of.give(s.taken)
-			s.taken, s.alone = 0, true
+			s.taken, s.exclusive = 0, true
 			return nil
 		case <-freed:
 		case <-ctx.Done():
@@ -273,8 +273,8 @@ func (s *MemoryShare) Release() {
 		return
 	}
 	s.of.give(s.taken)
-	if s.alone {
-		<-s.of.alone
+	if s.exclusive {
+		<-s.of.exclusive
 	}
-	s.taken, s.alone = 0, false
+	s.taken, s.exclusive = 0, false
 }

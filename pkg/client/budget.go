@@ -63,7 +63,7 @@ func (b *Budget) Charge(reserved *limit.BudgetReservation, call *Call, result *R
 	var input, output int64
 	reported := false // a request with a reported usage of 0 still counts as a request
 	for _, at := range result.Attempts {
-		in, out := at.billed(EstimateInput(call.Request), int64(call.Request.MaxAnswerTokens()))
+		in, out := at.billedTokens(EstimateInput(call.Request), int64(call.Request.MaxAnswerTokens()))
 		input, output = input+in, output+out
 		reported = reported || at.Usage != nil
 	}

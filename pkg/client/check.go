@@ -76,12 +76,12 @@ func Fault(step string, err error) Finding { return Finding{Bad, step, err.Error
 func (c *Check) Run(ctx context.Context) {
 	call := Call{Timeout: c.Timeout, Deadline: c.Clock.Now().Add(c.Timeout)}
 	probe, err := c.Probe(ctx, call.To(c.Endpoint))
-	stands := c.way(probe, err)
+	stands := c.checkConnection(probe, err)
 	if stands {
 		if probe.fromGateway() {
-			c.health(ctx)
-			c.oldTLS(ctx)
-			c.stranger(ctx)
+			c.checkHealth(ctx)
+			c.checkOldTLS(ctx)
+			c.checkUnknownToken(ctx)
 		}
 		c.models(probe, err, func() int {
 			keyless := *c.Endpoint
@@ -105,8 +105,8 @@ func (c *Check) Run(ctx context.Context) {
 	}
 }
 
-// way reports the steps up to the first byte of a reply, and returns whether all of them succeeded.
-func (c *Check) way(probe *Probe, err error) bool {
+// checkConnection reports the steps up to the first byte of a reply, and returns whether all of them succeeded.
+func (c *Check) checkConnection(probe *Probe, err error) bool {
 	if c.Inside {
 		c.good("address", "inside ferry")
 		return true
@@ -261,9 +261,9 @@ func (p *Probe) has(name, part string) bool {
 // fromGateway reports whether the reply came from a gateway that ferry configured. Such a gateway adds a header.
 func (p *Probe) fromGateway() bool { return p.has("x-ferry-gateway", "") }
 
-// health, oldTLS and stranger check what a gateway must do: report that it is healthy, refuse older TLS versions, and
-// refuse an unknown API token. All are free; the two requests count against the caller's rate limit at the gateway.
-func (c *Check) health(ctx context.Context) {
+// checkHealth, checkOldTLS and checkUnknownToken check what a gateway must do: report that it is healthy, refuse older
+// TLS versions, and refuse an unknown API token. All are free; the two requests count against the caller's rate limit at the gateway.
+func (c *Check) checkHealth(ctx context.Context) {
 	at := *c.Reach.Target
 	at.Path, at.RawPath, at.RawQuery = "/healthz", "", ""
 	status, body, err := c.get(ctx, at.String(), "")
@@ -278,7 +278,7 @@ func (c *Check) health(ctx context.Context) {
 	}
 }
 
-func (c *Check) oldTLS(ctx context.Context) {
+func (c *Check) checkOldTLS(ctx context.Context) {
 	if c.Reach.Proxy != nil {
 		c.skip("floor", "not checked through a proxy")
 		return
@@ -298,7 +298,7 @@ func (c *Check) oldTLS(ctx context.Context) {
 	}
 }
 
-func (c *Check) stranger(ctx context.Context) {
+func (c *Check) checkUnknownToken(ctx context.Context) {
 	status, _, err := c.get(ctx, c.Endpoint.PrepareModels().URL.String(), "ferry-config-check-made-this-up")
 	switch {
 	case err != nil:

@@ -50,8 +50,9 @@ func (c *Conversation) Files(kept []session.File) (files []*wire.File, err error
 	return files, nil
 }
 
-// Tolerate turns the error of an unusable folder into one warning: the answer is more important than storing it.
-func (c *Conversation) Tolerate(err error) error {
+// WarnIfUnavailable turns the error of an unusable folder into one warning: the answer is more important than storing
+// it.
+func (c *Conversation) WarnIfUnavailable(err error) error {
 	if !errors.Is(err, session.ErrUnavailable) {
 		return err
 	}
@@ -67,8 +68,8 @@ func (c *Conversation) Warn(why error) {
 	}
 }
 
-// mostKept is the maximum size in bytes of an answer that a conversation stores.
-const mostKept = 8 << 20
+// maxKept is the maximum size in bytes of an answer that a conversation stores.
+const maxKept = 8 << 20
 
 // conversationStage stores the prompt before it is sent, and the answer if it is complete.
 type conversationStage struct {
@@ -94,17 +95,17 @@ func (s *conversationStage) Do(ctx context.Context, call *Call) (*Result, error)
 	for _, f := range call.Request.Files {
 		files = append(files, session.NewFile(f.Name, f.Type, f.Data))
 	}
-	if err := s.Tolerate(s.Handle.Ask(call.Request.Prompt, files, s.Clock.Now())); err != nil {
+	if err := s.WarnIfUnavailable(s.Handle.Ask(call.Request.Prompt, files, s.Clock.Now())); err != nil {
 		return &Result{}, err
 	}
 	result, err := s.next.Do(ctx, call)
 	switch {
 	case !result.Complete:
-	case len(result.Answer.Text) > mostKept:
-		s.Note("the answer is not saved: it is over %d MiB, too large to send to a node again", mostKept>>20)
+	case len(result.Answer.Text) > maxKept:
+		s.Note("the answer is not saved: it is over %d MiB, too large to send to a node again", maxKept>>20)
 	default:
 		model := cmp.Or(result.Answer.Model, result.Model)
-		if failed := s.Tolerate(s.Handle.Answer(result.Answer.Text, result.Node, model, s.Clock.Now())); failed != nil {
+		if failed := s.WarnIfUnavailable(s.Handle.Answer(result.Answer.Text, result.Node, model, s.Clock.Now())); failed != nil {
 			s.Note("the answer is not saved: %s", failed) // not an error: the answer has been shown
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"ferry/pkg/wire"
 )
 
-// mostArgument is the maximum length of an argument in bytes. The limit of Linux is 128 KiB.
-const mostArgument = 100 << 10
+// maxArgument is the maximum length of an argument in bytes. The limit of Linux is 128 KiB.
+const maxArgument = 100 << 10
 
 // Curl returns the curl command that sends the same request with the same transport options. dir is the folder for
 // relative paths of secrets.
@@ -26,7 +26,7 @@ func (p *Prepared) Curl(way transport.Options, timeout time.Duration, dir string
 		b.WriteString("# plain http: ferry sends this only to a private address, curl to any address\n")
 	}
 	body := "--data-binary @-"
-	if len(p.Body) == 1 && len(p.Body[0].JSON) <= mostArgument {
+	if len(p.Body) == 1 && len(p.Body[0].JSON) <= maxArgument {
 		body = "--data-raw " + text.ShellWord(string(p.Body[0].JSON))
 	} else {
 		b.WriteString(shellBody(p.Body) + " | ")

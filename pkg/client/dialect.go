@@ -40,20 +40,20 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 	for _, c := range all {
 		one := at
 		one.URL, one.API, one.Auth, one.Key = c.URL, c.API, c.Auth.HeaderName(), key
-		status, location, err := e.tries(ctx, &one)
+		status, location, err := e.tryAPI(ctx, &one)
 		isKnown := func(f Found) bool { return f.API == c.API }
-		if status >= 500 && !slices.Contains(notThere, status) { // some servers fail on invalid JSON, but not on every path
-			failures++
+		if status >= 500 && !slices.Contains(missingPathStatuses, status) {
+			failures++ // some servers fail on invalid JSON, but not on every path
 		}
 		switch {
 		case err != nil:
 			return nil, err
 		case location != "":
 			moved = "; it leads to " + location
-		case status < 400 || slices.Contains(notThere, status) || slices.ContainsFunc(open, isKnown):
+		case status < 400 || slices.Contains(missingPathStatuses, status) || slices.ContainsFunc(open, isKnown):
 		case status == http.StatusUnauthorized || status == http.StatusForbidden:
 			closed = append(closed, c)
-		case isUnwell(status) || failures == len(all):
+		case isUnavailable(status) || failures == len(all):
 			return nil, text.Errorf("try again later, or use --api messages, chat or complete",
 				"%s answers with status %d, which does not show its API", at.URL.Host, status)
 		default:
@@ -71,7 +71,7 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 	case len(open) == 0:
 		return &closed[0], nil
 	}
-	found := e.likeliest(ctx, at, key, open)
+	found := e.preferred(ctx, at, key, open)
 	if key.IsZero() {
 		at.URL, at.API = found.URL, found.API
 		found.Open = e.listStatus(ctx, at) != http.StatusUnauthorized
@@ -84,9 +84,9 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 	return &found, nil
 }
 
-// likeliest returns the preferred dialect of a server that has several: messages if the server lists a Claude model,
+// preferred returns the preferred dialect of a server that has several: messages if the server lists a Claude model,
 // otherwise chat, because servers of other models offer messages only as a translation of chat.
-func (e *Env) likeliest(ctx context.Context, at Endpoint, key guard.Secret, open []Found) Found {
+func (e *Env) preferred(ctx context.Context, at Endpoint, key guard.Secret, open []Found) Found {
 	chat := slices.IndexFunc(open, func(f Found) bool { return f.API == wire.Chat })
 	if chat <= 0 {
 		return open[0]
@@ -127,12 +127,12 @@ func candidates(address *url.URL, key guard.Secret) []Found {
 	return all
 }
 
-// notThere are the statuses of a path that does not exist.
-var notThere = []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
+// missingPathStatuses are the statuses of a path that does not exist.
+var missingPathStatuses = []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
 
-// isUnwell reports whether the status comes from a proxy, from a gateway whose server is not available, or from an
+// isUnavailable reports whether the status comes from a proxy, from a gateway whose server is not available, or from an
 // overloaded server.
-func isUnwell(status int) bool {
+func isUnavailable(status int) bool {
 	switch status {
 	case http.StatusProxyAuthRequired, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable,
 		http.StatusGatewayTimeout, 529:
@@ -143,9 +143,9 @@ func isUnwell(status int) bool {
 
 // IsOpen reports whether the endpoint needs no key.
 func (e *Env) IsOpen(ctx context.Context, at Endpoint) bool {
-	status, location, err := e.tries(ctx, &at)
+	status, location, err := e.tryAPI(ctx, &at)
 	if err != nil || location != "" || status < 400 || status == http.StatusUnauthorized || status == http.StatusForbidden ||
-		slices.Contains(notThere, status) || isUnwell(status) {
+		slices.Contains(missingPathStatuses, status) || isUnavailable(status) {
 		return false
 	}
 	list := e.listStatus(ctx, at)
@@ -159,9 +159,9 @@ func (e *Env) listStatus(ctx context.Context, at Endpoint) int {
 	return probe.Attempt.Status
 }
 
-// tries sends a body that no server can carry out to the endpoint's path. It returns the status of the reply, or of the
-// API error in it, and the Location of a redirect.
-func (e *Env) tries(ctx context.Context, at *Endpoint) (status int, location string, err error) {
+// tryAPI sends a body that no server can carry out to the endpoint's path. It returns the status of the reply, or of
+// the API error in it, and the Location of a redirect.
+func (e *Env) tryAPI(ctx context.Context, at *Endpoint) (status int, location string, err error) {
 	p := at.prepare(http.MethodPost, at.API.Dialect().Facts().Path)
 	p.Body = wire.Body{{JSON: []byte("{")}}
 	reply, err := at.Transport.RoundTrip(p.request(ctx, e.UserAgent))

@@ -159,7 +159,7 @@ func TestCurl(t *testing.T) {
 				t.Errorf("%s: got %s, want %s in it", test.name, got, part)
 			}
 		}
-		p.Body = wire.Body{{JSON: make([]byte, mostArgument+1)}}
+		p.Body = wire.Body{{JSON: make([]byte, maxArgument+1)}}
 		if got := p.Curl(test.way, time.Minute, "dir"); !strings.Contains(got, " | curl") || !strings.Contains(got, "--data-binary @-") {
 			t.Errorf("%s: a long body is an argument", test.name)
 		}

@@ -68,8 +68,8 @@ type Error struct {
 	Attempts int
 	// GaveUp says that another attempt was needed but none was left, or that the server asked for too long a wait.
 	GaveUp bool
-	// Asked is the wait that the server asked for, 0 if that was not the reason.
-	Asked time.Duration
+	// RequestedWait is the wait that the server asked for, 0 if that was not the reason.
+	RequestedWait time.Duration
 	// Ambiguous says that the last request may have been carried out although no answer arrived.
 	Ambiguous bool
 	// URL is the address of the request; nil if there was none.
@@ -109,8 +109,8 @@ func (e *Error) Error() string {
 		b.WriteString(e.Node + ": ")
 	}
 	switch {
-	case e.GaveUp && e.Asked > 0:
-		fmt.Fprintf(&b, "gave up: the server asks to wait %s, longer than %s: ", spoken(e.Asked), retry.MaxRetryAfter)
+	case e.GaveUp && e.RequestedWait > 0:
+		fmt.Fprintf(&b, "gave up: the server asks to wait %s, longer than %s: ", formatWait(e.RequestedWait), retry.MaxRetryAfter)
 	case e.GaveUp:
 		fmt.Fprintf(&b, "gave up after %s: ", text.Count(e.Attempts, "attempt"))
 	}
@@ -160,7 +160,7 @@ func excerpt(err error, body []byte) string {
 	return text.Excerpt(body, excerptOfEvent)
 }
 
-func spoken(d time.Duration) string {
+func formatWait(d time.Duration) string {
 	if d > 100*365*24*time.Hour {
 		return "more than 100 years"
 	}

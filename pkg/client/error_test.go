@@ -28,7 +28,7 @@ type messageOf struct {
 
 // TestMessages checks what the user sees: what failed, on which node, and what to do.
 func TestMessages(t *testing.T) {
-	holdMessages(t, []messageOf{
+	checkMessages(t, []messageOf{
 		{
 			"401 says where the key came from", wire.Messages, retry.Script,
 			reply{status: 401, body: `{"error":{"type":"authentication_error","message":"invalid x-api-key"},"request_id":"req_9"}`},
@@ -96,7 +96,7 @@ func TestMessages(t *testing.T) {
 
 // TestMessagesOfErrors checks that the message of an error is shown, whatever format the error has.
 func TestMessagesOfErrors(t *testing.T) {
-	holdMessages(t, []messageOf{
+	checkMessages(t, []messageOf{
 		{
 			"a long text is cut later", wire.Complete, retry.Script, reply{status: 413, body: strings.Repeat("x", 2999)},
 			"n: status 413: " + strings.Repeat("x", 2048) + "…", "",
@@ -117,7 +117,7 @@ func TestMessagesOfErrors(t *testing.T) {
 	})
 }
 
-func holdMessages(t *testing.T, tests []messageOf) {
+func checkMessages(t *testing.T, tests []messageOf) {
 	t.Helper()
 	for _, test := range tests {
 		tr, server := newServed(t, test.reply)

@@ -37,9 +37,9 @@ type Failover struct {
 	// Fastest connects to all candidates at the same time and tries them in the order in which they are ready.
 	Fastest bool
 	// OnReady is called with each connection result that is known when a candidate is chosen. It may be nil.
-	OnReady func(Readied)
-	// OnHandover is called with the failure of a node and the next node to try. It may be nil.
-	OnHandover func(failed *Error, next Candidate)
+	OnReady func(ConnectResult)
+	// OnFailover is called with the failure of a node and the next node to try. It may be nil.
+	OnFailover func(failed *Error, next Candidate)
 	// OnSkip is called for each node except the first that cannot be used. It may be nil.
 	OnSkip func(skipped Candidate, err error)
 }
@@ -64,7 +64,7 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	over := &FailoverError{}
 	for {
 		var failed *Error
-		if len(order.left) == 0 || !errors.As(err, &failed) || !failed.handsOver(result) {
+		if len(order.left) == 0 || !errors.As(err, &failed) || !failed.shouldFailOver(result) {
 			break
 		}
 		next := order.next()
@@ -72,8 +72,8 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 			over.stop(asked, next)
 			break
 		}
-		if s.OnHandover != nil {
-			s.OnHandover(failed, next)
+		if s.OnFailover != nil {
+			s.OnFailover(failed, next)
 		}
 		result.clip()
 		call.Memory.Release()
@@ -92,7 +92,7 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	if len(over.Before)+len(over.notAsked) == 0 {
 		return result, err
 	}
-	return result, over.endedBy(err)
+	return result, over.withLast(err)
 }
 
 // ask makes the complete call to a candidate, with all its attempts. remaining is the number of candidates after it.
@@ -121,10 +121,10 @@ func after(before, r *Result) *Result {
 	return r
 }
 
-// handsOver reports whether the next node is tried after this failure: the node gave up, did not answer, or has a fault
-// of its own. It returns false if another node would fail too, if the user must act (certificate, key, redirect), and
+// shouldFailOver reports whether the next node is tried after this failure: the node gave up, did not answer, or has a
+// fault of its own. It returns false if another node would fail too, if the user must act (certificate, key, redirect), and
 // if a part of an answer arrived, which is billed.
-func (e *Error) handsOver(result *Result) bool {
+func (e *Error) shouldFailOver(result *Result) bool {
 	last := result.last()
 	var over *DeadlineError
 	switch {
@@ -148,15 +148,15 @@ func (e *Error) handsOver(result *Result) bool {
 	return false
 }
 
-// Ending describes the failure of one node in a few words: "gave up after 3 attempts (503)".
-func (e *Error) Ending() string {
+// Summary describes the failure of one node in a few words: "gave up after 3 attempts (503)".
+func (e *Error) Summary() string {
 	reason := string(e.Class)
 	if e.Status > 0 && e.Status != 200 {
 		reason = fmt.Sprint(e.Status)
 	}
 	switch {
-	case e.GaveUp && e.Asked > 0:
-		return fmt.Sprintf("gave up (%s, asked to wait %s)", reason, spoken(e.Asked))
+	case e.GaveUp && e.RequestedWait > 0:
+		return fmt.Sprintf("gave up (%s, asked to wait %s)", reason, formatWait(e.RequestedWait))
 	case e.GaveUp:
 		return fmt.Sprintf("gave up after %s (%s)", text.Count(e.Attempts, "attempt"), reason)
 	}
@@ -183,7 +183,7 @@ func (e *FailoverError) Error() string {
 	if len(e.Before) > 0 {
 		before := make([]string, len(e.Before))
 		for i, b := range e.Before {
-			before[i] = b.Node + " " + b.Ending()
+			before[i] = b.Node + " " + b.Summary()
 		}
 		text += "; before it " + strings.Join(before, ", ")
 	}
@@ -216,8 +216,8 @@ func (e *FailoverError) stop(asked, next Candidate) {
 	e.notAsked = append(e.notAsked, fmt.Sprintf("%s was not tried: it has %s, %s has %s", next.Name, zone(next), asked.Name, zone(asked)))
 }
 
-// endedBy sets err, the error of the last call, as the last failure.
-func (e *FailoverError) endedBy(err error) error {
+// withLast returns e with err, the error of the last call, as the last failure. If err is not an *Error, it returns err.
+func (e *FailoverError) withLast(err error) error {
 	if errors.As(err, &e.Last) {
 		for _, before := range e.Before {
 			e.Last.Unsent = e.Last.Unsent && before.Unsent
@@ -227,8 +227,8 @@ func (e *FailoverError) endedBy(err error) error {
 	return err
 }
 
-// Readied is the result of one node in the race for the first connection.
-type Readied struct {
+// ConnectResult is the result of one node in the race for the first connection.
+type ConnectResult struct {
 	Node string
 	Took time.Duration
 	Err  error
@@ -239,19 +239,19 @@ type picker struct {
 	*Failover
 	left    []int // indexes of the candidates, in order
 	running int
-	ready   chan readied
+	ready   chan candidateResult
 }
 
-type readied struct {
+type candidateResult struct {
 	candidate int
-	Readied
+	ConnectResult
 }
 
 // pick starts the selection of candidates. With Fastest it connects to every candidate that can be first, at the same
 // time. These connections send no prompt and no key. Without Across, only candidates in the zone of the first one can
 // be.
 func (f *Failover) pick(ctx context.Context, now func() time.Time) *picker {
-	p := &picker{Failover: f, ready: make(chan readied, len(f.Candidates))}
+	p := &picker{Failover: f, ready: make(chan candidateResult, len(f.Candidates))}
 	for n, c := range f.Candidates {
 		p.left = append(p.left, n)
 		if !f.Fastest || c.Zone != f.Candidates[0].Zone && !f.Across {
@@ -271,7 +271,7 @@ func (f *Failover) pick(ctx context.Context, now func() time.Time) *picker {
 		started := now()
 		go func() {
 			err := way.Ready(ctx)
-			p.ready <- readied{n, Readied{c.Name, now().Sub(started), err}}
+			p.ready <- candidateResult{n, ConnectResult{c.Name, now().Sub(started), err}}
 		}()
 	}
 	return p
@@ -284,7 +284,7 @@ func (p *picker) next() Candidate {
 		r := <-p.ready
 		p.running--
 		if p.OnReady != nil {
-			p.OnReady(r.Readied)
+			p.OnReady(r.ConnectResult)
 		}
 		if n := slices.Index(p.left, r.candidate); r.Err == nil && n >= 0 {
 			chosen = n

@@ -35,8 +35,8 @@ type order struct {
 func newOrder(t *testing.T, replies ...reply) *order {
 	t.Helper()
 	o := &order{}
-	o.OnHandover = func(failed *Error, next Candidate) {
-		o.told = append(o.told, failed.Node+" "+failed.Ending()+", "+next.Name)
+	o.OnFailover = func(failed *Error, next Candidate) {
+		o.told = append(o.told, failed.Node+" "+failed.Summary()+", "+next.Name)
 	}
 	o.OnSkip = func(skipped Candidate, err error) { o.told = append(o.told, skipped.Name+" "+err.Error()) }
 	for _, r := range replies {
@@ -106,8 +106,8 @@ func TestHandsOver(t *testing.T) {
 				t.Errorf("told %q", o.told)
 			case !test.over && (!errors.As(err, &failed) || failed.Node != "1" || len(o.asked) != 1 || len(o.told) != 0):
 				t.Errorf("asked %v, told %q: %v", o.asked, o.told, err)
-			case !test.over && failed.Ending() != test.ending:
-				t.Errorf("%q", failed.Ending())
+			case !test.over && failed.Summary() != test.ending:
+				t.Errorf("%q", failed.Summary())
 			}
 			if last := result.last(); test.over && (last.Node != "2" || last.Number != 1 || result.Attempts[0].Node != "1") {
 				t.Errorf("the attempts: %+v", last)

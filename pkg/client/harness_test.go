@@ -90,7 +90,7 @@ var answer = body(`{"status":200,"completion":"hello","model":"m","id":"c1"}`)
 type server struct {
 	URL     *url.URL
 	replies []reply
-	// got is closed when the client has read a part of a body; see telling.
+	// got is closed when the client has read a part of a body; see notifyingTransport.
 	got chan struct{}
 
 	mu       sync.Mutex
@@ -145,13 +145,13 @@ func serve(t *testing.T, replies ...reply) *server {
 	return s
 }
 
-// telling closes got when the first bytes of a body were read.
-type telling struct {
+// notifyingTransport closes got when the first bytes of a body were read.
+type notifyingTransport struct {
 	http.RoundTripper
 	got chan struct{}
 }
 
-func (r telling) RoundTrip(req *http.Request) (*http.Response, error) {
+func (r notifyingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := r.RoundTripper.RoundTrip(req)
 	if err == nil {
 		resp.Body = &tellingBody{ReadCloser: resp.Body, got: r.got}

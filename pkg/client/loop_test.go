@@ -59,7 +59,7 @@ func TestLoopOfTheScript(t *testing.T) {
 		{"cut", retry.Script, []reply{body(`{"status":200,"comple`), answer}, nil, end{Truncated, 200, false}},
 		{"reset", retry.Script, []reply{{reset: true}, answer}, nil, end{Reset, 0, false}},
 	} {
-		t.Run(told.name, told.hold)
+		t.Run(told.name, told.check)
 	}
 }
 
@@ -95,11 +95,11 @@ func TestLoopOfOtherPolicies(t *testing.T) {
 			[]time.Duration{s / 4, s / 2}, ok,
 		},
 	} {
-		t.Run(told.name, told.hold)
+		t.Run(told.name, told.check)
 	}
 }
 
-func (told story) hold(t *testing.T) {
+func (told story) check(t *testing.T) {
 	tr, server := newServed(t, told.replies...)
 	tr.Rule.Policy = told.policy
 	result, failed := tr.ask(t)

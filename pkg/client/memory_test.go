@@ -33,8 +33,8 @@ func TestMemoryShares(t *testing.T) {
 		if most.Load() != 1 {
 			t.Errorf("%d long bodies at once, want 1", most.Load())
 		}
-		if left := memory.shared.Load(); left != 0 || len(memory.alone) != 0 {
-			t.Errorf("%d bytes and %d places are still taken, want none", left, len(memory.alone))
+		if left := memory.shared.Load(); left != 0 || len(memory.exclusive) != 0 {
+			t.Errorf("%d bytes and %d places are still taken, want none", left, len(memory.exclusive))
 		}
 
 		alone := memory.Share()
@@ -107,7 +107,7 @@ func TestMemoryFreed(t *testing.T) {
 
 // TestClip checks that the beginning of a failed attempt's body is kept, cut at a character boundary.
 func TestClip(t *testing.T) {
-	long := strings.Repeat("€", mostClipped)
+	long := strings.Repeat("€", maxClipped)
 	for name, result := range map[string]*Result{
 		"an error":      {Attempts: []*Attempt{{Err: &wire.APIError{Body: []byte(long)}}}},
 		"no answer":     {Attempts: []*Attempt{{Err: &wire.NotAnswerError{Body: []byte(long)}}}},
@@ -121,7 +121,7 @@ func TestClip(t *testing.T) {
 			kept = append(kept, string(*quoted(last.Err)))
 		}
 		for i, text := range kept {
-			if want := long[:mostClipped-mostClipped%3]; text != want {
+			if want := long[:maxClipped-maxClipped%3]; text != want {
 				t.Errorf("%s: %d bytes of text %d are kept, want %d", name, len(text), i, len(want))
 			}
 		}

@@ -59,7 +59,7 @@ func TestPick(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var told []string
-				f := Failover{Fastest: !test.slow, Across: test.across, OnReady: func(r Readied) { told = append(told, r.Node) }}
+				f := Failover{Fastest: !test.slow, Across: test.across, OnReady: func(r ConnectResult) { told = append(told, r.Node) }}
 				for _, n := range test.nodes {
 					f.Candidates = append(f.Candidates, Candidate{Name: n.name, Zone: n.zone, Endpoint: func(context.Context) (*Endpoint, error) {
 						return &Endpoint{Transport: fakeWay{after: n.after, err: n.err}}, n.unknown

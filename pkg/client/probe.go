@@ -28,8 +28,8 @@ type Probe struct {
 	More     bool
 }
 
-// mostPages is the maximum number of pages requested of a model list.
-const mostPages = 20
+// maxPages is the maximum number of pages requested of a model list.
+const maxPages = 20
 
 // Probe requests the list of models from the endpoint of a call, page by page. This costs nothing at the provider. The
 // error is an *Error, also for a status other than 200. It is about the first page; if a later page fails, More is
@@ -74,7 +74,7 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 
 // morePages adds the pages after the first, and stops at the first failure.
 func (e *Env) morePages(ctx context.Context, asked Call, probe *Probe, next string) {
-	for page := 1; next != "" && page < mostPages; page++ {
+	for page := 1; next != "" && page < maxPages; page++ {
 		asked.prepared = asked.Endpoint.PrepareModels()
 		at := asked.prepared.URL
 		at.RawQuery = strings.TrimPrefix(at.RawQuery+"&limit=1000&after_id="+url.QueryEscape(next), "&")

@@ -79,7 +79,7 @@ func TestProbePages(t *testing.T) {
 		return body(fmt.Sprintf(`{"data":[{"id":%q}],"has_more":%t,"last_id":%q}`, id, more, id))
 	}
 	var endless []reply
-	for i := range mostPages {
+	for i := range maxPages {
 		endless = append(endless, page(fmt.Sprint("m", i), true))
 	}
 	for name, c := range map[string]struct {
@@ -101,7 +101,7 @@ func TestProbePages(t *testing.T) {
 			if err != nil || probe.More != c.more || probe.Models != len(probe.ModelIDs) {
 				t.Fatalf("%+v, %v", probe, err)
 			}
-			if got := strings.Join(probe.ModelIDs, ","); c.ids != "" && got != c.ids || c.ids == "" && len(probe.ModelIDs) != mostPages {
+			if got := strings.Join(probe.ModelIDs, ","); c.ids != "" && got != c.ids || c.ids == "" && len(probe.ModelIDs) != maxPages {
 				t.Errorf("got %s, want %s", got, c.ids)
 			}
 			if query := server.requests[1].URL.RawQuery; name == "three pages" && query != "limit=1000&after_id=a+b" {

@@ -38,7 +38,7 @@ type unanswered struct {
 // (Ambiguous), how much of it is kept, and whether the retry-after policy retries it. A clean cut by the server is a
 // 200 without an answer and is retried. A reset in the middle of an answer never is (FACTS.md section 2).
 func TestCutAnswer(t *testing.T) {
-	holdUnanswered(t, []unanswered{
+	checkUnanswered(t, []unanswered{
 		{
 			"shorter than its Content-Length", reply{raw: head + "Content-Length: 100\r\n\r\n" + partial},
 			Truncated, 200, "the answer was cut after 31 bytes", partial, true, true,
@@ -71,7 +71,7 @@ func TestCutAnswer(t *testing.T) {
 
 // TestNoAnswer checks the same for replies that arrive completely but are no answer, and for incomplete errors.
 func TestNoAnswer(t *testing.T) {
-	holdUnanswered(t, []unanswered{
+	checkUnanswered(t, []unanswered{
 		{
 			"the header of a 429, and then nothing whole", reply{raw: "HTTP/1.1 429 Too Many\r\nContent-Length: 100\r\n\r\n" + partial},
 			RateLimited, 429, "status 429", partial, false, true,
@@ -110,7 +110,7 @@ func TestNoAnswer(t *testing.T) {
 	})
 }
 
-func holdUnanswered(t *testing.T, tests []unanswered) {
+func checkUnanswered(t *testing.T, tests []unanswered) {
 	t.Helper()
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -118,7 +118,7 @@ func holdUnanswered(t *testing.T, tests []unanswered) {
 				tr, server := newServed(t, test.reply, answer)
 				tr.Transport = carrier(t, transport.Options{Target: server.URL, MaxBody: 1000, ConnectTimeout: time.Minute})
 				if test.reply.raw != "" && test.reply.reset {
-					tr.Transport = telling{tr.Transport, server.got}
+					tr.Transport = notifyingTransport{tr.Transport, server.got}
 				}
 				tr.Rule.Policy, tr.Rule.Attempts = retry.RetryAfter, attempts
 				result, failed := tr.ask(t)

@@ -106,7 +106,7 @@ func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) e
 		case !waits:
 			return call.fail(result, &Error{
 				Class: attempt.Class, Status: attempt.Status, Err: attempt.Err,
-				GaveUp: decision.Action == retry.GiveUp, Asked: decision.Asked,
+				GaveUp: decision.Action == retry.GiveUp, RequestedWait: decision.RequestedWait,
 			})
 		}
 		result.clip()

@@ -21,8 +21,8 @@ func CheckSchema(call *Call, result *Result, answer string) error {
 	return nil
 }
 
-// HoldToSchema is the output function of a batch, which shows nothing before the answer is complete.
-func HoldToSchema(call *Call, result *Result, failed error) error {
+// CheckBatchSchema is the output function of a batch, which shows nothing before the answer is complete.
+func CheckBatchSchema(call *Call, result *Result, failed error) error {
 	if failed != nil {
 		return failed
 	}

@@ -207,7 +207,7 @@ func TestConversationAndAudit(t *testing.T) {
 	}}
 	log := &AuditLog{Log: audit.Log{Path: filepath.Join(folder, "audit")}, Content: true, Session: "s", Clock: tr.Env.Clock,
 		Outcome: func(error) (string, int) { return "", 0 }, OnError: func(err error) { notes = append(notes, err.Error()) }}
-	stages := Stages{Conversation: conversation, Audit: log, Output: HoldToSchema}
+	stages := Stages{Conversation: conversation, Audit: log, Output: CheckBatchSchema}
 	if _, err := tr.through(t, stages, nil); err != nil || len(notes) > 0 {
 		t.Fatalf("got %v, %v", err, notes)
 	}
@@ -222,7 +222,7 @@ func TestConversationAndAudit(t *testing.T) {
 		}
 	}
 	conversation.Warn(errors.New("read only"))
-	if err := conversation.Tolerate(fmt.Errorf("x: %w", session.ErrUnavailable)); err != nil || len(notes) != 1 {
+	if err := conversation.WarnIfUnavailable(fmt.Errorf("x: %w", session.ErrUnavailable)); err != nil || len(notes) != 1 {
 		t.Errorf("got %v and the notes %q, want one", err, notes)
 	}
 }
@@ -234,7 +234,7 @@ func TestSchemaStage(t *testing.T) {
 		tr := newTrial(t, serve(t, body(`{"choices":[{"message":{"content":`+string(answer)+`},"finish_reason":"stop"}]}`)).URL)
 		tr.Endpoint.API, tr.request.Model = wire.Chat, "m"
 		tr.request.Schema = json.RawMessage(`{"type":"object","required":["a"]}`)
-		if _, err := tr.through(t, Stages{Output: HoldToSchema}, nil); (err == nil) != ok || err != nil && !isClass(err, NotAnAnswer) {
+		if _, err := tr.through(t, Stages{Output: CheckBatchSchema}, nil); (err == nil) != ok || err != nil && !isClass(err, NotAnAnswer) {
 			t.Errorf("%s: got %v, want success: %t", content, err, ok)
 		}
 	}

@@ -54,14 +54,14 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 			defer idle.set(timeout)
 			return call.Memory.take(ctx, size)
 		}}
-		limited, err := io.LimitReader(from, maxWhole+1), error(nil)
+		limited, err := io.LimitReader(from, maxBody+1), error(nil)
 		if resp.StatusCode == http.StatusOK {
 			err = body.readAll(limited)
 		} else {
 			err = s.readRejected(ctx, limited, &body, end)
 		}
-		if len(body.bytes) > maxWhole {
-			body.bytes, err = nil, &text.LimitError{What: "a reply that is not a stream", Limit: maxWhole}
+		if len(body.bytes) > maxBody {
+			body.bytes, err = nil, &text.LimitError{What: "a reply that is not a stream", Limit: maxBody}
 		}
 		s.received(resp, attempt)
 		return s.showWhole(ctx, call, attempt, resp, body.bytes, err)

@@ -97,7 +97,7 @@ func TestStream(t *testing.T) {
 			trial, server := newServed(t, test.replies...)
 			trial.Rule.Policy = retry.RetryAfter
 			if test.replies[0].reset {
-				trial.Transport = telling{trial.Transport, server.got}
+				trial.Transport = notifyingTransport{trial.Transport, server.got}
 			}
 			sink := &listener{}
 			_, err := trial.do(t.Context(), sink, AsAnswer)
@@ -146,7 +146,7 @@ func TestBilledUnfinished(t *testing.T) {
 			trial, _ := newServed(t, test.events)
 			trial.Endpoint.API, trial.request.Model = test.api, "m"
 			result, err := trial.do(t.Context(), sink, AsAnswer)
-			if input, output := result.Attempts[0].billed(20, 400); [2]int64{input, output} != test.want {
+			if input, output := result.Attempts[0].billedTokens(20, 400); [2]int64{input, output} != test.want {
 				t.Errorf("%s, streams %t: got %d and %d tokens, want %d: %v", test.name, sink != nil, input, output, test.want, err)
 			}
 		}

@@ -57,8 +57,8 @@ type Outcome struct {
 	NoRetry bool
 	// SpendCap says that the account has no credit left or is at a spending limit. Waiting does not help.
 	SpendCap bool
-	// Passes says that the error is temporary and is handled as a rate limit, whatever its status is.
-	Passes bool
+	// Temporary says that the error will pass and is handled as a rate limit, whatever its status is.
+	Temporary bool
 }
 
 // Action is what to do after an attempt.
@@ -79,8 +79,8 @@ const (
 type Decision struct {
 	Action Action
 	Wait   time.Duration
-	// Asked is the wait that Retry-After asked for if it was too long. Action is then GiveUp.
-	Asked time.Duration
+	// RequestedWait is the wait that Retry-After asked for if it was too long. Action is then GiveUp.
+	RequestedWait time.Duration
 }
 
 // Rule is a policy with its numbers.
@@ -146,8 +146,8 @@ func decideRetryAfter(o Outcome, i int, now time.Time) Decision {
 		return waitFor(double(time.Second, i))
 	}
 	switch {
-	case o.Status == 429 || o.Passes:
-		return obey(o, now, defaultRetryAfter)
+	case o.Status == 429 || o.Temporary:
+		return retryAfterWait(o, now, defaultRetryAfter)
 	case o.Status >= 500:
 		return waitFor(times(time.Second, i))
 	}
@@ -160,16 +160,16 @@ func decideBackoff(o Outcome, i int, now time.Time, random float64) Decision {
 		return waitFor(jittered)
 	}
 	switch {
-	case o.Status == 429 || o.Passes:
-		return obey(o, now, jittered)
+	case o.Status == 429 || o.Temporary:
+		return retryAfterWait(o, now, jittered)
 	case o.Status == 408, o.Status == 409, o.Status >= 500:
 		return waitFor(jittered)
 	}
 	return Decision{Action: Fail}
 }
 
-// obey waits as long as the server asks, or for absent if the server does not ask.
-func obey(o Outcome, now time.Time, absent time.Duration) Decision {
+// retryAfterWait returns a wait as long as the server asks, or of absent if the server does not ask.
+func retryAfterWait(o Outcome, now time.Time, absent time.Duration) Decision {
 	asked, ok := parseNumber(o.RetryAfterMS, time.Millisecond)
 	if !ok {
 		asked, ok = parseRetryAfter(o.RetryAfter, now)
@@ -178,29 +178,29 @@ func obey(o Outcome, now time.Time, absent time.Duration) Decision {
 	case !ok:
 		return waitFor(absent)
 	case asked > MaxRetryAfter:
-		return Decision{Action: GiveUp, Asked: asked}
+		return Decision{Action: GiveUp, RequestedWait: asked}
 	}
 	return waitFor(asked)
 }
 
 func waitFor(d time.Duration) Decision { return Decision{Action: Wait, Wait: d} }
 
-// longest bounds a computed wait, so that a large delay times a large attempt number does not overflow.
-const longest = 24 * time.Hour
+// maxWait bounds a computed wait, so that a large delay times a large attempt number does not overflow.
+const maxWait = 24 * time.Hour
 
 func times(d time.Duration, i int) time.Duration {
-	if d > longest/time.Duration(i) {
-		return longest
+	if d > maxWait/time.Duration(i) {
+		return maxWait
 	}
 	return d * time.Duration(i)
 }
 
 // double returns d·2^(i-1).
 func double(d time.Duration, i int) time.Duration {
-	for ; i > 1 && d < longest; i-- {
+	for ; i > 1 && d < maxWait; i-- {
 		d *= 2
 	}
-	return min(d, longest)
+	return min(d, maxWait)
 }
 
 // parseRetryAfter reads a Retry-After value (RFC 9110 section 10.2.3): seconds, or an HTTP date in any of its three

@@ -38,7 +38,7 @@ func TestTable(t *testing.T) {
 	doubling := [3]Decision{seconds(1), seconds(2), seconds(32)}   // 2^(i-1) seconds
 	scripts429 := [3]Decision{seconds(2), seconds(4), seconds(12)} // RETRY_DELAY × i
 
-	tooLong := func(d time.Duration) [3]Decision { return all(Decision{Action: GiveUp, Asked: d}) }
+	tooLong := func(d time.Duration) [3]Decision { return all(Decision{Action: GiveUp, RequestedWait: d}) }
 	rows := []struct {
 		name                        string
 		outcome                     Outcome
@@ -113,14 +113,14 @@ func TestServerAsks(t *testing.T) {
 		{"429, x-should-retry: false", Outcome{Status: 429, NoRetry: true}, two, fail, fail},
 		{"500, x-should-retry: false", Outcome{Status: 500, NoRetry: true}, fail, fail, fail},
 		{"a fraction", Outcome{Status: 429, RetryAfter: "0.75"}, two, millis(750), millis(750)},
-		{"a fraction over the longest", Outcome{Status: 429, RetryAfter: "60.5"}, two, Decision{Action: GiveUp, Asked: 60500 * time.Millisecond},
-			Decision{Action: GiveUp, Asked: 60500 * time.Millisecond}},
+		{"a fraction over the longest", Outcome{Status: 429, RetryAfter: "60.5"}, two, Decision{Action: GiveUp, RequestedWait: 60500 * time.Millisecond},
+			Decision{Action: GiveUp, RequestedWait: 60500 * time.Millisecond}},
 		{"milliseconds", Outcome{Status: 429, RetryAfter: "9", RetryAfterMS: "750"}, two, millis(750), millis(750)},
 		{"milliseconds alone", Outcome{Status: 429, RetryAfterMS: "1.5"}, two, waitFor(1500 * time.Microsecond), waitFor(1500 * time.Microsecond)},
 		{"milliseconds of no number", Outcome{Status: 429, RetryAfter: "9", RetryAfterMS: "soon"}, two, seconds(9), seconds(9)},
 		{"negative milliseconds", Outcome{Status: 429, RetryAfterMS: "-1"}, two, five, half},
-		{"402 that passes", Outcome{Status: 402, RetryAfter: "7", Passes: true}, fail, seconds(7), seconds(7)},
-		{"402 that passes, without a header", Outcome{Status: 402, Passes: true}, fail, five, half},
+		{"402 that passes", Outcome{Status: 402, RetryAfter: "7", Temporary: true}, fail, seconds(7), seconds(7)},
+		{"402 that passes, without a header", Outcome{Status: 402, Temporary: true}, fail, five, half},
 	}
 	for _, test := range tests {
 		test.outcome.Kind = Rejected
@@ -180,7 +180,7 @@ func TestAttemptsUsedUp(t *testing.T) {
 		}
 	}
 	// The wait that the server asked for is kept on the last attempt too.
-	want := Decision{Action: GiveUp, Asked: 120 * time.Second}
+	want := Decision{Action: GiveUp, RequestedWait: 120 * time.Second}
 	if got := rule(RetryAfter, 3).Decide(asked("120"), 3, now, 0); got != want {
 		t.Errorf("Retry-After 120 on the last attempt: %+v, want %+v", got, want)
 	}
@@ -212,7 +212,7 @@ func TestNoOverflow(t *testing.T) {
 			"script 503":         huge.Decide(status(503), i, now, 0),
 			"retry-after nobody": rule(RetryAfter, math.MaxInt).Decide(kind(Unreachable), i, now, 0),
 		} {
-			if got.Action != Wait || got.Wait < time.Second || got.Wait > longest {
+			if got.Action != Wait || got.Wait < time.Second || got.Wait > maxWait {
 				t.Errorf("%s after attempt %d: %+v", name, i, got)
 			}
 		}
