@@ -255,7 +255,7 @@ func (s *settings) loadFilter(o callOptions) (*client.Filter, error) {
 		var fault *state.Error
 		switch {
 		case errors.As(err, &fault) && fault.Err != nil:
-			return nil, &guard.FilterError{List: path, Reason: "cannot be opened: " + state.Bare(fault.Err).Error(), Err: fault.Err}
+			return nil, &guard.FilterError{List: path, Reason: "cannot be opened: " + state.StripPath(fault.Err).Error(), Err: fault.Err}
 		case err != nil:
 			return nil, err
 		}

@@ -53,8 +53,8 @@ func runConfigNginx(ctx context.Context, g *gatewayFile, out string) error {
 	}
 	ctx, stop := g.Catch(ctx)
 	defer stop()
-	made, err := files.Write(ctx, out, g.tokens())
-	if made {
+	created, err := files.Write(ctx, out, g.tokens())
+	if created {
 		g.note("made the folder %s", out)
 	}
 	if err != nil {

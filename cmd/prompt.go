@@ -217,4 +217,4 @@ func readAll(
 }
 
 // bareError returns a file error without its operation and path.
-func bareError(err error) string { return state.Bare(err).Error() }
+func bareError(err error) string { return state.StripPath(err).Error() }

@@ -56,7 +56,7 @@ func (l Log) Write(ctx context.Context, e Entry) error {
 		return err
 	}
 	if err := cmp.Or(appendLine(f, line), f.Close()); err != nil {
-		return &state.Error{Path: l.Path, Msg: "cannot write", Err: state.Bare(err)}
+		return &state.Error{Path: l.Path, Msg: "cannot write", Err: state.StripPath(err)}
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func (l Log) rotate(more int64) error {
 			from = rotatedPath(l.Path, k-1)
 		}
 		if err := state.Rename(from, rotatedPath(l.Path, k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return &state.Error{Path: l.Path, Msg: "cannot be rotated", Err: state.Bare(err)}
+			return &state.Error{Path: l.Path, Msg: "cannot be rotated", Err: state.StripPath(err)}
 		}
 	}
 	return nil

@@ -91,12 +91,12 @@ const Ambiguous Class = "ambiguous"
 
 // fileError returns an error for a file of a batch that cannot be read or written.
 func fileError(path, msg string, err error) error {
-	return &state.Error{Path: path, Msg: msg, Err: state.Bare(err)}
+	return &state.Error{Path: path, Msg: msg, Err: state.StripPath(err)}
 }
 
 // cannotRead returns an error for the input or a file of an item.
 func cannotRead(name string, err error) error {
-	return fmt.Errorf("cannot read %s: %w", name, state.Bare(err))
+	return fmt.Errorf("cannot read %s: %w", name, state.StripPath(err))
 }
 
 // batchPaths returns the files that a batch writes: OUT, OUT.journal and OUT.failed.

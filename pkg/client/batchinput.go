@@ -266,7 +266,7 @@ func OpenBatchInput(path, out string, stdin io.Reader) (*BatchInput, error) {
 	}
 	if err := in.spool(from, filepath.Dir(out)); err != nil {
 		in.Close()
-		return nil, fmt.Errorf("cannot copy %s to the folder of %s: %s", in.Name, out, state.Bare(err))
+		return nil, fmt.Errorf("cannot copy %s to the folder of %s: %s", in.Name, out, state.StripPath(err))
 	}
 	return in, nil
 }

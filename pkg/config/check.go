@@ -19,23 +19,23 @@ const maxText = 4096
 func checkText(s string) *Error {
 	switch {
 	case strings.TrimSpace(s) == "":
-		return bad("has no value", "")
+		return newError("has no value", "")
 	case len(s) > maxText:
-		return bad("is longer than 4096 bytes", "")
+		return newError("is longer than 4096 bytes", "")
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
-		return bad("has a line break or a control character", "")
+		return newError("has a line break or a control character", "")
 	case looksLikeKey(s):
-		return bad("this looks like a key to an API, and is not shown", refHint)
+		return newError("this looks like a key to an API, and is not shown", refHint)
 	}
 	return nil
 }
 
-// want returns an error with msg unless holds is true.
-func want(holds bool, msg string) *Error {
-	if holds {
+// require returns an error with msg unless cond is true.
+func require(cond bool, msg string) *Error {
+	if cond {
 		return nil
 	}
-	return bad(msg, "")
+	return newError(msg, "")
 }
 
 // checkSelector checks the form of a node selector. Select checks whether there is such a node.
@@ -48,9 +48,9 @@ func checkSelector(s string) *Error {
 	}
 	if !isNodeName(strings.TrimPrefix(s, "demo/")) {
 		if address := loopbackURL(s); address != "" {
-			return bad("use a URL such as "+address, "")
+			return newError("use a URL such as "+address, "")
 		}
-		return bad("use a node's name, demo, or a URL that begins with https://", "")
+		return newError("use a node's name, demo, or a URL that begins with https://", "")
 	}
 	return nil
 }
@@ -71,8 +71,8 @@ func looksLikeKey(s string) bool {
 
 const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-// only reports whether s contains only bytes of allowed.
-func only(s, allowed string) bool { return strings.Trim(s, allowed) == "" }
+// containsOnly reports whether s contains only bytes of allowed.
+func containsOnly(s, allowed string) bool { return strings.Trim(s, allowed) == "" }
 
 // isNodeName reports whether s has only letters and digits of any script, - and _, and begins with a letter or digit.
 // All other characters have a meaning in a selector, a dotted key, a threshold or a shell.
@@ -91,25 +91,25 @@ func checkURL(s string) *Error {
 		return err
 	}
 	if address := loopbackURL(s); address != "" {
-		return bad("use a URL such as "+address, "")
+		return newError("use a URL such as "+address, "")
 	}
 	u, err := url.Parse(s)
 	if err != nil {
-		return bad("use a URL such as https://host/api", "")
+		return newError("use a URL such as https://host/api", "")
 	}
 	switch {
 	case u.User != nil:
-		return bad("must not contain a user name or password", refHint)
+		return newError("must not contain a user name or password", refHint)
 	case u.Fragment != "" || strings.Contains(s, "#"):
-		return bad("must not contain a #fragment", "")
+		return newError("must not contain a #fragment", "")
 	case u.Scheme == "demo":
 		if u.Opaque != "" || u.Host != "" || u.Path != "" {
-			return bad("use demo: or demo:?faults", "")
+			return newError("use demo: or demo:?faults", "")
 		}
 	case u.Scheme != "https" && u.Scheme != "http":
-		return bad("use a URL that begins with https:// or http://, or demo:", "")
+		return newError("use a URL that begins with https:// or http://, or demo:", "")
 	case !hasHost(u):
-		return bad("use a URL such as https://host/api", "")
+		return newError("use a URL such as https://host/api", "")
 	}
 	return checkQuery(u.RawQuery)
 }
@@ -118,7 +118,7 @@ func checkURL(s string) *Error {
 func loopbackURL(s string) string {
 	at, _, _ := strings.Cut(s, "/")
 	host, port, err := net.SplitHostPort(at)
-	if err != nil || !only(host, alphanumeric+".:-") || !guard.IsLoopback(host) || checkNumber(port, 65535) != nil {
+	if err != nil || !containsOnly(host, alphanumeric+".:-") || !guard.IsLoopback(host) || checkNumber(port, 65535) != nil {
 		return ""
 	}
 	return "http://" + at
@@ -136,11 +136,11 @@ func hasHost(u *url.URL) bool {
 func checkQuery(raw string) *Error {
 	params, err := url.ParseQuery(raw)
 	if err != nil {
-		return bad("has a query that cannot be read", "")
+		return newError("has a query that cannot be read", "")
 	}
 	for name := range params {
 		if isCredentialName(name) {
-			return bad("has a literal key in its query", "use key: or headers: with a reference; "+refHint)
+			return newError("has a literal key in its query", "use key: or headers: with a reference; "+refHint)
 		}
 	}
 	return nil
@@ -164,7 +164,7 @@ func checkProxy(s string) *Error {
 	u, err := url.Parse(s)
 	isProxy := err == nil && hasHost(u) && (u.Path == "" || u.Path == "/") && u.RawQuery == "" &&
 		!strings.Contains(s, "#") && slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
-	return want(isProxy, "use none or a URL such as http://host:3128 or socks5h://host:1080")
+	return require(isProxy, "use none or a URL such as http://host:3128 or socks5h://host:1080")
 }
 
 // ShowProxy returns a proxy's URL without its password. A user name without a password is also hidden, because it can
@@ -189,8 +189,8 @@ func isWord(s string) bool {
 	return s != "" && utf8.RuneCountInString(s) <= 40 && guard.HideKeys(s) == s && !strings.ContainsFunc(s, odd)
 }
 
-// meant adds the nearest of names to a message about name, if one is similar enough.
-func meant(msg, name string, names []string) string {
+// didYouMean adds the nearest of names to a message about name, if one is similar enough.
+func didYouMean(msg, name string, names []string) string {
 	if n := Nearest(name, names); n != "" {
 		return msg + "; did you mean " + n + "?"
 	}
@@ -258,7 +258,7 @@ func checkPick(s string) *Error { return checkOneOf(s, "use order or fastest", "
 
 func checkAddress(s string) *Error {
 	if _, err := netip.ParseAddr(s); err != nil {
-		return bad("use IP addresses, such as 203.0.113.7", "")
+		return newError("use IP addresses, such as 203.0.113.7", "")
 	}
 	return nil
 }
@@ -267,8 +267,8 @@ const maxSystem = 1 << 20
 
 // checkSystem is the rule for a system prompt, which may have several lines.
 func checkSystem(s string) *Error {
-	return want(len(s) <= maxSystem && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0, "use a text of at most 1 MiB, or @FILE")
+	return require(len(s) <= maxSystem && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0, "use a text of at most 1 MiB, or @FILE")
 }
 
 // checkJSON is the rule for a value of any type. Its valid names depend on the node's api: see checkNode.
-func checkJSON(s string) *Error { return want(json.Valid([]byte(s)), "is not JSON") }
+func checkJSON(s string) *Error { return require(json.Valid([]byte(s)), "is not JSON") }

@@ -28,18 +28,18 @@ const commandHint = "the words are run as they are, without a shell; put more th
 // splitCommand splits words as a shell does and refuses everything that needs a shell.
 func splitCommand(line string) ([]string, *Error) {
 	if expands(line) {
-		return nil, bad("cmd: expands no $ and no `", commandHint)
+		return nil, newError("cmd: expands no $ and no `", commandHint)
 	}
 	p := shellwords.NewParser()
 	p.ParseEnv, p.ParseBacktick = false, false
 	argv, err := p.Parse(line)
 	switch {
 	case err != nil:
-		return nil, bad("cmd: has an open quote or a bracket", commandHint)
+		return nil, newError("cmd: has an open quote or a bracket", commandHint)
 	case p.Position >= 0:
-		return nil, bad("cmd: takes no ; & | < or >", commandHint)
+		return nil, newError("cmd: takes no ; & | < or >", commandHint)
 	case len(argv) == 0 || argv[0] == "":
-		return nil, bad("cmd: names no command", commandHint)
+		return nil, newError("cmd: names no command", commandHint)
 	}
 	return argv, nil
 }
@@ -148,7 +148,7 @@ func runCommand(ctx context.Context, argv []string) (stdout, stderr []byte, err 
 	case cause != nil:
 		err = cause
 	}
-	return out.buf.Bytes(), complaints.buf.Bytes(), state.Bare(err)
+	return out.buf.Bytes(), complaints.buf.Bytes(), state.StripPath(err)
 }
 
 // bounded keeps the first limit bytes, and calls over for each write that exceeds them. The buffer is not embedded,

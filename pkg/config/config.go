@@ -66,8 +66,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause, so that errors.Is(err, fs.ErrPermission) is true for a file that may not be read.
 func (e *Error) Unwrap() error { return e.Err }
 
-// bad returns an Error without a position.
-func bad(msg, hint string) *Error { return &Error{Msg: msg, Advice: text.Advice(hint)} }
+// newError returns an Error without a position.
+func newError(msg, hint string) *Error { return &Error{Msg: msg, Advice: text.Advice(hint)} }
 
 // given makes e an error about the value of a flag or a variable: invalid --timeout "0": use …. It repeats the value
 // only if the value is too short to be a secret and has no @, because an address can contain a password.
@@ -84,20 +84,20 @@ type File struct {
 	Path  string   // as it was given; "" if unknown
 	Nodes []string // the names, in the file's order
 
-	keys  []string          // the dotted keys that have a value, in the file's order
-	texts map[string]string // their values
-	marks map[string]mark   // positions of these, of groups (by name) and of list items (key/item)
+	keys      []string            // the dotted keys that have a value, in the file's order
+	values    map[string]string   // their values
+	positions map[string]position // positions of these, of groups (by name) and of list items (key/item)
 }
 
-// mark is a position in the file.
-type mark struct{ line, column int }
+// position is a position in the file.
+type position struct{ line, column int }
 
 // Dir returns the folder that relative paths in the file are relative to.
 func (f *File) Dir() string { return filepath.Dir(f.Path) }
 
 // origin returns the file and line of a key, as in "config.yaml:3".
 func (f *File) origin(key string) string {
-	return filepath.Base(f.Path) + ":" + strconv.Itoa(f.marks[key].line)
+	return filepath.Base(f.Path) + ":" + strconv.Itoa(f.positions[key].line)
 }
 
 // under returns the file's entries in a group, with the rest of their names as keys, in the file's order.
@@ -105,7 +105,7 @@ func (f *File) under(group string) []Entry {
 	var list []Entry
 	for _, key := range f.keys {
 		if name, ok := strings.CutPrefix(key, group+"."); ok {
-			list = append(list, Entry{name, f.texts[key], f.origin(key)})
+			list = append(list, Entry{name, f.values[key], f.origin(key)})
 		}
 	}
 	return list
@@ -121,7 +121,7 @@ func Path(goos string, lookup Lookup) (string, error) {
 	}
 	dir, missing := folder(goos, lookup, "AppData", "XDG_CONFIG_HOME", ".config")
 	if missing != "" {
-		return "", bad("no place for a configuration file: "+missing+" is not set", "set FERRY_CONFIG to the path of the file")
+		return "", newError("no place for a configuration file: "+missing+" is not set", "set FERRY_CONFIG to the path of the file")
 	}
 	return filepath.Join(dir, "config.yaml"), nil
 }
@@ -135,9 +135,9 @@ func StateDir(goos string, lookup Lookup) (string, error) {
 	case "":
 		return dir, nil
 	case "HOME":
-		return "", bad("no folder to store files: HOME is not set", "set HOME or XDG_STATE_HOME to a folder of yours")
+		return "", newError("no folder to store files: HOME is not set", "set HOME or XDG_STATE_HOME to a folder of yours")
 	}
-	return "", bad("no folder to store files: "+missing+" is not set", "set it to a folder of yours")
+	return "", newError("no folder to store files: "+missing+" is not set", "set it to a folder of yours")
 }
 
 // folder returns one of ferry's folders: on Windows from the Windows variable, else from the XDG variable, or below
@@ -221,7 +221,7 @@ func Parse(path string, src []byte) (*File, error) {
 
 // fileOf checks the content of a tree, which is nil for a file without content.
 func fileOf(path string, root *yaml.Node) (*File, *Error) {
-	f := &File{Path: path, texts: map[string]string{}, marks: map[string]mark{}}
+	f := &File{Path: path, values: map[string]string{}, positions: map[string]position{}}
 	if root == nil {
 		return f, nil
 	}

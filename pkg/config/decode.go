@@ -9,26 +9,26 @@ import (
 
 // decode reads the map at path. It stops at the first fault.
 func (f *File) decode(m *yaml.Node, path []string) *Error {
-	return each(m, shown(path), func(name string, k, v *yaml.Node) *Error {
+	return each(m, displayKey(path), func(name string, k, v *yaml.Node) *Error {
 		inner := append(path[:len(path):len(path)], name)
 		if err := checkName(inner); err != nil {
-			return at(k, shown(inner), err)
+			return withPosition(k, displayKey(inner), err)
 		}
 		found, isGroup := find(inner)
 		if found.Key != "" {
 			return f.decodeValue(found, inner, k, v)
 		}
 		if !isGroup {
-			return at(k, shown(inner), bad(meant("unknown key", name, namesIn(path, false)), ""))
+			return withPosition(k, displayKey(inner), newError(didYouMean("unknown key", name, namesIn(path, false)), ""))
 		}
-		f.marks[strings.Join(inner, ".")] = mark{k.Line, k.Column}
+		f.positions[strings.Join(inner, ".")] = position{k.Line, k.Column}
 		if err := f.decode(v, inner); err != nil {
 			return err
 		}
 		if len(inner) == 2 && inner[0] == "nodes" {
 			f.Nodes = append(f.Nodes, name)
 			if field, err := f.checkNode(name); err != nil {
-				return at(k, shown(inner)+"."+field, err)
+				return withPosition(k, displayKey(inner)+"."+field, err)
 			}
 		}
 		return nil
@@ -41,9 +41,9 @@ func checkName(path []string) *Error {
 	name := path[len(path)-1]
 	switch {
 	case len(path) == 2 && path[0] == "nodes" && !isNodeName(name):
-		return bad("use a name of letters, digits, - and _", "")
+		return newError("use a name of letters, digits, - and _", "")
 	case len(path) == 2 && path[0] == "nodes" && name == "demo":
-		return bad("this name is taken: the demo node is built in", "")
+		return newError("this name is taken: the demo node is built in", "")
 	case len(path) == 3 && path[0] == "gateway" && path[1] == "roles":
 		return checkRole(name)
 	}
@@ -57,19 +57,19 @@ func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
 	nodes := []*yaml.Node{v}
 	switch {
 	case found.kind == kindLimit && v.Kind == yaml.MappingNode:
-		text, err := limitMap(v, shown(path))
+		text, err := limitMap(v, displayKey(path))
 		f.put(dotted, text, v)
 		return err
 	case found.kind == kindJSON:
-		text, err := jsonOf(v, shown(path))
+		text, err := jsonOf(v, displayKey(path))
 		f.put(dotted, text, v)
 		return err
 	case found.kind == kindList && !isList:
-		return at(v, shown(path), bad("use a list, such as [a, b]", ""))
+		return withPosition(v, displayKey(path), newError("use a list, such as [a, b]", ""))
 	case isList && len(v.Content) == 0 && found.kind == kindCommas:
-		return at(v, shown(path), bad("has no value", "leave the key out if there is none"))
+		return withPosition(v, displayKey(path), newError("has no value", "leave the key out if there is none"))
 	case isList && len(v.Content) == 0:
-		return at(v, shown(path), bad("has no value", ""))
+		return withPosition(v, displayKey(path), newError("has no value", ""))
 	case isList:
 		nodes = v.Content
 	}
@@ -77,21 +77,21 @@ func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
 	for _, n := range nodes {
 		text, err := scalar(n, found.kind)
 		if err == nil && text == "" && found.Default != "" {
-			err = bad("has no value", "")
+			err = newError("has no value", "")
 		}
 		if err != nil {
-			return at(n, shown(path), err)
+			return withPosition(n, displayKey(path), err)
 		}
-		texts := []string{text}
+		values := []string{text}
 		if !isList || found.kind != kindNodes && found.kind != kindList {
-			texts = found.kind.split(text)
+			values = found.kind.split(text)
 		}
-		for _, text := range texts {
+		for _, text := range values {
 			if err := found.checkItem(items, text); err != nil {
-				return at(n, shown(path), err)
+				return withPosition(n, displayKey(path), err)
 			}
 			if found.kind >= kindList {
-				f.marks[dotted+"/"+text] = mark{n.Line, n.Column}
+				f.positions[dotted+"/"+text] = position{n.Line, n.Column}
 			}
 			items = append(items, text)
 		}
@@ -99,7 +99,7 @@ func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
 	if found.Key == "nodes.*.headers.*" {
 		for _, other := range f.keys {
 			if strings.EqualFold(other, dotted) && strings.HasPrefix(other, strings.Join(path[:3], ".")+".") {
-				return at(k, shown(path), bad("is given twice; header names are case-insensitive", ""))
+				return withPosition(k, displayKey(path), newError("is given twice; header names are case-insensitive", ""))
 			}
 		}
 	}
@@ -109,7 +109,7 @@ func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
 
 func (f *File) put(key, text string, v *yaml.Node) {
 	f.keys = append(f.keys, key)
-	f.texts[key], f.marks[key] = text, mark{v.Line, v.Column}
+	f.values[key], f.positions[key] = text, position{v.Line, v.Column}
 }
 
 // complete refuses a filter without words and an audit log without a file, even if the section is empty: they would
@@ -118,9 +118,9 @@ func (f *File) complete() *Error {
 	for _, group := range []struct{ name, needs, one string }{
 		{"filter", "needs file or words", "words"}, {"audit", "needs file", "file"},
 	} {
-		m, ok := f.marks[group.name]
-		if ok && f.texts[group.name+".file"] == "" && f.texts[group.name+"."+group.one] == "" {
-			e := bad(group.needs, "ferry config set "+group.name+".file PATH")
+		m, ok := f.positions[group.name]
+		if ok && f.values[group.name+".file"] == "" && f.values[group.name+"."+group.one] == "" {
+			e := newError(group.needs, "ferry config set "+group.name+".file PATH")
 			e.Line, e.Column, e.Key = m.line, m.column, group.name
 			return e
 		}
@@ -135,7 +135,7 @@ func each(n *yaml.Node, key string, visit func(name string, k, v *yaml.Node) *Er
 		return nil
 	}
 	if n.Kind != yaml.MappingNode {
-		return at(n, key, bad("use keys and values", ""))
+		return withPosition(n, key, newError("use keys and values", ""))
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
@@ -151,13 +151,13 @@ func each(n *yaml.Node, key string, visit func(name string, k, v *yaml.Node) *Er
 func scalar(n *yaml.Node, k kind) (string, *Error) {
 	switch {
 	case k == kindNumber && (n.Kind != yaml.ScalarNode || !isPlain(n)):
-		return "", bad("use a whole number, without quotes", "")
+		return "", newError("use a whole number, without quotes", "")
 	case k == kindBool && (n.Kind != yaml.ScalarNode || !isPlain(n)):
-		return "", bad("use true or false, without quotes", "")
+		return "", newError("use true or false, without quotes", "")
 	case n.Kind != yaml.ScalarNode:
-		return "", bad("use a single value", "")
+		return "", newError("use a single value", "")
 	case isNull(n):
-		return "", bad("has no value", "")
+		return "", newError("has no value", "")
 	}
 	return n.Value, nil
 }
@@ -178,15 +178,15 @@ func limitMap(m *yaml.Node, key string) (string, *Error) {
 			}
 			burst = burstWord + burst
 		default:
-			return at(k, join(key, name), bad(meant("unknown key", name, []string{"rate", "burst"}), ""))
+			return withPosition(k, join(key, name), newError(didYouMean("unknown key", name, []string{"rate", "burst"}), ""))
 		}
 		if err != nil {
-			return at(v, key+"."+name, err)
+			return withPosition(v, key+"."+name, err)
 		}
 		return nil
 	})
 	if fault == nil && rate == "" {
-		fault = at(m, key+".rate", bad("is required", ""))
+		fault = withPosition(m, key+".rate", newError("is required", ""))
 	}
 	return rate + burst, fault
 }
@@ -224,5 +224,5 @@ func jsonOf(n *yaml.Node, key string) (string, *Error) {
 			return string(text), nil
 		}
 	}
-	return "", at(n, key, bad("is not a JSON value", "quote it if it is a string"))
+	return "", withPosition(n, key, newError("is not a JSON value", "quote it if it is a string"))
 }

@@ -53,7 +53,7 @@ func CheckKey(key string) error {
 	}
 	k, err := parseKey(key)
 	if err == nil && k.isGroup() {
-		err = bad("is a group; use one of the keys in it", "")
+		err = newError("is a group; use one of the keys in it", "")
 	}
 	if err != nil {
 		err.Key = shownKey(key)
@@ -82,11 +82,11 @@ func (k dottedKey) isGroup() bool { return k.check == nil }
 // parseKey accepts every key that the file may have.
 func parseKey(text string) (dottedKey, *Error) {
 	k := dottedKey{text: text, path: strings.Split(text, ".")}
-	if i := ownName(k.path); i >= 0 {
+	if i := userNameIndex(k.path); i >= 0 {
 		k.path = strings.SplitN(text, ".", i+1)
 	}
 	if k.path[0] == "nodes" && len(k.path) > 1 && checkName(k.path[:2]) != nil {
-		return k, bad("use nodes.NAME.FIELD, the name of letters, digits, - and _", "")
+		return k, newError("use nodes.NAME.FIELD, the name of letters, digits, - and _", "")
 	}
 	err := checkName(k.path)
 	if k.path[0] == "nodes" && len(k.path) == 4 && k.path[2] == "headers" {
@@ -105,7 +105,7 @@ func parseKey(text string) (dottedKey, *Error) {
 			if field, _ := find([]string{"nodes", "NAME", text}); field.check != nil {
 				hint = "it belongs to a node: nodes.NAME." + text + "; or use --" + other.Flag
 			}
-			return k, bad("is not a top-level setting of the file", hint)
+			return k, newError("is not a top-level setting of the file", hint)
 		}
 	}
 	var group []string
@@ -116,16 +116,16 @@ func parseKey(text string) (dottedKey, *Error) {
 		group = k.path[:1]
 	}
 	name := strings.Join(k.path[len(group):], ".")
-	return k, bad(meant("unknown key", name, namesIn(group, true)), "")
+	return k, newError(didYouMean("unknown key", name, namesIn(group, true)), "")
 }
 
-// typed converts a value as the user types it to the form of File.texts. The value is checked before the text of the
+// typed converts a value as the user types it to the form of File.values. The value is checked before the text of the
 // file is, so that the message has no meaningless position.
 func (k dottedKey) typed(value string) (string, *Error) {
 	var err *Error
 	switch {
 	case k.isGroup():
-		return "", bad("is a group; set one of the keys in it", "")
+		return "", newError("is a group; set one of the keys in it", "")
 	case k.kind == kindJSON:
 		var v any = value
 		if d := json.NewDecoder(strings.NewReader(value)); json.Valid([]byte(value)) {
@@ -142,11 +142,11 @@ func (k dottedKey) typed(value string) (string, *Error) {
 		value = kindList.join([]string{value})
 	}
 	if looksLikeKey(value) {
-		return "", bad("this looks like a key to an API, and is not shown", refHint)
+		return "", newError("this looks like a key to an API, and is not shown", refHint)
 	}
 	err = k.checkText(value)
 	if err != nil && value == "" {
-		err = bad("has no value", "ferry config unset "+k.text+" removes the key")
+		err = newError("has no value", "ferry config unset "+k.text+" removes the key")
 	}
 	return value, err
 }
@@ -155,7 +155,7 @@ func (k dottedKey) typed(value string) (string, *Error) {
 func typedList(value string) (string, *Error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(value), &doc); err != nil || len(doc.Content) != 1 {
-		return "", bad("use a list, such as [a, b]", "quote an item that contains YAML syntax: [\"a: b\"]")
+		return "", newError("use a list, such as [a, b]", "quote an item that contains YAML syntax: [\"a: b\"]")
 	}
 	var items []string
 	for _, n := range doc.Content[0].Content {
@@ -166,7 +166,7 @@ func typedList(value string) (string, *Error) {
 		items = append(items, item)
 	}
 	if items == nil {
-		return "", bad("has no value", "")
+		return "", newError("has no value", "")
 	}
 	return kindList.join(items), nil
 }
@@ -186,7 +186,7 @@ func change(src []byte, k dottedKey, value *string) ([]byte, error) {
 		return nil, err
 	}
 	after, err := parseTree(out)
-	if d.lost || err != nil || !maps.Equal(flatten(before, nil, k.path), flatten(after, nil, k.path)) {
+	if d.unsafe || err != nil || !maps.Equal(flatten(before, nil, k.path), flatten(after, nil, k.path)) {
 		return nil, d.byHand(k)
 	}
 	file, err := fileOf("", after)
@@ -199,7 +199,7 @@ func change(src []byte, k dottedKey, value *string) ([]byte, error) {
 		err.Line, err.Column = 0, 0
 		return nil, err
 	}
-	text, isSet := file.texts[strings.Join(k.path, ".")]
+	text, isSet := file.values[strings.Join(k.path, ".")]
 	if value == nil && (isSet || len(follow(after, k.path)) == len(k.path)) ||
 		value != nil && (!isSet || text != k.kind.join(k.kind.split(*value))) {
 		return nil, d.byHand(k)

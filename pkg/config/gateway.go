@@ -61,14 +61,14 @@ func Permissions() []string {
 // Gateway returns the file's gateway with defaults and absolute paths, or nil if the file has none. pkg/gateway checks
 // whether the required values are set. Errors are *Error.
 func (f *File) Gateway(lookup Lookup) (*Gateway, error) {
-	if _, ok := f.marks["gateway"]; !ok {
+	if _, ok := f.positions["gateway"]; !ok {
 		return nil, nil
 	}
-	texts := map[string]string{}
+	values := map[string]string{}
 	for _, e := range f.gatewayEntries() {
-		texts[e.Key] = e.Value
+		values[e.Key] = e.Value
 	}
-	text := func(name string) string { return texts["gateway."+name] }
+	text := func(name string) string { return values["gateway."+name] }
 	g := &Gateway{
 		ServerName: text("server_name"), Cert: text("cert"), Key: text("key"), Listen: itemsOf(text("listen")),
 		HTTP3: text("http3") == "true", Prefix: text("prefix"), Upstream: itemsOf(text("upstream")),
@@ -99,12 +99,12 @@ func (f *File) Gateway(lookup Lookup) (*Gateway, error) {
 // nginxPath makes a path absolute, because nginx resolves a relative path against a folder of its own. The rule is
 // applied again to the result, because the folder that the path is relative to can also break it.
 func (f *File) nginxPath(path *string, lookup Lookup) (fault *Error) {
-	if *path, fault = f.wholePath(*path, lookup); fault != nil {
+	if *path, fault = f.absPath(*path, lookup); fault != nil {
 		return fault
 	}
 	var err error
 	if *path, err = NginxPath(*path); err != nil {
-		return bad("cannot be made an absolute path", "write the absolute path")
+		return newError("cannot be made an absolute path", "write the absolute path")
 	}
 	return checkNginxPath(*path)
 }
@@ -119,20 +119,20 @@ func NginxPath(path string) (string, error) {
 	return filepath.ToSlash(whole), err
 }
 
-// Says reports whether the section sets a key, such as "logs", itself rather than by default.
-func (g *Gateway) Says(key string) bool {
-	_, said := g.file.marks["gateway."+key]
-	return said
+// IsSet reports whether the file sets a key of the section, such as "logs". A default does not count.
+func (g *Gateway) IsSet(key string) bool {
+	_, isSet := g.file.positions["gateway."+key]
+	return isSet
 }
 
 // Fault returns an *Error at the position of a key of the section, such as "cert"; of one value of a list, such as
 // "upstream/hongkong"; or of the section itself if the key is not set.
 func (g *Gateway) Fault(key, msg, hint string) *Error {
 	name, _, _ := strings.Cut(key, "/")
-	e := bad(msg, hint)
+	e := newError(msg, hint)
 	e.File, e.Key = g.file.Path, "gateway."+name
 	for _, at := range []string{"gateway." + key, e.Key, "gateway"} {
-		if m, ok := g.file.marks[at]; ok {
+		if m, ok := g.file.positions[at]; ok {
 			e.Line, e.Column = m.line, m.column
 			break
 		}
@@ -150,9 +150,9 @@ func checkServerName(s string) *Error {
 	isName := err != nil && s != "" && len(s) <= 253
 	for label := range strings.SplitSeq(s, ".") {
 		isName = isName && label != "" && len(label) <= 63 && strings.Trim(label, "-") == label &&
-			only(label, alphanumeric+"-")
+			containsOnly(label, alphanumeric+"-")
 	}
-	return want(isName, "use a host's name such as ai.example.com")
+	return require(isName, "use a host's name such as ai.example.com")
 }
 
 // checkNginxPath requires a path that nginx reads literally, also in include, where * ? and [ would match other files.
@@ -162,7 +162,7 @@ func checkNginxPath(s string) *Error {
 	}
 	s = filepath.ToSlash(s) // as it is written for nginx
 	if i := strings.IndexAny(s, "\"'\\$;{}#*?[]`"); i >= 0 {
-		return bad("has a "+strconv.QuoteRune(rune(s[i]))+", which has a special meaning for nginx", "use a plain path")
+		return newError("has a "+strconv.QuoteRune(rune(s[i]))+", which has a special meaning for nginx", "use a plain path")
 	}
 	return nil
 }
@@ -175,29 +175,29 @@ func checkListen(s string) *Error {
 		at, err := netip.ParseAddrPort(s)
 		isPort = isPort && err == nil && at.Addr().Zone() == "" && !at.Addr().Is4In6()
 	}
-	return want(isPort, `use a port or an address with a port, such as 443 or "[::]:443"`)
+	return require(isPort, `use a port or an address with a port, such as 443 or "[::]:443"`)
 }
 
 func checkPrefix(s string) *Error {
 	isPath := s == "/" || strings.HasPrefix(s, "/") && path.Clean(s)+"/" == s
-	return want(isPath && len(s) <= 128 && only(s, alphanumeric+"-_.~/"),
+	return require(isPath && len(s) <= 128 && containsOnly(s, alphanumeric+"-_.~/"),
 		"use a path such as /api/, with a slash at both ends and plain words between")
 }
 
 // checkUpstream requires the name of a node that has an address of its own.
 func checkUpstream(s string) *Error {
-	return want(isNodeName(s) && s != "demo", "use the names of nodes in this file")
+	return require(isNodeName(s) && s != "demo", "use the names of nodes in this file")
 }
 
 func checkGatewayBurst(s string) *Error {
-	return want(s == "0" || checkNumber(s, 1000000) == nil, "use a whole number from 0 to 1000000")
+	return require(s == "0" || checkNumber(s, 1000000) == nil, "use a whole number from 0 to 1000000")
 }
 
 // parseGatewayRate reads a rate per second or minute: nginx has no other units.
 func parseGatewayRate(s string) (Rate, *Error) {
 	rate, err := parseRate(s)
 	if err != nil || rate.Per != time.Second && rate.Per != time.Minute {
-		return Rate{}, bad("use a number of requests per second or minute, such as 50/min", "")
+		return Rate{}, newError("use a number of requests per second or minute, such as 50/min", "")
 	}
 	return rate, nil
 }
@@ -209,14 +209,14 @@ func checkGatewayRate(s string) *Error {
 
 // checkRole requires a lowercase word: the name is used in an nginx map, which ignores case.
 func checkRole(s string) *Error {
-	isSmall := s == "" || s[0] >= 'a' && s[0] <= 'z' && s == strings.ToLower(s) && only(s, alphanumeric+"-_")
-	return cmp.Or(want(isSmall, "use a name of small letters, digits, - and _"),
-		want(s != "" && len(s) <= 32, "use a name of 1 to 32 letters"))
+	isSmall := s == "" || s[0] >= 'a' && s[0] <= 'z' && s == strings.ToLower(s) && containsOnly(s, alphanumeric+"-_")
+	return cmp.Or(require(isSmall, "use a name of small letters, digits, - and _"),
+		require(s != "" && len(s) <= 32, "use a name of 1 to 32 letters"))
 }
 
 func checkPermission(s string) *Error {
 	if slices.Contains(Permissions(), s) {
 		return nil
 	}
-	return bad(meant("unknown permission", s, Permissions()), "there are "+strings.Join(Permissions(), ", "))
+	return newError(didYouMean("unknown permission", s, Permissions()), "there are "+strings.Join(Permissions(), ", "))
 }

@@ -106,7 +106,7 @@ func (k Keys) read(ctx context.Context, ref Ref, checked func(value, source stri
 }
 
 func (k Keys) fromFile(ref Ref, name string) (string, error) {
-	path, fault := wholePath(name, k.Dir, k.Home)
+	path, fault := absPath(name, k.Dir, k.Home)
 	if fault != nil {
 		return "", ref.fault(fault.Hint(), "%s", fault.Msg)
 	}
@@ -187,12 +187,12 @@ func checkRef(s string) *Error {
 	err := checkText(s)
 	switch {
 	case !isRef(s):
-		err = bad("a literal key is refused, and not shown", refHint)
+		err = newError("a literal key is refused, and not shown", refHint)
 	case err != nil:
 	case strings.TrimSpace(rest) == "":
-		err = bad("has nothing after "+scheme+":", refHint)
-	case scheme == "env" && (!only(rest, alphanumeric+"_") || rest[0] >= '0' && rest[0] <= '9'):
-		err = bad("use a variable's name after env:", refHint)
+		err = newError("has nothing after "+scheme+":", refHint)
+	case scheme == "env" && (!containsOnly(rest, alphanumeric+"_") || rest[0] >= '0' && rest[0] <= '9'):
+		err = newError("use a variable's name after env:", refHint)
 	case scheme == "cmd":
 		_, err = splitCommand(rest)
 	}

@@ -37,7 +37,7 @@ func List(v *Values, file *File) []Entry {
 	for _, role := range file.under("roles") {
 		list = append(list, Entry{"roles." + role.Key, guard.HideKeys(role.Value), role.Origin})
 	}
-	if _, ok := file.marks["gateway"]; ok {
+	if _, ok := file.positions["gateway"]; ok {
 		list = append(list, file.gatewayEntries()...)
 	}
 	return list
@@ -45,19 +45,19 @@ func List(v *Values, file *File) []Entry {
 
 // entries returns a node's keys, both those that were set and those derived from them.
 func (n Node) entries() []Entry {
-	n.read(n.own)
+	n.read(n.setValue)
 	var list []Entry
 	for _, k := range keys {
 		field, ok := strings.CutPrefix(k.Key, "nodes.*.")
 		if prefix, many := strings.CutSuffix(field, "*"); many {
-			for _, e := range n.said {
+			for _, e := range n.fields {
 				if name, ok := strings.CutPrefix(e.Key, prefix); ok {
 					list = append(list, Entry{e.Key, publicText(prefix, name, e.Value), e.Origin})
 				}
 			}
 			continue
 		}
-		text := n.own(field)
+		text := n.setValue(field)
 		switch {
 		case !ok, k.kind == kindBool && text == "false":
 			continue
@@ -99,7 +99,7 @@ func publicText(prefix, name, text string) string {
 func (f *File) gatewayEntries() []Entry {
 	var list []Entry
 	for _, k := range keys {
-		if text, ok := f.texts[k.Key]; ok && strings.HasPrefix(k.Key, "gateway.") {
+		if text, ok := f.values[k.Key]; ok && strings.HasPrefix(k.Key, "gateway.") {
 			list = append(list, Entry{k.Key, text, f.origin(k.Key)})
 		} else if strings.HasPrefix(k.Key, "gateway.") && k.Default != "" {
 			list = append(list, Entry{k.Key, k.Default, "default"})

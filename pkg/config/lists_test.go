@@ -109,7 +109,7 @@ func TestPinsParse(t *testing.T) {
 	} {
 		f := mustParse(t, src)
 		n := f.node("a")
-		n.read(n.own)
+		n.read(n.setValue)
 		if got := guard.JoinPins(n.Pins, " "); got != pinA+" "+pinB {
 			t.Errorf("%s: %s", name, got)
 		}

@@ -61,7 +61,7 @@ func TestLoad(t *testing.T) {
 			t.Errorf("a link that leads nowhere: %+v, %v", f, err)
 		}
 	}
-	if f, err := Load(in("good")); err != nil || f.texts["timeout"] != "3s" {
+	if f, err := Load(in("good")); err != nil || f.values["timeout"] != "3s" {
 		t.Errorf("got %+v, %v", f, err)
 	}
 	var e *Error

@@ -98,18 +98,18 @@ type Node struct {
 	// Provider.
 	InFile, Provider bool
 
-	said []Entry // the fields that were set, in order
+	fields []Entry // the fields that were set, in order
 }
 
 // Origin returns where a field such as "url" was set: "config.yaml:12", a variable, "built in", or "default".
 func (n Node) Origin(field string) string { return cmp.Or(n.entry(field).Origin, "default") }
 
-// own returns the value that was set for a field, or "".
-func (n Node) own(field string) string { return n.entry(field).Value }
+// setValue returns the value that was set for a field, or "".
+func (n Node) setValue(field string) string { return n.entry(field).Value }
 
 // entry returns the value that was set for a field and its origin. The origin is "" if the field was not set.
 func (n Node) entry(field string) Entry {
-	for _, e := range n.said {
+	for _, e := range n.fields {
 		if e.Key == field {
 			return e
 		}
@@ -170,7 +170,7 @@ func (n *Node) read(text func(field string) string) {
 			}
 		}
 	}
-	for _, e := range n.said {
+	for _, e := range n.fields {
 		if name, ok := strings.CutPrefix(e.Key, "headers."); ok {
 			h, _ := parseHeader(name, e.Value)
 			n.Headers = append(n.Headers, h)
@@ -203,34 +203,34 @@ func (n *Node) read(text func(field string) string) {
 
 // node returns a node of the file with the fields that the file sets.
 func (f *File) node(name string) Node {
-	return Node{Name: name, InFile: true, said: f.under("nodes." + name)}
+	return Node{Name: name, InFile: true, fields: f.under("nodes." + name)}
 }
 
 // checkNode checks rules that involve more than one field. It returns the invalid field.
 func (f *File) checkNode(name string) (field string, err *Error) {
 	n := f.node(name)
-	n.read(n.own)
+	n.read(n.setValue)
 	switch {
 	case n.URL == "":
-		return "url", bad("is required", "")
+		return "url", newError("is required", "")
 	case n.Auth.Scheme == AuthNone && n.Key != "":
-		return "key", bad("auth is none, so this key would never be sent", "remove one of the two")
+		return "key", newError("auth is none, so this key would never be sent", "remove one of the two")
 	case (n.TLS.Cert == "") != (n.TLS.Key == ""):
-		return "tls", bad("use cert and key together", "")
+		return "tls", newError("use cert and key together", "")
 	case (n.HTTP3 == "true" || n.HTTP3 == "only") && !strings.HasPrefix(n.URL, "https://"):
-		return "http3", bad("this node is not reached over TLS, which HTTP/3 needs", "make its url https://, or remove http3")
+		return "http3", newError("this node is not reached over TLS, which HTTP/3 needs", "make its url https://, or remove http3")
 	case len(n.Pins) > 0 && !strings.HasPrefix(n.URL, "https://"):
-		return "pins", bad("this node is not reached over TLS, so these pins would not be checked", "make its url https://, or remove the pins")
+		return "pins", newError("this node is not reached over TLS, so these pins would not be checked", "make its url https://, or remove the pins")
 	}
 	for name, value := range n.Params {
 		var refused *wire.UnsupportedError
 		if errors.As(n.API.CheckParam(name, value), &refused) {
-			return "params." + name, bad(refused.Reason, refused.Hint())
+			return "params." + name, newError(refused.Reason, refused.Hint())
 		}
 	}
 	for _, h := range n.Headers {
 		if strings.EqualFold(h.Name, n.Auth.HeaderName()) {
-			return "headers." + h.Name, bad("auth sets this header already", "use auth: none to set it here")
+			return "headers." + h.Name, newError("auth sets this header already", "use auth: none to set it here")
 		}
 	}
 	return "", nil
@@ -268,7 +268,7 @@ func parseLimit(s string) (Rate, *Error) {
 func parseRate(s string) (Rate, *Error) {
 	events, per, ok := text.ParseRate(s)
 	if !ok {
-		return Rate{}, bad("use a limit such as 50/min or 600/min burst 5, or none", "")
+		return Rate{}, newError("use a limit such as 50/min or 600/min burst 5, or none", "")
 	}
 	return Rate{events, per, 1}, nil
 }
@@ -280,11 +280,11 @@ func parseBudget(s string) (int64, *Error) {
 	}
 	fields := strings.Fields(s)
 	if len(fields) != 2 || fields[1] != "tokens/day" {
-		return 0, bad("use a budget such as 200000 tokens/day, or none", "")
+		return 0, newError("use a budget such as 200000 tokens/day, or none", "")
 	}
 	n, err := strconv.ParseUint(fields[0], 10, 63)
 	if err != nil || n < 1 || n > maxBudget {
-		return 0, bad(fmt.Sprintf("use a whole number of tokens from 1 to %d", maxBudget), "")
+		return 0, newError(fmt.Sprintf("use a whole number of tokens from 1 to %d", maxBudget), "")
 	}
 	return int64(n), nil
 }

@@ -232,8 +232,8 @@ func TestParseExample(t *testing.T) {
 			t.Errorf("names %q, want %q", got, want)
 		}
 		got := f.node(f.Nodes[3])
-		got.read(got.own)
-		got.said = nil
+		got.read(got.setValue)
+		got.fields = nil
 		want := Node{Name: "qwen", URL: "https://dashscope.aliyuncs.com/compatible-mode/v1", API: wire.Chat,
 			Key: Ref("env:DASHSCOPE_API_KEY"), Headers: []Header{{Name: "X-Team", Value: "core"}, {Name: "X-Gate", Ref: Ref("env:GATE")}},
 			Proxy: "none", MaxTokens: 800, Version: "2023-06-01", Auth: Auth{AuthHeader, "X-Key"},

@@ -83,7 +83,7 @@ func FindProvider(name string) (Provider, error) {
 	if i := slices.Index(names, name); i >= 0 {
 		return providers[i], nil
 	}
-	near := meant("", name, names)
+	near := didYouMean("", name, names)
 	for _, p := range providers {
 		if strings.EqualFold(p.Name, name) || strings.EqualFold(p.Vendor, name) {
 			near = "; did you mean " + p.Name + "?"
@@ -96,7 +96,7 @@ func FindProvider(name string) (Provider, error) {
 	case slices.Contains([]string{"anthropic", "claude"}, strings.ToLower(name)):
 		near, hint = "", "Claude's own API is the node direct, which is built in: "+text.SetVariable("ANTHROPIC_API_KEY", "…")
 	}
-	return Provider{}, bad("unknown provider "+shownKey(name)+near, hint)
+	return Provider{}, newError("unknown provider "+shownKey(name)+near, hint)
 }
 
 // Choice is the user's settings for a node of a provider. An empty field was not set.
@@ -120,7 +120,7 @@ func (p Provider) Fields(c Choice, lookup Lookup) ([]Entry, error) {
 	apis := p.APIs()
 	api := cmp.Or(c.API, apis[0])
 	if !slices.Contains(apis, api) {
-		return nil, bad(p.Name+" speaks "+strings.Join(apis, " and "), "").given("--api", api)
+		return nil, newError(p.Name+" speaks "+strings.Join(apis, " and "), "").given("--api", api)
 	}
 	messages := api == string(wire.Messages)
 	address, origin := p.Chat, builtIn
@@ -158,7 +158,7 @@ const builtIn = "built in"
 func (p Provider) place(address string, c Choice) (string, *Error) {
 	if c.Region != "" && p.Intl != "" {
 		if c.Region != "intl" {
-			return "", bad("use intl, or leave it out", "").given("--region", c.Region)
+			return "", newError("use intl, or leave it out", "").given("--region", c.Region)
 		}
 		_, path, _ := strings.Cut(strings.TrimPrefix(address, "https://"), "/")
 		return "https://" + p.Intl + "/" + path, nil
@@ -170,12 +170,12 @@ func (p Provider) place(address string, c Choice) (string, *Error) {
 	} {
 		switch takes := strings.Contains(p.Messages, part.word); {
 		case takes && part.value == "":
-			return "", bad(p.Name+" needs "+part.flag, "ferry config add "+p.Name+" "+part.example)
+			return "", newError(p.Name+" needs "+part.flag, "ferry config add "+p.Name+" "+part.example)
 		case !takes && part.value != "":
-			return "", bad(p.Name+" takes none", "").given(part.flag, part.value)
+			return "", newError(p.Name+" takes none", "").given(part.flag, part.value)
 		case part.flag == "--deployment":
-		case takes && (!only(part.value, alphanumeric+"-") || strings.Trim(part.value, "-") != part.value):
-			return "", bad("use letters, digits and -", "").given(part.flag, part.value)
+		case takes && (!containsOnly(part.value, alphanumeric+"-") || strings.Trim(part.value, "-") != part.value):
+			return "", newError("use letters, digits and -", "").given(part.flag, part.value)
 		case takes:
 			address = strings.Replace(address, part.word, part.value, 1)
 		}
@@ -207,5 +207,5 @@ func ReadyProviders(lookup Lookup) []string {
 func (v *Values) providerNode(name, api string) (Node, error) {
 	i := slices.Index(providerNames(), name)
 	fields, err := providers[i].Fields(Choice{API: api}, v.lookup)
-	return Node{Name: name, Provider: true, said: fields}, err
+	return Node{Name: name, Provider: true, fields: fields}, err
 }

@@ -65,8 +65,8 @@ func TestProviders(t *testing.T) {
 				}
 				continue
 			}
-			node := Node{said: fields}
-			node.read(node.own)
+			node := Node{fields: fields}
+			node.read(node.setValue)
 			wantAuth := strings.ToLower(auth)
 			if api == "chat" && wantAuth != "none" {
 				wantAuth = "bearer"

@@ -18,7 +18,7 @@ func checkOneOf(s, msg string, words ...string) *Error {
 	if slices.Contains(words, s) {
 		return nil
 	}
-	return bad(meant(msg, s, words), "")
+	return newError(didYouMean(msg, s, words), "")
 }
 
 func checkAPI(s string) *Error { return checkNamed(s, wire.APIs()) }
@@ -33,14 +33,14 @@ func checkNamed[T ~string](s string, names []T) *Error {
 
 func checkNumber(s string, most int) *Error {
 	n, err := strconv.Atoi(s)
-	return want(err == nil && n >= 1 && n <= most && s[0] != '+', fmt.Sprintf("use a whole number from 1 to %d", most))
+	return require(err == nil && n >= 1 && n <= most && s[0] != '+', fmt.Sprintf("use a whole number from 1 to %d", most))
 }
 
 func checkTokens(s string) *Error { return checkNumber(s, 1<<31-1) }
 
 func checkDuration(s string, least time.Duration, msg string) *Error {
 	d, err := time.ParseDuration(s)
-	return want(err == nil && d >= least && d <= 24*time.Hour, msg)
+	return require(err == nil && d >= least && d <= 24*time.Hour, msg)
 }
 
 func checkTimeout(s string) *Error {
@@ -59,14 +59,14 @@ func checkHold(s string) *Error {
 		"use a duration from 1s to 24h, such as 5m (300 to 600 seconds are advised), or off")
 }
 
-func checkBool(s string) *Error { return want(s == "true" || s == "false", "use true or false") }
+func checkBool(s string) *Error { return require(s == "true" || s == "false", "use true or false") }
 
 // checkSwitch also accepts true and false, which older files have.
 func checkSwitch(s string) *Error {
-	return want(s == "on" || s == "off" || s == "true" || s == "false", "use on or off")
+	return require(s == "on" || s == "off" || s == "true" || s == "false", "use on or off")
 }
 
-func checkTLS(s string) *Error { return want(s == "1.2" || s == "1.3", `use "1.2" or "1.3"`) }
+func checkTLS(s string) *Error { return require(s == "1.2" || s == "1.3", `use "1.2" or "1.3"`) }
 
 // checkGroup is the rule for one of a node's TLS key exchange groups.
 func checkGroup(s string) *Error {
@@ -75,10 +75,10 @@ func checkGroup(s string) *Error {
 }
 
 // checkOutput checks only that s is a word: each command has its own output forms.
-func checkOutput(s string) *Error { return want(isWord(s), "use a word, such as text or json") }
+func checkOutput(s string) *Error { return require(isWord(s), "use a word, such as text or json") }
 
 func checkModel(s string) *Error {
-	return cmp.Or(checkText(s), want(!strings.ContainsAny(s, " \t"), "use a model's name, which has no spaces"))
+	return cmp.Or(checkText(s), require(!strings.ContainsAny(s, " \t"), "use a model's name, which has no spaces"))
 }
 
 func checkLimit(s string) *Error {
@@ -87,7 +87,7 @@ func checkLimit(s string) *Error {
 }
 
 func checkBurst(s string) *Error {
-	return want(checkNumber(s, maxBurst) == nil, fmt.Sprintf("use a burst from 1 to %d", maxBurst))
+	return require(checkNumber(s, maxBurst) == nil, fmt.Sprintf("use a burst from 1 to %d", maxBurst))
 }
 
 func checkBudget(s string) *Error {
@@ -98,7 +98,7 @@ func checkBudget(s string) *Error {
 // checkLogSize refuses sizes so small that a few lines, or even each line, would rotate the file.
 func checkLogSize(s string) *Error {
 	n := sizeOf(s)
-	return want(n >= 256<<10 && n <= 1<<30, "use a size from 256KiB to 1GiB, such as 10MiB")
+	return require(n >= 256<<10 && n <= 1<<30, "use a size from 256KiB to 1GiB, such as 10MiB")
 }
 
 // checkWord requires a word that the filter can search for. The message does not repeat it.
@@ -108,7 +108,7 @@ func checkWord(s string) *Error {
 	}
 	var fault *guard.FilterError
 	if _, err := guard.NewFilter("", []string{s}); errors.As(err, &fault) {
-		return bad(fault.Reason, "")
+		return newError(fault.Reason, "")
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func checkPattern(s string) *Error {
 	}
 	var fault *guard.PatternError
 	if _, err := guard.NewRedactor([]string{s}); errors.As(err, &fault) {
-		return bad(fmt.Sprintf("cannot be used: character %d: %s", fault.Column, fault.Reason), text.Hint(err))
+		return newError(fmt.Sprintf("cannot be used: character %d: %s", fault.Column, fault.Reason), text.Hint(err))
 	}
 	return nil
 }
@@ -131,57 +131,57 @@ func checkAuth(s string) *Error {
 	}
 	name, ok := strings.CutPrefix(s, "header:")
 	if !ok {
-		return bad("use x-api-key, bearer, header:NAME or none", "")
+		return newError("use x-api-key, bearer, header:NAME or none", "")
 	}
 	return checkHeaderName(name)
 }
 
 // checkZone is the rule for a node's zone, such as cn or eu-west. Messages repeat it.
 func checkZone(s string) *Error {
-	return cmp.Or(checkText(s), want(isNodeName(s), "use a word such as cn or eu-west"))
+	return cmp.Or(checkText(s), require(isNodeName(s), "use a word such as cn or eu-west"))
 }
 
 // checkNodeProxy refuses an empty proxy in a node, which would mean neither "none" nor "the same as for other nodes".
 func checkNodeProxy(s string) *Error {
 	if s == "" {
-		return bad("has no value", "use none, or leave the key out")
+		return newError("has no value", "use none, or leave the key out")
 	}
 	return checkProxy(s)
 }
 
 func checkVersion(s string) *Error {
-	plain := len(s) <= 40 && only(s, alphanumeric+"-.")
-	return cmp.Or(checkText(s), want(plain, `use a version such as "2023-06-01"`))
+	plain := len(s) <= 40 && containsOnly(s, alphanumeric+"-.")
+	return cmp.Or(checkText(s), require(plain, `use a version such as "2023-06-01"`))
 }
 
 // checkAlias requires a word as the alias and a model's name as its value.
 func checkAlias(name, model string) *Error {
-	return cmp.Or(want(isWord(name), "use an alias that is a word"), want(model != "", "has no value"), checkModel(model))
+	return cmp.Or(require(isWord(name), "use an alias that is a word"), require(model != "", "has no value"), checkModel(model))
 }
 
 func checkPin(s string) *Error {
 	_, err := guard.ParsePin(s)
 	if err != nil {
-		return bad(err.Error(), "ferry config pin NODE shows the pins of a node's chain, ready to paste")
+		return newError(err.Error(), "ferry config pin NODE shows the pins of a node's chain, ready to paste")
 	}
 	return nil
 }
 
 // checkHeaderName requires a token (RFC 9110 section 5.6.2) and refuses the headers that the user must not set.
 func checkHeaderName(name string) *Error {
-	if name == "" || len(name) > 128 || !only(name, alphanumeric+"!#$%&'*+-.^_`|~") {
-		return bad("use a header's name: letters, digits and -", "")
+	if name == "" || len(name) > 128 || !containsOnly(name, alphanumeric+"!#$%&'*+-.^_`|~") {
+		return newError("use a header's name: letters, digits and -", "")
 	}
 	switch strings.ToLower(name) {
 	case "host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer",
 		"upgrade", "expect":
-		return bad("this header frames the request, and only ferry sets it", "")
+		return newError("this header frames the request, and only ferry sets it", "")
 	case "content-type", "content-encoding", "accept-encoding":
-		return bad("this header describes the body, and only ferry sets it", "")
+		return newError("this header describes the body, and only ferry sets it", "")
 	case "anthropic-version":
-		return bad("this header is set by version:", "")
+		return newError("this header is set by version:", "")
 	case "idempotency-key", "x-idempotency-key":
-		return bad("this header is refused: a library or gateway may send a request that carries it again, "+
+		return newError("this header is refused: a library or gateway may send a request that carries it again, "+
 			"past the attempts counted here", "")
 	}
 	return nil
@@ -198,13 +198,13 @@ func parseHeader(name, value string) (Header, *Error) {
 	}
 	switch lower := strings.ToLower(name); {
 	case lower == "proxy-authorization", lower == "cookie", isCredentialName(lower):
-		return Header{}, bad("a literal key is refused, and not shown", refHint)
+		return Header{}, newError("a literal key is refused, and not shown", refHint)
 	}
 	if err := checkText(value); err != nil {
 		return Header{}, err
 	}
 	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return Header{}, bad("use visible ASCII", "")
+		return Header{}, newError("use visible ASCII", "")
 	}
 	return Header{Name: name, Value: strings.TrimSpace(value)}, nil
 }

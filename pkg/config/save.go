@@ -19,7 +19,7 @@ const fileMode = 0o600
 // written; the error is the error of edit, an *Error, or a *state.Error.
 func Save(ctx context.Context, path string, edit func(src []byte) ([]byte, error)) error {
 	if path == "" {
-		return bad("no place for a configuration file", "set FERRY_CONFIG to the path of the file")
+		return newError("no place for a configuration file", "set FERRY_CONFIG to the path of the file")
 	}
 	dir := filepath.Dir(path)
 	if err := state.MkdirPrivate(dir); err != nil {
@@ -75,7 +75,7 @@ func Template() []byte { return []byte(template) }
 // symbolic link without a target: for these it returns an *Error for which errors.Is(err, fs.ErrExist) is true.
 func Init(path string) error {
 	if path == "" {
-		return bad("no place for a configuration file", "set FERRY_CONFIG to the path of the file")
+		return newError("no place for a configuration file", "set FERRY_CONFIG to the path of the file")
 	}
 	if err := state.MkdirPrivate(filepath.Dir(path)); err != nil {
 		return err

@@ -89,7 +89,7 @@ func TestInit(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ferry", "config.yaml")
 	check(t, Init(path))
-	if f, err := Load(path); err != nil || len(f.texts) != 0 || len(f.Nodes) != 0 {
+	if f, err := Load(path); err != nil || len(f.values) != 0 || len(f.Nodes) != 0 {
 		t.Errorf("got %+v, %v", f, err)
 	}
 	var e *Error
@@ -117,7 +117,7 @@ func TestTemplate(t *testing.T) {
 		t.Fatalf("%v\n%s", err, on)
 	}
 	for _, s := range keys {
-		got, ok := f.texts[s.Key]
+		got, ok := f.values[s.Key]
 		want := s.Default
 		if s.Key == "proxy" {
 			want = "none"

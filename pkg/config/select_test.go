@@ -49,7 +49,7 @@ nodes:
 	for _, tt := range tests {
 		v := mustResolve(t, f, vars(tt.env...), nil)
 		got, err := v.Select(Selection{Selector: tt.selector, API: tt.api, Presets: presets})
-		got.said = nil
+		got.fields = nil
 		tt.want.MaxTokens, tt.want.TLS.Min = 4096, "1.3"
 		if tt.want.Model == "" && tt.want.API == wire.Messages {
 			tt.want.Model = "claude-haiku-5-5"

@@ -16,11 +16,11 @@ import (
 // doc is the text with its tree, for edits at positions from the tree. The library returns where nodes begin; doc
 // finds where they end in the text. The result is only a proposal: change verifies the edit afterwards.
 type doc struct {
-	src   []byte
-	root  *yaml.Node // nil for a file without content
-	lines []int      // where each line begins
-	eol   string
-	lost  bool // a position was not found, or more than the value would be lost: no safe edit is possible
+	src    []byte
+	root   *yaml.Node // nil for a file without content
+	lines  []int      // where each line begins
+	eol    string
+	unsafe bool // a position was not found, or more than the value would be lost: no safe edit is possible
 }
 
 func newDoc(src []byte, root *yaml.Node) *doc {
@@ -45,7 +45,7 @@ func (d *doc) byHand(k dottedKey) *Error {
 	if found := follow(d.root, k.path); len(found) > 0 {
 		line = found[len(found)-1].key().Line
 	}
-	e := bad("cannot be edited safely here", fmt.Sprintf("edit the file by hand at line %d", line))
+	e := newError("cannot be edited safely here", fmt.Sprintf("edit the file by hand at line %d", line))
 	e.Key = k.text
 	return e
 }
@@ -96,7 +96,7 @@ func (d *doc) spelled(path []string) []string {
 
 func (d *doc) start(n *yaml.Node) int {
 	if n.Line < 1 || n.Line > len(d.lines) {
-		d.lost = true
+		d.unsafe = true
 		return len(d.src)
 	}
 	off := d.lines[n.Line-1]
@@ -129,7 +129,7 @@ func (d *doc) end(n *yaml.Node, indent int) int {
 		blank := func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }
 		for word := range strings.FieldsFuncSeq(n.Value, blank) {
 			rest := bytes.TrimLeftFunc(d.src[off:], blank)
-			d.lost = d.lost || !bytes.HasPrefix(rest, []byte(word))
+			d.unsafe = d.unsafe || !bytes.HasPrefix(rest, []byte(word))
 			off = min(len(d.src)-len(rest)+len(word), len(d.src))
 		}
 		return off
@@ -140,12 +140,12 @@ func (d *doc) end(n *yaml.Node, indent int) int {
 	// The map in [a: b] has no bracket.
 	case n.Style&yaml.FlowStyle != 0 && off < len(d.src) && strings.IndexByte("[{", d.src[off]) >= 0:
 		off = d.skip(d.lastIn(n, indent), " \t\r\n,")
-		d.lost = d.lost || off >= len(d.src) || strings.IndexByte("]}", d.src[off]) < 0
+		d.unsafe = d.unsafe || off >= len(d.src) || strings.IndexByte("]}", d.src[off]) < 0
 		off++
 	default:
 		off = d.lastIn(n, indent)
 	}
-	d.lost = d.lost || off > len(d.src)
+	d.unsafe = d.unsafe || off > len(d.src)
 	return min(off, len(d.src))
 }
 
@@ -212,8 +212,8 @@ func quoteEnd(src []byte, off int) int {
 }
 
 func (d *doc) splice(from, to int, text string) []byte {
-	if d.lost || from > to {
-		d.lost = true
+	if d.unsafe || from > to {
+		d.unsafe = true
 		return d.src
 	}
 	return slices.Concat(d.src[:from], []byte(text), d.src[to:])
@@ -248,7 +248,7 @@ func (d *doc) set(k dottedKey, value string) []byte {
 	case m.Kind == yaml.MappingNode:
 		return d.insertLines(d.afterLine(d.lastIn(m, 0)), d.block(rest, m.Content[0].Column-1, text))
 	case !isNull(m):
-		d.lost = true
+		d.unsafe = true
 		return nil
 	case !last.isEmpty(): // ~ or null
 		return d.splice(d.start(m), d.entryEnd(last), "{"+flow(rest, text)+"}")
@@ -266,11 +266,11 @@ func (d *doc) replace(e entry, k kind, value string) []byte {
 	case v.Kind == yaml.SequenceNode && v.Style&yaml.FlowStyle == 0: // its items are on separate lines below the key
 		colon := d.skip(d.end(e.key(), e.key().Column-1), " ")
 		if colon >= to || d.src[colon] != ':' {
-			d.lost = true
+			d.unsafe = true
 			return nil
 		}
 		from = colon + 1
-		d.lost = d.lost || bytes.IndexByte(d.src[from:to], '#') >= 0 // a comment among them would be lost
+		d.unsafe = d.unsafe || bytes.IndexByte(d.src[from:to], '#') >= 0 // a comment among them would be lost
 		return d.splice(from, to, " "+render(k, value, 0))
 	case e.isEmpty():
 		return d.splice(from, to, " "+render(k, value, 0))
@@ -278,7 +278,7 @@ func (d *doc) replace(e entry, k kind, value string) []byte {
 	case v.Kind == yaml.ScalarNode && isPlain(v) && string(d.src[from:to]) == v.Value:
 	case v.Kind != yaml.ScalarNode && v.Style&yaml.FlowStyle != 0:
 	default:
-		d.lost = true // several lines
+		d.unsafe = true // several lines
 	}
 	return d.splice(from, to, render(k, value, v.Style))
 }
@@ -302,7 +302,7 @@ func (d *doc) insertFlow(m *yaml.Node, text string) []byte {
 func (d *doc) unset(k dottedKey) ([]byte, *Error) {
 	found := follow(d.root, k.path)
 	if len(found) < len(k.path) {
-		err := bad("is not set in the file", "")
+		err := newError("is not set in the file", "")
 		err.Key = k.text
 		return nil, err
 	}
@@ -317,7 +317,7 @@ func (d *doc) unset(k dottedKey) ([]byte, *Error) {
 	from, to := d.start(e.key()), d.entryEnd(e)
 	if !e.inFlow() { // its lines
 		line := d.lines[e.key().Line-1]
-		d.lost = d.lost || strings.Trim(string(d.src[line:from]), " ") != ""
+		d.unsafe = d.unsafe || strings.Trim(string(d.src[line:from]), " ") != ""
 		return d.splice(line, d.afterLine(to), ""), nil
 	}
 	switch { // the entry and one comma
@@ -326,14 +326,14 @@ func (d *doc) unset(k dottedKey) ([]byte, *Error) {
 	case len(e.m.Content) > 2:
 		to = d.start(e.m.Content[2])
 	}
-	d.lost = d.lost || from > to || bytes.IndexByte(d.src[from:to], '#') >= 0
+	d.unsafe = d.unsafe || from > to || bytes.IndexByte(d.src[from:to], '#') >= 0
 	return d.splice(from, to, ""), nil
 }
 
 // hasComment reports whether an entry may contain a comment. A # in a value also counts, which does no harm.
 func (d *doc) hasComment(e entry) bool {
 	from, to := d.start(e.key()), d.entryEnd(e)
-	if d.lost {
+	if d.unsafe {
 		return true
 	}
 	text := string(d.src[from:to])

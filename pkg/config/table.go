@@ -210,14 +210,14 @@ func pattern(path []string) string {
 	if len(p) > 1 && p[0] == "nodes" {
 		p[1] = "*"
 	}
-	if i := ownName(p); i >= 0 {
+	if i := userNameIndex(p); i >= 0 {
 		p[i] = "*"
 	}
 	return strings.Join(p, ".")
 }
 
-// ownName returns the index in a path of a name that the user chooses and that may contain dots, or -1.
-func ownName(path []string) int {
+// userNameIndex returns the index in a path of a name that the user chooses and that may contain dots, or -1.
+func userNameIndex(path []string) int {
 	switch {
 	case len(path) > 3 && path[0] == "nodes" && slices.Contains([]string{"headers", "aliases", "params"}, path[2]):
 		return 3
@@ -327,9 +327,9 @@ func (k key) checkItem(others []string, item string) *Error {
 		err.Msg = fmt.Sprintf("%s %d %s", one, len(others)+1, err.Msg)
 	case err != nil || !slices.Contains(others, item):
 	case k.kind == kindWords:
-		err = bad("names the same twice", "")
+		err = newError("names the same twice", "")
 	case k.kind == kindNodes:
-		err = bad("names a node twice", "")
+		err = newError("names a node twice", "")
 	}
 	return err
 }

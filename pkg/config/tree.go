@@ -34,7 +34,7 @@ func parseTree(src []byte) (*yaml.Node, *Error) {
 		return nil, nil
 	}
 	if root.Kind != yaml.MappingNode {
-		return nil, at(root, "", bad("use keys and values, such as timeout: 10m", ""))
+		return nil, withPosition(root, "", newError("use keys and values, such as timeout: 10m", ""))
 	}
 	return root, nil
 }
@@ -43,7 +43,7 @@ func parseTree(src []byte) (*yaml.Node, *Error) {
 // line numbers agree between YAML, the reader of a message, and the code that edits one value.
 func checkBytes(src []byte) *Error {
 	if len(src) > MaxSize {
-		return bad("is larger than 1 MiB", "")
+		return newError("is larger than 1 MiB", "")
 	}
 	rest := bytes.TrimPrefix(src, []byte("\ufeff"))
 	for i := 0; i < len(rest); {
@@ -72,10 +72,10 @@ func checkBytes(src []byte) *Error {
 func loadOne(src []byte) (doc *yaml.Node, fault *Error) {
 	defer func() {
 		if recover() != nil { // the library panics on its own bugs
-			doc, fault = nil, bad("cannot be read as YAML", "")
+			doc, fault = nil, newError("cannot be read as YAML", "")
 		}
 	}()
-	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithPlugin(limits{}))
+	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithPlugin(depthLimit{}))
 	if err != nil {
 		return nil, syntaxError(err)
 	}
@@ -88,18 +88,18 @@ func loadOne(src []byte) (doc *yaml.Node, fault *Error) {
 	}
 	switch err := loader.Load(&second); {
 	case err == nil:
-		return nil, at(&second, "", bad("a second document begins here; only one is allowed", ""))
+		return nil, withPosition(&second, "", newError("a second document begins here; only one is allowed", ""))
 	case !errors.Is(err, io.EOF):
 		return nil, syntaxError(err)
 	}
 	return &first, nil
 }
 
-// limits stops the library early: its own limit of 10000 levels takes a second to reach.
-type limits struct{}
+// depthLimit stops the library early: its own limit of 10000 levels takes a second to reach.
+type depthLimit struct{}
 
 // CheckDepth is called at every additional level.
-func (limits) CheckDepth(depth int, _ *yaml.DepthContext) error {
+func (depthLimit) CheckDepth(depth int, _ *yaml.DepthContext) error {
 	if depth > 4*maxDepth { // a level of the file can be several levels of the parser
 		return errors.New(tooDeep)
 	}
@@ -107,12 +107,12 @@ func (limits) CheckDepth(depth int, _ *yaml.DepthContext) error {
 }
 
 // CheckAlias is never called: aliases are refused before any value is created.
-func (limits) CheckAlias(int, int) error { return nil }
+func (depthLimit) CheckAlias(int, int) error { return nil }
 
 func syntaxError(err error) *Error {
 	var le *yaml.LoadError
 	if !errors.As(err, &le) {
-		return bad("is not valid YAML", "")
+		return newError("is not valid YAML", "")
 	}
 	e := &Error{Line: le.Mark.Line, Column: le.Mark.Column, Msg: wording(le.Message)}
 	if le.Message == unclosedQuote && le.ContextMark.Line > 0 {
@@ -149,13 +149,13 @@ func wording(msg string) string {
 func checkNode(n *yaml.Node, key string, depth int) *Error {
 	switch {
 	case depth > maxDepth:
-		return at(n, "", bad(tooDeep, ""))
+		return withPosition(n, "", newError(tooDeep, ""))
 	case n.Kind == yaml.AliasNode, n.Anchor != "":
-		return at(n, key, bad("anchors and aliases are not used in this file", "write the value out"))
+		return withPosition(n, key, newError("anchors and aliases are not used in this file", "write the value out"))
 	case n.Style&yaml.TaggedStyle != 0:
-		return at(n, key, bad("tags are not used in this file", "write the value without its !tag"))
+		return withPosition(n, key, newError("tags are not used in this file", "write the value without its !tag"))
 	case n.Kind == yaml.ScalarNode && looksLikeKey(n.Value):
-		return at(n, key, bad("this looks like a key to an API, and is not shown", refHint))
+		return withPosition(n, key, newError("this looks like a key to an API, and is not shown", refHint))
 	}
 	if n.Kind != yaml.MappingNode {
 		for _, c := range n.Content {
@@ -172,11 +172,11 @@ func checkNode(n *yaml.Node, key string, depth int) *Error {
 			return err
 		}
 		if k.Kind != yaml.ScalarNode {
-			return at(k, key, bad("a key must be a word", ""))
+			return withPosition(k, key, newError("a key must be a word", ""))
 		}
 		inner := join(key, k.Value)
 		if line, ok := seen[k.Value]; ok {
-			return at(k, inner, bad("is given twice; first on line "+strconv.Itoa(line), ""))
+			return withPosition(k, inner, newError("is given twice; first on line "+strconv.Itoa(line), ""))
 		}
 		seen[k.Value] = k.Line
 		if err := checkNode(v, inner, depth+1); err != nil {
@@ -186,8 +186,8 @@ func checkNode(n *yaml.Node, key string, depth int) *Error {
 	return nil
 }
 
-// at sets the position and key of an error.
-func at(n *yaml.Node, key string, e *Error) *Error {
+// withPosition sets the position and key of an error.
+func withPosition(n *yaml.Node, key string, e *Error) *Error {
 	e.Line, e.Column, e.Key = n.Line, n.Column, key
 	return e
 }
@@ -214,8 +214,8 @@ func isPlain(n *yaml.Node) bool {
 	return n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 }
 
-// shown returns the dotted key of a path as a message may repeat it.
-func shown(path []string) string {
+// displayKey returns the dotted key of a path as a message may repeat it.
+func displayKey(path []string) string {
 	key := ""
 	for _, name := range path {
 		key = join(key, name)

@@ -72,7 +72,7 @@ func Resolve(file *File, lookup Lookup, flags map[string]string) (*Values, error
 			return nil, err
 		}
 		if k.kind == kindPath && chosen.text != "" {
-			if chosen.text, err = file.wholePath(chosen.text, lookup); err != nil {
+			if chosen.text, err = file.absPath(chosen.text, lookup); err != nil {
 				err.Key = k.Key
 				return nil, err
 			}
@@ -118,7 +118,7 @@ func (k key) choose(file *File, lookup Lookup, flags map[string]string) (value, 
 		}
 		return value{text, origin, true}, nil
 	}
-	if text, ok := file.texts[k.Key]; ok {
+	if text, ok := file.values[k.Key]; ok {
 		return value{text, file.origin(k.Key), false}, nil
 	}
 	return value{k.Default, "default", false}, nil
@@ -147,32 +147,32 @@ func sizeOf(s string) int64 {
 	return int64(n) * unit
 }
 
-// wholePath makes a path from the file absolute: relative to the file's folder, or to HOME after ~/.
-func (f *File) wholePath(path string, lookup Lookup) (string, *Error) {
-	return wholePath(path, f.Dir(), HomeDir(lookup))
+// absPath makes a path from the file absolute: relative to the file's folder, or to HOME after ~/.
+func (f *File) absPath(path string, lookup Lookup) (string, *Error) {
+	return absPath(path, f.Dir(), HomeDir(lookup))
 }
 
-// wholeSystem makes the path in a system prompt of the file absolute.
-func (f *File) wholeSystem(text string, lookup Lookup) (string, *Error) {
+// absSystem makes the path in a system prompt of the file absolute.
+func (f *File) absSystem(text string, lookup Lookup) (string, *Error) {
 	path, isPath := strings.CutPrefix(text, "@")
 	if !isPath || strings.HasPrefix(path, "@") {
 		return text, nil
 	}
-	path, err := f.wholePath(path, lookup)
+	path, err := f.absPath(path, lookup)
 	return "@" + path, err
 }
 
 // Role returns the system prompt that the file has under a name. If there is none, it returns an *Error.
 func (f *File) Role(name string, lookup Lookup) (string, error) {
-	text, ok := f.texts["roles."+name]
+	text, ok := f.values["roles."+name]
 	if !ok {
 		var names []string
 		for _, role := range f.under("roles") {
 			names = append(names, role.Key)
 		}
-		return "", bad(meant("there is no role "+name, name, names), "ferry config set roles.NAME TEXT makes one")
+		return "", newError(didYouMean("there is no role "+name, name, names), "ferry config set roles.NAME TEXT makes one")
 	}
-	text, err := f.wholeSystem(text, lookup)
+	text, err := f.absSystem(text, lookup)
 	if err != nil {
 		err.Key = "roles." + name
 		return "", err
@@ -180,11 +180,11 @@ func (f *File) Role(name string, lookup Lookup) (string, error) {
 	return text, nil
 }
 
-func wholePath(path, dir, home string) (string, *Error) {
+func absPath(path, dir, home string) (string, *Error) {
 	rest, tilde := strings.CutPrefix(filepath.ToSlash(path), "~/")
 	switch {
 	case tilde && home == "":
-		return "", bad("begins with ~/, and HOME is not set", "write the absolute path")
+		return "", newError("begins with ~/, and HOME is not set", "write the absolute path")
 	case tilde:
 		return filepath.Join(home, rest), nil
 	case filepath.IsAbs(path), path != "" && os.IsPathSeparator(path[0]): // the latter is on the current drive on Windows
@@ -247,7 +247,7 @@ func (v *Values) Select(s Selection) (Node, error) {
 	}
 	var fault *Error
 	if !v.set["system"].outside && strings.HasPrefix(n.System, "@") {
-		if n.System, fault = v.file.wholeSystem(n.System, v.lookup); fault != nil {
+		if n.System, fault = v.file.absSystem(n.System, v.lookup); fault != nil {
 			fault.Msg = "the system prompt of node " + n.Name + " " + fault.Msg
 			return Node{}, fault
 		}
@@ -256,7 +256,7 @@ func (v *Values) Select(s Selection) (Node, error) {
 		if n.entry([]string{"tls.ca", "tls.cert", "tls.key"}[i]).Value == "" {
 			continue
 		}
-		if *path, fault = v.file.wholePath(*path, v.lookup); fault != nil {
+		if *path, fault = v.file.absPath(*path, v.lookup); fault != nil {
 			fault.Msg = "a tls path of node " + n.Name + " " + fault.Msg
 			return Node{}, fault
 		}
@@ -293,7 +293,7 @@ func (v *Values) findNode(s Selection) (Node, error) {
 			msg += " (from " + origin + ")"
 		}
 		names := append(v.file.Names(s.Presets()), providerNames()...)
-		err = bad(meant(msg, s.Selector, names), "ferry config nodes lists them, and ferry config add lists the providers")
+		err = newError(didYouMean(msg, s.Selector, names), "ferry config nodes lists them, and ferry config add lists the providers")
 	}
 	if err != nil || s.API == "" {
 		return n, err
@@ -302,7 +302,7 @@ func (v *Values) findNode(s Selection) (Node, error) {
 		return n, err.given("--api", s.API)
 	}
 	if isDemo || isURL(s.Selector) {
-		n.said = append(n.said, Entry{"api", s.API, "--api"})
+		n.fields = append(n.fields, Entry{"api", s.API, "--api"})
 	}
 	return n, nil
 }
@@ -331,7 +331,7 @@ func (v *Values) directNode() (Node, error) {
 	if key.Origin == "ANTHROPIC_AUTH_TOKEN" {
 		auth.Value, auth.Origin = AuthBearer, key.Origin
 	}
-	return Node{Name: "direct", said: []Entry{url, {"api", string(wire.Messages), builtIn}, model, key, auth}}, nil
+	return Node{Name: "direct", fields: []Entry{url, {"api", string(wire.Messages), builtIn}, model, key, auth}}, nil
 }
 
 // urlNode takes its key only from FERRY_KEY, so that no other node's key is sent to an address typed by hand. A plain
@@ -339,17 +339,17 @@ func (v *Values) directNode() (Node, error) {
 func (v *Values) urlNode(address string) (Node, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return Node{}, bad("use a URL such as https://host/api", "")
+		return Node{}, newError("use a URL such as https://host/api", "")
 	}
-	said := []Entry{{"url", address, "given as a URL"}}
+	fields := []Entry{{"url", address, "given as a URL"}}
 	switch {
 	case v.lookup.Get("FERRY_KEY") != "":
-		said = append(said, Entry{"key", "env:FERRY_KEY", "FERRY_KEY"})
+		fields = append(fields, Entry{"key", "env:FERRY_KEY", "FERRY_KEY"})
 	case u.Scheme == "http" && guard.IsLoopback(u.Hostname()):
-		said = append(said, Entry{"auth", AuthNone, "given as a URL"})
+		fields = append(fields, Entry{"auth", AuthNone, "given as a URL"})
 	}
 	u.RawQuery, u.ForceQuery = "", false
-	return Node{Name: u.String(), said: said}, nil
+	return Node{Name: u.String(), fields: fields}, nil
 }
 
 func demoNode(s Selection) (Node, error) {
@@ -358,14 +358,14 @@ func demoNode(s Selection) (Node, error) {
 		query, ok := s.Presets()[preset]
 		if !ok {
 			names := presetNames(s.Presets())
-			msg := meant("unknown demo node "+s.Selector, s.Selector, names)
-			return Node{}, bad(msg, "the demo nodes are demo, "+strings.Join(names, ", "))
+			msg := didYouMean("unknown demo node "+s.Selector, s.Selector, names)
+			return Node{}, newError(msg, "the demo nodes are demo, "+strings.Join(names, ", "))
 		}
 		name, address = s.Selector, "demo:?"+query
 	} else if s.Selector != "demo" {
 		address = s.Selector
 	}
-	return Node{Name: name, said: []Entry{{"url", address, builtIn}, {"auth", AuthNone, builtIn}}}, nil
+	return Node{Name: name, fields: []Entry{{"url", address, builtIn}, {"auth", AuthNone, builtIn}}}, nil
 }
 
 // CheckModel returns an *Error if the node has no model and its dialect needs one.
@@ -379,7 +379,7 @@ func (n Node) CheckModel() error {
 	} else if n.Provider {
 		hint = "name one with -m, or let ferry choose one: ferry config add " + n.Name
 	}
-	return bad("node "+n.Name+" has no model", hint)
+	return newError("node "+n.Name+" has no model", hint)
 }
 
 // OtherModel returns a hint about how to set another model for the node.

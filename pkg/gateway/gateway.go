@@ -122,7 +122,7 @@ func newPlan(g *config.Gateway, nodes []Node) (*plan, error) {
 	if err := p.addNodes(nodes); err != nil {
 		return nil, err
 	}
-	if err := checkAgree(p); err != nil {
+	if err := checkSameSettings(p); err != nil {
 		return nil, err
 	}
 	if err := p.addRoutes(); err != nil {
@@ -154,14 +154,14 @@ func checkCertificate(g *config.Gateway) *config.Error {
 	for _, file := range []struct{ key, path string }{{"cert", g.Cert}, {"key", g.Key}} {
 		if _, err := os.Stat(file.path); err != nil {
 			fault := g.Fault(file.key, "names a file that cannot be read", "ferry checks the file before it writes the configuration of nginx")
-			fault.Err = state.Bare(err)
+			fault.Err = state.StripPath(err)
 			return fault
 		}
 	}
 	pair, err := tls.LoadX509KeyPair(g.Cert, g.Key)
 	if err != nil {
 		fault := g.Fault("cert", "does not work with the key", "")
-		fault.Err = state.Bare(err)
+		fault.Err = state.StripPath(err)
 		return fault
 	}
 	leaf, err := x509.ParseCertificate(pair.Certificate[0])
@@ -174,7 +174,7 @@ func checkCertificate(g *config.Gateway) *config.Error {
 // checkLogs detects a missing log folder, because nginx does not create it. The default is nginx's own folder. It is
 // not checked, because nginx may be installed later.
 func checkLogs(g *config.Gateway) *config.Error {
-	if !g.Says("logs") {
+	if !g.IsSet("logs") {
 		return nil
 	}
 	info, err := os.Stat(g.Logs)
@@ -184,7 +184,7 @@ func checkLogs(g *config.Gateway) *config.Error {
 			hint = mkdirCommand(g.Logs)
 		}
 		fault := g.Fault("logs", "names a folder that cannot be used", hint)
-		fault.Err = state.Bare(err)
+		fault.Err = state.StripPath(err)
 		return fault
 	}
 	if !info.IsDir() {
@@ -239,8 +239,8 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 // length.
 const maxValue = 2000
 
-// checkAgree checks that all nodes agree on the settings that a server block can have only once.
-func checkAgree(p *plan) *config.Error {
+// checkSameSettings checks that all nodes agree on the settings that a server block can have only once.
+func checkSameSettings(p *plan) *config.Error {
 	first := p.Nodes[0]
 	for i, u := range p.Nodes {
 		key := "upstream/" + p.Upstream[i]
@@ -310,12 +310,14 @@ func (p *plan) addRoutes() *config.Error {
 
 const wordBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-// only reports whether s contains only bytes of allowed.
-func only(s, allowed string) bool { return strings.Trim(s, allowed) == "" }
+// containsOnly reports whether s contains only bytes of allowed.
+func containsOnly(s, allowed string) bool { return strings.Trim(s, allowed) == "" }
 
-func isPlainWord(s string) bool { return s != "" && only(s, wordBytes) }
+func isPlainWord(s string) bool { return s != "" && containsOnly(s, wordBytes) }
 
-func isPlainPath(s string) bool { return only(s, wordBytes+"./~") && !strings.Contains(s, "//") }
+func isPlainPath(s string) bool {
+	return containsOnly(s, wordBytes+"./~") && !strings.Contains(s, "//")
+}
 
 // isPlainFile reports whether s is a path that config allows, or "".
 func isPlainFile(s string) bool { return !strings.ContainsAny(s, "\"'\\$;{}#*?[]`\r\n\x00") }
@@ -323,7 +325,7 @@ func isPlainFile(s string) bool { return !strings.ContainsAny(s, "\"'\\$;{}#*?[]
 // isHost reports whether s is a name and not an IP address: as nginx calls it, OpenSSL never finds an IP address in a
 // certificate.
 func isHost(s string) bool {
-	return s != "" && only(s, wordBytes+".") && !only(s, "0123456789.")
+	return s != "" && containsOnly(s, wordBytes+".") && !containsOnly(s, "0123456789.")
 }
 
 // quoted returns s as an nginx word in double quotes. Only values of geo may be unchecked, because nginx expands no

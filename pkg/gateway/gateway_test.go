@@ -244,8 +244,8 @@ func TestWrite(t *testing.T) {
 		text.Hint(err) != mkdir+" if the path is right" {
 		t.Errorf("below a folder that is missing: got %v, want that there is none, with a hint", err)
 	}
-	made, err := files.Write(t.Context(), dir, store)
-	if check(t, err); !made {
+	created, err := files.Write(t.Context(), dir, store)
+	if check(t, err); !created {
 		t.Error("the folder was made, and Write does not say so")
 	}
 	for name, perm := range map[string]os.FileMode{filepath.Join(dir, MainFile): 0o644, filepath.Join(dir, KeysFile): 0o600, store.Path: 0o600} {
@@ -254,8 +254,8 @@ func TestWrite(t *testing.T) {
 		}
 	}
 	again := &Files{Main: []byte(Mark + "second\n"), Keys: []byte(Mark + "second keys\n")}
-	if made, err := again.Write(t.Context(), dir, store); err != nil || made || read(MainFile) != Mark+"second\n" {
-		t.Errorf("a second time: made %t, %v, %s", made, err, read(MainFile))
+	if created, err := again.Write(t.Context(), dir, store); err != nil || created || read(MainFile) != Mark+"second\n" {
+		t.Errorf("a second time: made %t, %v, %s", created, err, read(MainFile))
 	}
 
 	// A file that is too large to restore is not replaced.

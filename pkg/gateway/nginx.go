@@ -53,28 +53,29 @@ func (p *plan) values() map[string]string {
 	if p.several() {
 		host, sni = "$ferry_host", "$ferry_sni"
 	}
-	protocols := when(first.TLS.Min == "1.2", "TLSv1.2 ") + "TLSv1.3"
+	protocols := textIf(first.TLS.Min == "1.2", "TLSv1.2 ") + "TLSv1.3"
 	return map[string]string{
 		"mark": Mark, "keys_file": KeysFile, "tokens": quoted(p.Tokens),
 		"error_log": quoted(p.Logs + "/error.log"), "access_log": quoted(p.Logs + "/access.log"), "temp": p.temp(),
 		"requests": strconv.Itoa(p.Rate.Events), "per": p.per(), "unit": p.per()[:1], "slot": p.slot(),
-		"burst":       when(p.Burst > 0, fmt.Sprintf(" burst=%d nodelay", p.Burst)),
+		"burst":       textIf(p.Burst > 0, fmt.Sprintf(" burst=%d nodelay", p.Burst)),
 		"retry_after": strconv.Itoa(p.retryAfter()), "connections": strconv.Itoa(p.Connections),
 		"permissions": p.permissions(), "routes": p.routes(), "nodes": p.upstreams(), "choose": p.choose(),
 		"listen": p.listen("ssl", "quic"), "listen_default": p.listen("ssl default_server", "quic reuseport default_server"),
 		"offer_http3": p.offerHTTP3(""),
 		"server_name": p.ServerName, "cert": quoted(p.Cert), "key": quoted(p.Key),
-		"host": host, "sni": sni, "ca": quoted(first.TLS.CA), "protocols": protocols, "failing": p.failing(), "sent": p.sent(),
-		"client_cert": when(first.TLS.Cert != "", lines("proxy_ssl_certificate "+quoted(first.TLS.Cert)+";",
+		"host": host, "sni": sni, "ca": quoted(first.TLS.CA), "protocols": protocols,
+		"error_pages": p.errorPages(), "proxy_headers": p.proxyHeaders(),
+		"client_cert": textIf(first.TLS.Cert != "", lines("proxy_ssl_certificate "+quoted(first.TLS.Cert)+";",
 			"proxy_ssl_certificate_key "+quoted(first.TLS.Key)+";")),
 	}
 }
 
 func lines(all ...string) string { return strings.Join(all, "\n") + "\n" }
 
-// when returns text if holds is true, else "".
-func when(holds bool, text string) string {
-	if holds {
+// textIf returns text if cond is true, else "".
+func textIf(cond bool, text string) string {
+	if cond {
 		return text
 	}
 	return ""
@@ -117,7 +118,7 @@ func (p *plan) listen(tcp, udp string) (out string) {
 
 // offerHTTP3 announces HTTP/3 to callers over TCP. Each block with a header of its own must repeat it.
 func (p *plan) offerHTTP3(margin string) string {
-	return when(p.HTTP3, lines(margin+`add_header Alt-Svc 'h3=":$server_port"; ma=86400' always;`))
+	return textIf(p.HTTP3, lines(margin+`add_header Alt-Svc 'h3=":$server_port"; ma=86400' always;`))
 }
 
 // routes returns a location for each allowed path. If the target has a variable, nginx drops the caller's query, so it
@@ -180,8 +181,8 @@ func (p *plan) choose() string {
 	return out
 }
 
-// failing sends all of nginx's own errors to one location, which keeps their status. The bodies are in mainText.
-func (p *plan) failing() string {
+// errorPages sends all of nginx's own errors to one location, which keeps their status. The bodies are in mainText.
+func (p *plan) errorPages() string {
 	return `error_page 400 401 403 404 405 408 413 414 421 429 500 501 502 503 504 505 /_ferry/failure;
 error_page 494 495 496 497 =400 /_ferry/failure;
 location = /_ferry/failure {
@@ -238,9 +239,9 @@ func (p *plan) retryAfter() int {
 	return max(1, (p.window()+p.Rate.Events-1)/p.Rate.Events)
 }
 
-// sent returns the headers that are sent to a node: the caller's headers that the API uses, and the gateway's own
-// headers, which take precedence.
-func (p *plan) sent() (out string) {
+// proxyHeaders returns the headers that are sent to a node: the caller's headers that the API uses, and the gateway's
+// own headers, which take precedence.
+func (p *plan) proxyHeaders() (out string) {
 	own := p.headers()
 	passed := slices.DeleteFunc([]Header{
 		{"User-Agent", "ferry-gateway"}, // instead of the caller's

@@ -113,16 +113,16 @@ func nameOf(secret string) string {
 // New creates a token for a role and returns it with its secret, which is shown only this once. Its errors are the
 // errors of List, and errors of locking and writing the file.
 func (s Store) New(ctx context.Context, role string, now time.Time) (Token, string, error) {
-	var made Token
+	var created Token
 	err := s.change(ctx, func(tokens []Token) ([]Token, error) {
-		for made.secret == "" || contains(tokens, made.Name) {
-			made.secret = tokenPrefix + strings.ToLower(rand.Text() + rand.Text())[:MinToken]
-			made.Name = nameOf(made.secret)
+		for created.secret == "" || contains(tokens, created.Name) {
+			created.secret = tokenPrefix + strings.ToLower(rand.Text() + rand.Text())[:MinToken]
+			created.Name = nameOf(created.secret)
 		}
-		made.Role, made.Created = role, now.UTC().Truncate(time.Second)
-		return append(tokens, made), nil
+		created.Role, created.Created = role, now.UTC().Truncate(time.Second)
+		return append(tokens, created), nil
 	})
-	return made, made.secret, err
+	return created, created.secret, err
 }
 
 func contains(tokens []Token, name string) bool {

@@ -17,7 +17,7 @@ import (
 // Write writes the configuration to a folder and creates an empty token store if there is none. It replaces only files
 // that begin with Mark, and on failure leaves both as they were. It creates a missing folder, but not its parents, so
 // that a mistyped path does not receive the keys.
-func (f *Files) Write(ctx context.Context, dir string, tokens Store) (made bool, err error) {
+func (f *Files) Write(ctx context.Context, dir string, tokens Store) (created bool, err error) {
 	if _, err := tokens.List(); err != nil {
 		return false, err
 	}
@@ -29,24 +29,24 @@ func (f *Files) Write(ctx context.Context, dir string, tokens Store) (made bool,
 	if _, _, err := readOwn(main); err != nil {
 		return false, err
 	}
-	if made, err = makeFolder(dir); err != nil {
+	if created, err = makeFolder(dir); err != nil {
 		return false, err
 	}
 	if err := tokens.Create(ctx); err != nil {
-		return made, err
+		return created, err
 	}
-	return made, f.replace(keys, main, old, perm)
+	return created, f.replace(keys, main, old, perm)
 }
 
 // makeFolder creates a folder if it is missing.
-func makeFolder(dir string) (made bool, err error) {
+func makeFolder(dir string) (created bool, err error) {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return false, nil
 	}
 	if err = os.Mkdir(dir, 0o755); err == nil {
 		return true, nil
 	}
-	fault := &state.Error{Path: dir, Msg: "cannot create the folder", Err: state.Bare(err)}
+	fault := &state.Error{Path: dir, Msg: "cannot create the folder", Err: state.StripPath(err)}
 	if errors.Is(err, fs.ErrNotExist) {
 		fault.HintText = mkdirCommand(filepath.Dir(dir)) + " if the path is right"
 	}
@@ -83,16 +83,16 @@ func readOwn(path string) (content []byte, perm fs.FileMode, err error) {
 		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, 0, &state.Error{Path: path, Msg: "cannot stat it", Err: state.Bare(err)}
+		return nil, 0, &state.Error{Path: path, Msg: "cannot stat it", Err: state.StripPath(err)}
 	}
 	if info.Mode().IsRegular() {
 		file, err := os.Open(path)
 		if err != nil {
-			return nil, 0, &state.Error{Path: path, Msg: "cannot open", Err: state.Bare(err)}
+			return nil, 0, &state.Error{Path: path, Msg: "cannot open", Err: state.StripPath(err)}
 		}
 		defer file.Close()
 		if content, err = io.ReadAll(io.LimitReader(file, state.MaxSize+1)); err != nil {
-			return nil, 0, &state.Error{Path: path, Msg: "cannot read", Err: state.Bare(err)}
+			return nil, 0, &state.Error{Path: path, Msg: "cannot read", Err: state.StripPath(err)}
 		}
 		if len(content) > state.MaxSize { // replace would restore only a part of it
 			return nil, 0, text.Errorf("name another folder with --out, or move the file away",

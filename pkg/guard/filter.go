@@ -86,7 +86,7 @@ func (e *BlockedError) Hint() string {
 func LoadFilter(list string, source io.Reader) (*Filter, error) {
 	text, err := io.ReadAll(io.LimitReader(source, listLimit+1))
 	if err != nil {
-		return nil, &FilterError{List: list, Reason: "cannot be read: " + state.Bare(err).Error(), Err: err}
+		return nil, &FilterError{List: list, Reason: "cannot be read: " + state.StripPath(err).Error(), Err: err}
 	}
 	if len(text) > listLimit {
 		return nil, &FilterError{List: list, Reason: fmt.Sprintf("is longer than %d MiB", listLimit>>20)}

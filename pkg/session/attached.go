@@ -68,7 +68,7 @@ func (h *Handle) Content(f File) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, text.Errorf("--new starts another conversation",
-			"session %s: %s, which an earlier turn had, cannot be read: %w", h.session.Name, f.Name, state.Bare(err))
+			"session %s: %s, which an earlier turn had, cannot be read: %w", h.session.Name, f.Name, state.StripPath(err))
 	}
 	return content, nil
 }

@@ -194,7 +194,7 @@ func (s Store) find(name string) error {
 		return err
 	}
 	_, err := os.Lstat(s.path(name))
-	switch err = state.NotFolder(s.path(name), err); {
+	switch err = state.NotDirError(s.path(name), err); {
 	case errors.Is(err, fs.ErrNotExist):
 		return notFound(name)
 	case err != nil:

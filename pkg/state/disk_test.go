@@ -28,15 +28,15 @@ func newFailing(at int, crash bool, with error) *failing {
 		if err := f.step("create"); err != nil {
 			return nil, nil, err
 		}
-		made, release, err := real.createTemp(dir)
-		return &failingFile{made, f}, release, err
+		created, release, err := real.createTemp(dir)
+		return &failingFile{created, f}, release, err
 	}
 	f.create = func(path string) (file, error) {
 		if err := f.step("create"); err != nil {
 			return nil, err
 		}
-		made, err := real.create(path)
-		return &failingFile{made, f}, err
+		created, err := real.create(path)
+		return &failingFile{created, f}, err
 	}
 	f.rename = func(from, to string) error {
 		if err := f.step("rename"); err != nil {

@@ -53,22 +53,22 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// place is a folder in which a test creates files of any mode. Its name has a space.
-type place struct {
+// testDir is a folder in which a test creates files of any mode. Its name has a space.
+type testDir struct {
 	t   *testing.T
 	dir string
 }
 
-func newPlace(t *testing.T) place {
+func newTestDir(t *testing.T) testDir {
 	dir := filepath.Join(t.TempDir(), "a folder")
 	must(t, os.Mkdir(dir, 0o700))
-	return place{t, dir}
+	return testDir{t, dir}
 }
 
-func (p place) in(name string) string { return filepath.Join(p.dir, filepath.FromSlash(name)) }
+func (p testDir) in(name string) string { return filepath.Join(p.dir, filepath.FromSlash(name)) }
 
 // word returns the path as hints show it in a command.
-func (p place) word(name string) string {
+func (p testDir) word(name string) string {
 	quote := "'"
 	if runtime.GOOS == "windows" {
 		quote = `"`
@@ -76,18 +76,18 @@ func (p place) word(name string) string {
 	return quote + p.in(name) + quote
 }
 
-func (p place) file(name string, perm fs.FileMode) {
+func (p testDir) file(name string, perm fs.FileMode) {
 	p.t.Helper()
 	must(p.t, os.WriteFile(p.in(name), []byte("text"), 0o600), os.Chmod(p.in(name), perm))
 }
 
-func (p place) folder(name string, perm fs.FileMode) {
+func (p testDir) folder(name string, perm fs.FileMode) {
 	p.t.Helper()
 	must(p.t, os.Mkdir(p.in(name), 0o700), os.Chmod(p.in(name), perm))
 }
 
 // link skips the test if symbolic links are not available.
-func (p place) link(target, name string) {
+func (p testDir) link(target, name string) {
 	p.t.Helper()
 	err := os.Symlink(filepath.FromSlash(target), p.in(name))
 	if err == nil {
@@ -98,8 +98,8 @@ func (p place) link(target, name string) {
 	}
 }
 
-// holds fails the test if the folder has other names, such as a temporary file that was left behind.
-func (p place) holds(want ...string) {
+// wantFiles fails the test if the folder has other names, such as a temporary file that was left behind.
+func (p testDir) wantFiles(want ...string) {
 	p.t.Helper()
 	entries, err := os.ReadDir(p.dir)
 	must(p.t, err)
@@ -112,22 +112,22 @@ func (p place) holds(want ...string) {
 	}
 }
 
-func (p place) content(name, want string) {
+func (p testDir) wantContent(name, want string) {
 	p.t.Helper()
 	if got, err := os.ReadFile(p.in(name)); err != nil || string(got) != want {
 		p.t.Errorf("%s holds %q, %v; want %q", name, got, err, want)
 	}
 }
 
-func (p place) mode(name string, want fs.FileMode) {
+func (p testDir) wantMode(name string, want fs.FileMode) {
 	p.t.Helper()
 	if info, err := os.Stat(p.in(name)); err != nil || info.Mode().Perm() != want {
 		p.t.Errorf("%s has %v, %v; want mode %04o", name, info, err, want)
 	}
 }
 
-// absent fails the test if the name exists.
-func (p place) absent(name string) {
+// wantAbsent fails the test if the name exists.
+func (p testDir) wantAbsent(name string) {
 	p.t.Helper()
 	if _, err := os.Lstat(p.in(name)); !errors.Is(err, fs.ErrNotExist) {
 		p.t.Errorf("%s was made, %v; want nothing there", name, err)
@@ -135,7 +135,7 @@ func (p place) absent(name string) {
 }
 
 // refusedWith compares an error with a path, a text and a hint; a text of "" means no error.
-func (p place) refusedWith(err error, name, text, hint string) {
+func (p testDir) refusedWith(err error, name, text, hint string) {
 	p.t.Helper()
 	var e *Error
 	if text == "" && err == nil || errors.As(err, &e) && err.Error() == p.in(name)+": "+text && e.Hint() == hint {

@@ -70,7 +70,7 @@ func OpenLocked(path string) (*os.File, error) {
 			return nil, err
 		}
 		got, err := tryLock(f)
-		if err == nil && got && leadsTo(path, f) {
+		if err == nil && got && namesFile(path, f) {
 			return f, nil
 		}
 		f.Close()
@@ -85,8 +85,8 @@ func OpenLocked(path string) (*os.File, error) {
 	return nil, &HeldError{path}
 }
 
-// leadsTo reports whether the path still names the open file.
-func leadsTo(path string, f *os.File) bool {
+// namesFile reports whether the path still names the open file.
+func namesFile(path string, f *os.File) bool {
 	named, err := os.Lstat(path)
 	if err != nil {
 		return false

@@ -24,7 +24,7 @@ func hold(path string) int {
 }
 
 func TestLockExcludesGoroutines(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	path := p.in("lock")
 	var wg sync.WaitGroup
 	var inside, most atomic.Int32 // the race detector does not see a lock in the kernel
@@ -51,12 +51,12 @@ func TestLockExcludesGoroutines(t *testing.T) {
 		t.Errorf("%d holders at once", n)
 	}
 	if runtime.GOOS != "windows" {
-		p.mode("lock", 0o600)
+		p.wantMode("lock", 0o600)
 	}
 }
 
 func TestLockEndsWithContext(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	path := p.in("lock")
 	unlock, err := Lock(t.Context(), path)
 	must(t, err)
@@ -89,7 +89,7 @@ func TestLockEndsWithContext(t *testing.T) {
 
 // A lock belongs to another process until that process is killed.
 func TestLockExcludesProcesses(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	path := p.in("lock")
 	child, said := start(t, holdEnv, path)
 	if said != "held" {
@@ -120,7 +120,7 @@ func TestLockRefusesALink(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("links are followed on Windows")
 	}
-	p := newPlace(t)
+	p := newTestDir(t)
 	p.link("elsewhere", "lock")
 	if _, err := Lock(t.Context(), p.in("lock")); err == nil {
 		t.Error("a link was followed")
@@ -129,12 +129,12 @@ func TestLockRefusesALink(t *testing.T) {
 	if _, err := OpenLocked(p.in("lock")); !errors.As(err, &e) {
 		t.Errorf("a link: got %v, want an *Error", err)
 	}
-	p.holds("lock")
+	p.wantFiles("lock")
 }
 
 // TestOpenLocked checks that the error names a locked file, and that the written content stays.
 func TestOpenLocked(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	path := p.in("journal")
 	first, err := OpenLocked(path)
 	must(t, err)
@@ -147,14 +147,14 @@ func TestOpenLocked(t *testing.T) {
 	second, err := OpenLocked(path)
 	must(t, err)
 	defer second.Close()
-	p.content("journal", "kept")
-	if !leadsTo(path, second) {
+	p.wantContent("journal", "kept")
+	if !namesFile(path, second) {
 		t.Error("the path does not lead to the file that was just opened")
 	}
 	if err := os.Remove(path); err != nil {
 		t.Skip("an open file cannot be removed here")
 	}
-	if leadsTo(path, second) {
+	if namesFile(path, second) {
 		t.Error("a file that was removed is not the path's any more")
 	}
 	third, err := OpenLocked(path)

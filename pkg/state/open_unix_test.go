@@ -23,7 +23,7 @@ const (
 // TestOpenPrivate checks that a refused file is not changed, and that a file with a second name can be read.
 func TestOpenPrivate(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
-	p := newPlace(t)
+	p := newTestDir(t)
 	p.file("own", 0o600)
 	p.file("readonly", 0o400)
 	p.file("readable", 0o644)
@@ -75,16 +75,16 @@ func TestOpenPrivate(t *testing.T) {
 		p.refusedWith(err, tt.name, tt.text, tt.hint)
 		f.Close()
 	}
-	p.mode("new", 0o600)
-	p.absent("absent")
-	p.absent("missing")
+	p.wantMode("new", 0o600)
+	p.wantAbsent("absent")
+	p.wantAbsent("missing")
 	for _, name := range []string{"own", "readable", "group", "twice", "foreign"} {
-		p.content(name, "text")
+		p.wantContent(name, "text")
 	}
 }
 
 func TestReadPrivate(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	p.file("good", 0o600)
 	p.file("group", 0o640)
 	for name, size := range map[string]int64{"full": MaxSize, "large": MaxSize + 1, "larger": 2 * MaxSize, "largest": 2*MaxSize + 1} {
@@ -118,7 +118,7 @@ func TestReadPrivate(t *testing.T) {
 
 // TestReadPrivateOnce checks that a large file is in memory only once: it is not copied while it is read.
 func TestReadPrivateOnce(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	const size = 16 << 20
 	p.file("large", 0o600)
 	must(t, os.Truncate(p.in("large"), size))
@@ -146,7 +146,7 @@ func TestReadBoundedGrows(t *testing.T) {
 // the user who runs the test, so the check is made as another user; if root runs the test, files are also given to
 // others.
 func TestOwner(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	p.file("key", 0o600)
 	p.file("file", 0o644)
 	p.link("file", "link")
@@ -181,7 +181,7 @@ func TestOwner(t *testing.T) {
 }
 
 func TestOpenTrusted(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	p.file("private", 0o600)
 	p.file("readable", 0o644)
 	p.file("group", 0o664)
@@ -239,7 +239,7 @@ func TestOpenTrusted(t *testing.T) {
 // TestReadKey checks that the rule of private files applies to key files, except for links inside a folder of the
 // reader.
 func TestReadKey(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	must(t, os.Chmod(p.dir, 0o755)) // independent of the umask
 	p.file("private", 0o400)
 	p.file("readable", 0o644)
@@ -294,7 +294,7 @@ func TestCheckOwn(t *testing.T) {
 	base, err := os.MkdirTemp("", "own") // t.TempDir can be too long for the name of a socket
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(base) })
-	p := place{t, base}
+	p := testDir{t, base}
 	p.folder("folder", 0o700)
 	p.folder("open", 0o710)
 	p.link(p.in("folder"), "link")

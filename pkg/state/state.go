@@ -51,18 +51,18 @@ func refused(path, msg, hint string) error { return &Error{Path: path, Msg: msg,
 
 // failed returns the error of a failed system call.
 func failed(path, msg string, err error) error {
-	return &Error{Path: path, Msg: msg, Err: Bare(NotFolder(path, err))}
+	return &Error{Path: path, Msg: msg, Err: StripPath(NotDirError(path, err))}
 }
 
-// Bare returns err without the path and the operation that the os package added, for a message that already contains
-// them. The wording is the same on every system.
-func Bare(err error) error {
+// StripPath returns err without the path and the operation that the os package added, for a message that already
+// contains them. The wording is the same on every system.
+func StripPath(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
 	} else if e, ok := errors.AsType[*os.LinkError](err); ok {
 		err = e.Err
 	}
-	return worded(err)
+	return unixWording(err)
 }
 
 // MkdirPrivate creates a folder and its missing parents with mode 0700. It does not change an existing folder. It

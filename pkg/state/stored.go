@@ -26,7 +26,7 @@ const RemoveTimeout = 10 * time.Second
 // List returns the paths of the entries of a folder that ours accepts, in order. A missing folder has none.
 func List(dir string, ours func(entry fs.DirEntry) bool) ([]string, error) {
 	entries, err := os.ReadDir(dir)
-	err = NotFolder(dir, err)
+	err = NotDirError(dir, err)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -109,7 +109,7 @@ func createTemp(dir string) (f *os.File, release func(), err error) {
 		}
 		lock, err := lockTemp(f.Name())
 		release = func() { lock.Close() } // closing nil does nothing
-		if err == nil && leadsTo(f.Name(), f) {
+		if err == nil && namesFile(f.Name(), f) {
 			return f, release, nil
 		}
 		// Another process removed it before it was locked.

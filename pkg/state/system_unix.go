@@ -100,7 +100,7 @@ func checkPrivate(path string, f *os.File, writes bool, uid uint32) error {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return refused(path, "is not a regular file", "")
 	case st.Uid != uid && st.Uid != 0:
-		return foreign(path, st.Uid, uid)
+		return wrongOwner(path, st.Uid, uid)
 	case st.Mode&0o066 != 0:
 		return refused(path, fmt.Sprintf("can be read or written by others (mode %04o)", st.Mode&0o777), "chmod 600 "+text.CommandWord(path))
 	case writes && st.Nlink > 1:
@@ -109,18 +109,18 @@ func checkPrivate(path string, f *os.File, writes bool, uid uint32) error {
 	return nil
 }
 
-func foreign(path string, owner, uid uint32) error {
+func wrongOwner(path string, owner, uid uint32) error {
 	return refused(path, fmt.Sprintf("belongs to user %d", owner),
 		fmt.Sprintf("it must be yours or root's: chown %d %s", uid, text.CommandWord(path)))
 }
 
 func newTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, TempPattern) }
 
-// worded returns err unchanged: ferry uses the wording of Unix on all systems.
-func worded(err error) error { return err }
+// unixWording returns err unchanged: ferry uses the wording of Unix on all systems.
+func unixWording(err error) error { return err }
 
-// NotFolder returns err unchanged: Unix has a separate error for a path through a file.
-func NotFolder(_ string, err error) error { return err }
+// NotDirError returns err unchanged: Unix has a separate error for a path through a file.
+func NotDirError(_ string, err error) error { return err }
 
 // lockTemp locks a temporary file through a separate handle, so that the lock stays after the writer closes its
 // handle, until the file is renamed. If the file system has no locks, tempAbandoned uses the age of the file.

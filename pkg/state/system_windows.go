@@ -39,13 +39,13 @@ func create(path string, flag int) (*os.File, error) {
 // makeFile creates an empty private file.
 func makeFile(path string) error {
 	return makePrivate(path, func(name *uint16, attributes *windows.SecurityAttributes) error {
-		made, err := windows.CreateFile(name, windows.GENERIC_WRITE,
+		handle, err := windows.CreateFile(name, windows.GENERIC_WRITE,
 			windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE|windows.FILE_SHARE_DELETE, attributes,
 			windows.CREATE_NEW, windows.FILE_ATTRIBUTE_NORMAL, 0)
 		if err != nil {
 			return err
 		}
-		return windows.CloseHandle(made)
+		return windows.CloseHandle(handle)
 	})
 }
 
@@ -102,8 +102,9 @@ func newTemp(dir string) (*os.File, error) {
 	return create(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_RDWR)
 }
 
-// NotFolder distinguishes a path through a file from a missing path. Windows has the same error for both.
-func NotFolder(path string, err error) error {
+// NotDirError returns another error than err if a path leads through a file. Windows has the same error for a missing
+// path.
+func NotDirError(path string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -111,39 +112,39 @@ func NotFolder(path string, err error) error {
 		info, failed := os.Stat(above)
 		switch {
 		case failed == nil && !info.IsDir():
-			return errNotFolder
+			return errNotDir
 		case failed == nil || above == filepath.Dir(above):
 			return err
 		}
 	}
 }
 
-var errNotFolder = errors.New("not a directory")
+var errNotDir = errors.New("not a directory")
 
-// worded gives a system error the wording of other systems.
-func worded(err error) error {
+// unixWording gives a system error the wording of other systems.
+func unixWording(err error) error {
 	switch err {
 	case windows.ERROR_FILE_NOT_FOUND, windows.ERROR_PATH_NOT_FOUND:
-		return &wordedError{err, "no such file or directory"}
+		return &unixError{err, "no such file or directory"}
 	case windows.ERROR_ACCESS_DENIED:
-		return &wordedError{err, "permission denied"}
+		return &unixError{err, "permission denied"}
 	case windows.ERROR_FILE_EXISTS, windows.ERROR_ALREADY_EXISTS:
-		return &wordedError{err, "file exists"}
+		return &unixError{err, "file exists"}
 	case windows.ERROR_DISK_FULL:
-		return &wordedError{err, "no space left on device"}
+		return &unixError{err, "no space left on device"}
 	case windows.ERROR_SHARING_VIOLATION:
-		return &wordedError{err, "another program has it open"}
+		return &unixError{err, "another program has it open"}
 	}
 	return err
 }
 
-type wordedError struct {
+type unixError struct {
 	error
 	words string
 }
 
-func (e *wordedError) Error() string { return e.words }
-func (e *wordedError) Unwrap() error { return e.error }
+func (e *unixError) Error() string { return e.words }
+func (e *unixError) Unwrap() error { return e.error }
 
 // lockTemp does nothing: only the age shows whether a process is writing the file.
 func lockTemp(string) (*os.File, error) { return nil, nil }

@@ -26,18 +26,18 @@ func TestSweepAfterAKill(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there the age alone tells")
 	}
-	p := newPlace(t)
+	p := newTestDir(t)
 	child, temp := start(t, tempEnv, p.dir)
 	must(t, WriteFile(p.in("data"), []byte("one"), 0o600))
-	p.holds(filepath.Base(temp), "data") // while it is written
+	p.wantFiles(filepath.Base(temp), "data") // while it is written
 	must(t, child.Process.Kill())
 	_ = child.Wait() // killed
 	must(t, WriteFile(p.in("data"), []byte("two"), 0o600))
-	p.holds("data")
+	p.wantFiles("data")
 }
 
 // leftover creates a temporary file as a killed process leaves it, old enough to count as abandoned on every system.
-func (p place) leftover(name string) {
+func (p testDir) leftover(name string) {
 	p.t.Helper()
 	p.file(name, 0o600)
 	old := time.Now().Add(-2 * tempAge)
@@ -47,7 +47,7 @@ func (p place) leftover(name string) {
 // Sweep and the next write in the folder remove what a killed process left. Files that a process is writing and files
 // with other names stay.
 func TestSweep(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	writing, release, err := createTemp(p.dir)
 	must(t, err)
 	defer writing.Close()
@@ -58,7 +58,7 @@ func TestSweep(t *testing.T) {
 	must(t, WriteFile(p.in("data"), []byte("new"), 0o600))
 	stays := []string{".ferry-1", "ferry-1.tmp", "mine.tmp", ".ferry.tmp", ".ferry-2.tmp", "data", filepath.Base(writing.Name())}
 	slices.Sort(stays)
-	p.holds(stays...)
+	p.wantFiles(stays...)
 	left := func(want int) {
 		t.Helper()
 		if got := Sweep(p.dir); len(got) != want {

@@ -62,13 +62,13 @@ func checkTrusted(path string, f *os.File, uid uint32) error {
 	case kind != unix.S_IFREG && kind != unix.S_IFIFO, readOnlyMount(f):
 		return nil
 	case st.Uid != uid && st.Uid != 0:
-		return foreign(path, st.Uid, uid)
+		return wrongOwner(path, st.Uid, uid)
 	case st.Mode&0o022 != 0:
 		return refused(path, fmt.Sprintf("can be written by others (mode %04o)", st.Mode&0o777), "chmod go-w "+text.CommandWord(path))
 	case kind == unix.S_IFIFO:
 		return nil
 	}
-	return checkWay(path, uid)
+	return checkLinks(path, uid)
 }
 
 // checkReplace checks a name that WriteFile is going to follow or replace. A link must belong to this user or root,
@@ -97,8 +97,8 @@ func isOthers(info fs.FileInfo, uid uint32) bool {
 	return !known || st.Uid != uid && st.Uid != 0
 }
 
-// checkWay follows the symbolic links from path to the file and checks each link and its folder.
-func checkWay(path string, uid uint32) error {
+// checkLinks follows the symbolic links from path to the file and checks each link and its folder.
+func checkLinks(path string, uid uint32) error {
 	for range maxLinks {
 		dir := filepath.Dir(path)
 		info, err := os.Stat(dir)

@@ -12,7 +12,7 @@ import (
 )
 
 // open gives a file an access list that grants the rights to everyone.
-func (p place) open(name, rights string) {
+func (p testDir) open(name, rights string) {
 	p.t.Helper()
 	user, err := currentUser()
 	must(p.t, err, setList(p.in(name), "D:P(A;;FA;;;"+user.String()+")(A;;"+rights+";;;WD)", windows.PROTECTED_DACL_SECURITY_INFORMATION))
@@ -20,7 +20,7 @@ func (p place) open(name, rights string) {
 
 // TestAccessLists checks that keys that everyone can read, and configurations that everyone can write, are refused.
 func TestAccessLists(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	for _, name := range []string{"private", "read", "written"} {
 		must(t, CreateFile(p.in(name), []byte("text"), 0o600))
 	}
@@ -82,7 +82,7 @@ func TestGranted(t *testing.T) {
 
 // TestPrivateFiles checks that everything ferry creates in a folder that is open to everyone is closed to others.
 func TestPrivateFiles(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	must(t, setList(p.dir, "D:P(A;OICI;FA;;;WD)", windows.PROTECTED_DACL_SECURITY_INFORMATION))
 	must(t, MkdirPrivate(p.in("deep/folder")))
 	must(t, WriteFile(p.in("written"), []byte("x"), 0o600))
@@ -99,23 +99,23 @@ func TestPrivateFiles(t *testing.T) {
 
 // TestReplaceOpenFile replaces, renames and removes a file while it is open for reading.
 func TestReplaceOpenFile(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	for range 2 {
 		must(t, WriteFile(p.in("f"), []byte("old"), 0o600))
 		reader, err := OpenPrivate(p.in("f"), os.O_RDONLY)
 		must(t, err)
 		must(t, WriteFile(p.in("f"), []byte("new"), 0o600))
-		p.content("f", "new")
+		p.wantContent("f", "new")
 		readAll(t, "the old file", reader, "old")
 		trusted, err := OpenTrusted(p.in("f"))
 		must(t, err, Rename(p.in("f"), p.in("f.1")), trusted.Close())
-		p.content("f.1", "new")
+		p.wantContent("f.1", "new")
 	}
 }
 
 // TestPaths tests names in Windows-specific forms: long names, both kinds of slashes, and a drive.
 func TestPaths(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	long := p.in(strings.Repeat("a-long-name-of-a-folder/", 15))
 	for _, dir := range []string{long, filepath.ToSlash(p.in("slashes")), `\\?\` + p.in("verbatim")} {
 		name := dir + `\f`

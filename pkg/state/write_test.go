@@ -29,13 +29,13 @@ func TestWriteFileModes(t *testing.T) {
 		{"neither holds the other", 0o606, 0o660, 0o600},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPlace(t)
+			p := newTestDir(t)
 			if tt.old != 0 {
 				p.file("f", tt.old)
 			}
 			must(t, WriteFile(p.in("f"), []byte("new"), tt.perm))
-			p.mode("f", tt.want)
-			p.holds("f")
+			p.wantMode("f", tt.want)
+			p.wantFiles("f")
 		})
 	}
 }
@@ -44,24 +44,24 @@ func TestWriteFileModes(t *testing.T) {
 func TestWriteFileKeepsLinks(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		build  func(p place)
+		build  func(p testDir)
 		target string
 	}{
-		{"relative", func(p place) { p.link("repo/f", "link") }, "repo/f"},
-		{"absolute", func(p place) { p.link(p.in("repo/f"), "link") }, "repo/f"},
-		{"to nothing yet", func(p place) { p.link("repo/g", "link") }, "repo/g"},
-		{"two links", func(p place) {
+		{"relative", func(p testDir) { p.link("repo/f", "link") }, "repo/f"},
+		{"absolute", func(p testDir) { p.link(p.in("repo/f"), "link") }, "repo/f"},
+		{"to nothing yet", func(p testDir) { p.link("repo/g", "link") }, "repo/g"},
+		{"two links", func(p testDir) {
 			p.link("second", "link")
 			p.link("repo/f", "second")
 		}, "repo/f"},
-		{"up through a linked folder", func(p place) {
+		{"up through a linked folder", func(p testDir) {
 			must(p.t, os.MkdirAll(p.in("deep/inner"), 0o700))
 			p.link("deep/inner", "short")
 			p.link("short/../h", "link")
 		}, "deep/h"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPlace(t)
+			p := newTestDir(t)
 			p.folder("repo", 0o700)
 			p.file("repo/f", 0o600)
 			tt.build(p)
@@ -69,13 +69,13 @@ func TestWriteFileKeepsLinks(t *testing.T) {
 			if info, err := os.Lstat(p.in("link")); err != nil || info.Mode()&fs.ModeSymlink == 0 {
 				t.Errorf("the link is now %v, %v; want a link", info, err)
 			}
-			p.content(tt.target, "new")
+			p.wantContent(tt.target, "new")
 		})
 	}
 }
 
 func TestWriteFileRefuses(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	p.folder("folder", 0o700)
 	p.link("loop", "loop")
 	for name, want := range map[string]string{
@@ -86,12 +86,12 @@ func TestWriteFileRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", name, err, want)
 		}
 	}
-	p.holds("folder", "loop")
+	p.wantFiles("folder", "loop")
 }
 
 // Readers must see one complete content or another while many processes write and sweep at once.
 func TestWriteFileConcurrently(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	page := func(i int) []byte { return bytes.Repeat(fmt.Appendf(nil, "%02d", i), 8<<10) }
 	names := []string{"0", "1", "2", "3"}
 	for _, name := range names {
@@ -122,30 +122,30 @@ func TestWriteFileConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	p.holds(names...)
+	p.wantFiles(names...)
 }
 
 func TestCreateFileNeverReplaces(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	must(t, CreateFile(p.in("f"), []byte("first"), 0o600))
 	if err := CreateFile(p.in("f"), []byte("second"), 0o600); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("got %v, want ErrExist", err)
 	}
-	p.content("f", "first")
+	p.wantContent("f", "first")
 	p.link("nowhere", "link")
 	if err := CreateFile(p.in("link"), []byte("x"), 0o600); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a link that leads nowhere: got %v, want ErrExist", err)
 	}
-	p.holds("f", "link")
+	p.wantFiles("f", "link")
 }
 
 func TestMkdirPrivate(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	for range 2 {
 		must(t, MkdirPrivate(p.in("a/b")))
 	}
 	if runtime.GOOS != "windows" {
-		p.mode("a", 0o700)
+		p.wantMode("a", 0o700)
 	}
 	p.file("f", 0o600)
 	var e *Error

@@ -14,7 +14,7 @@ import (
 // TestWriteFileTrust checks that WriteFile follows no link that another user made or could have made, and gives no
 // file to another user in a folder that everyone can write.
 func TestWriteFileTrust(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	p.file("target", 0o600)
 	p.file("kept", 0o600)
 	p.file("given", 0o600)
@@ -43,13 +43,13 @@ func TestWriteFileTrust(t *testing.T) {
 		p.refusedWith(WriteFile(p.in(tt.name), []byte("new"), 0o600), tt.name, tt.text, tt.hint)
 		switch {
 		case tt.text == "":
-			p.content(tt.name, "new")
+			p.wantContent(tt.name, "new")
 		case tt.name != "sticky/dangling":
-			p.content(tt.name, "text")
+			p.wantContent(tt.name, "text")
 		}
 	}
-	p.absent("absent")
-	place{t, p.in("sticky")}.holds("dangling", "given", "link", "new", "own")
+	p.wantAbsent("absent")
+	testDir{t, p.in("sticky")}.wantFiles("dangling", "given", "link", "new", "own")
 }
 
 // If root edits a user's file, the file must stay the user's.
@@ -57,13 +57,13 @@ func TestWriteFileKeepsOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to give a file away")
 	}
-	p := newPlace(t)
+	p := newTestDir(t)
 	p.file("f", 0o640)
 	if err := errors.Join(os.Chown(p.in("f"), nobody, 65533), os.Chmod(p.in("f"), 0o640)); err != nil {
 		t.Skip("root cannot give files away here: ", err)
 	}
 	must(t, WriteFile(p.in("f"), []byte("new"), 0o640))
-	p.mode("f", 0o640)
+	p.wantMode("f", 0o640)
 	info, err := os.Stat(p.in("f"))
 	must(t, err)
 	if st := info.Sys().(*syscall.Stat_t); st.Uid != nobody || st.Gid != 65533 {
@@ -74,7 +74,7 @@ func TestWriteFileKeepsOwner(t *testing.T) {
 // A write that the system cuts short must leave the old file and nothing else. The limit on file sizes causes such a
 // write; its soft limit can be reset.
 func TestWriteFileCutShort(t *testing.T) {
-	p := newPlace(t)
+	p := newTestDir(t)
 	p.file("f", 0o600)
 	signal.Ignore(syscall.SIGXFSZ)
 	data := make([]byte, 1<<20) // the limit is for every file, also for the log of the test itself, which is smaller
@@ -86,6 +86,6 @@ func TestWriteFileCutShort(t *testing.T) {
 	if !errors.Is(written, syscall.EFBIG) || !errors.Is(created, syscall.EFBIG) {
 		t.Errorf("got %v and %v, want EFBIG", written, created)
 	}
-	p.content("f", "text")
-	p.holds("f")
+	p.wantContent("f", "text")
+	p.wantFiles("f")
 }
