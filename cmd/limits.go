@@ -131,7 +131,7 @@ func (w *pauses) status(answered bool, since time.Duration) string {
 	for _, of := range []struct {
 		count int64
 		what  string
-	}{{w.limit.Load(), "for the rate limit"}, {w.retry.Load(), "to try again"}} {
+	}{{w.limit.Load(), "for the rate limit"}, {w.retry.Load(), "to retry"}} {
 		if of.count > 0 {
 			parts = append(parts, fmt.Sprintf("%d waiting %s", of.count, of.what))
 		}

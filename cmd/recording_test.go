@@ -27,7 +27,7 @@ var recorded = []struct {
 	{line: `ferry ask -q -n demo "渡轮今天开吗？"`},
 	{
 		`ferry bench -q -r 100 -c 100 demo/direct demo/hongkong demo/singapore`,
-		[][2]string{{"model", "node "}, {"latencies", "demo/direct: the reference"}, {"warning:", "best:"}},
+		[][2]string{{"model", "node "}, {"latency", "demo/direct: reference"}, {"warning:", "best:"}},
 	},
 }
 

@@ -149,7 +149,7 @@ func TestSilenceOfManyRequests(t *testing.T) {
 		want []string
 	}{
 		{"bench", []string{"bench", "-r", "2", "demo:?latency=4s"}, []string{"waiting for the first answer… 2 s"}},
-		{"bench, retries", []string{"bench", "-r", "2", "--attempts", "3", "demo:?status=429"}, []string{"1 waiting to try again"}},
+		{"bench, retries", []string{"bench", "-r", "2", "--attempts", "3", "demo:?status=429"}, []string{"1 waiting to retry"}},
 		{"batch", append(batch, "demo:?latency=4s"), []string{"0/3", "waiting for the first answer… 2 s"}},
 	} {
 		r := virtualTerminal(t, 120, map[string]string{"XDG_STATE_HOME": t.TempDir()}, test.args...)

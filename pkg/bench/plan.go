@@ -42,7 +42,7 @@ func (p *Plan) Rounds() int {
 // number of tokens in its answer.
 func (p *Plan) Estimate(input, output int64) string {
 	h, nodes := p.Header, len(p.Header.Nodes)
-	each := fmt.Sprintf("about %d tokens in and at most %d out each", input, output)
+	each := fmt.Sprintf("about %d input and at most %d output tokens each", input, output)
 	if h.Attempts > 1 {
 		each += fmt.Sprintf(", up to %d attempts", h.Attempts)
 	}
@@ -51,14 +51,14 @@ func (p *Plan) Estimate(input, output int64) string {
 		to = text.Count(nodes/2, "node") + " over cold and reused connections"
 	}
 	if p.Rounds() == 0 {
-		return fmt.Sprintf("requests to %s for %s, up to %d at once: %s", to, h.Duration, nodes*h.Concurrency, each)
+		return fmt.Sprintf("requests to %s for %s, at most %d in flight: %s", to, h.Duration, nodes*h.Concurrency, each)
 	}
 	requests := nodes * (p.Rounds() + h.Warmup)
 	most := int64(requests) * p.PerRequest
 	if p.MaxTokens > 0 {
 		most = min(most, p.MaxTokens)
 	}
-	return fmt.Sprintf("%s to %s, %d of them to warm up: %s, at most about %d tokens in all",
+	return fmt.Sprintf("%s to %s, including %d for warm-up: %s, at most about %d tokens in total",
 		text.Count(requests, "request"), to, nodes*h.Warmup, each, most)
 }
 

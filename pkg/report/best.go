@@ -25,13 +25,13 @@ func asBest(s *bench.Summary, _ Options) (string, error) {
 				hint += "; for runs without a vantage, name only their files"
 			}
 			place := func(vantage string) string { return visible(cmp.Or(vantage, "an unnamed place")) }
-			return "", text.Errorf(hint, "the best node is not the same everywhere: %s at %s, %s at %s",
+			return "", text.Errorf(hint, "the best node differs between places: %s at %s, %s at %s",
 				visible(name), place(s.Best[0].Vantage), visible(other), place(c.Vantage))
 		}
 	}
 	if name == "" || strings.HasPrefix(name, "-") || name != visible(name) || strings.ContainsFunc(name, unicode.IsSpace) {
-		return "", text.Errorf("-o text shows it with its figures",
-			"the best node's name is not one plain word: %s", visible(name))
+		return "", text.Errorf("-o text shows the node and its results",
+			"the name of the best node is not a plain word: %s", visible(name))
 	}
 	return name + "\n", nil
 }
@@ -46,10 +46,10 @@ func recommended(s *bench.Summary, r *bench.Row) bool {
 func noBest(s *bench.Summary) error {
 	switch {
 	case !anyRow(s, func(r *bench.Row) bool { return r.OK > 0 }):
-		return text.Errorf("-o text shows what went wrong; ferry config check looks at a node", "no best node: no request succeeded")
+		return text.Errorf("-o text shows the failures; ferry config check tests a node", "no best node: no request succeeded")
 	case modelsDiffer(s):
 		return text.Errorf("use one model for all nodes with -m", "no best node: the nodes use different models")
 	}
-	return text.Errorf("-o text shows what was measured",
+	return text.Errorf("-o text shows the results",
 		"no best node: each node rejected its requests or got only one")
 }

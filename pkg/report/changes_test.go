@@ -99,7 +99,7 @@ func TestChanges(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := WriteChanges(&b, CSV, changes(), Options{}); err == nil || text.Hint(err) != "it is one of text, markdown, json, junit, html" || b.Len() > 0 {
+	if err := WriteChanges(&b, CSV, changes(), Options{}); err == nil || text.Hint(err) != "use one of text, markdown, json, junit, html" || b.Len() > 0 {
 		t.Errorf("a form that a comparison has not: got %v, want an error that lists them", err)
 	}
 }

@@ -21,43 +21,43 @@ type exposition struct {
 // Unknown values have no line, because NaN spreads to everything that is computed from it.
 func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 	e := &exposition{s: s}
-	e.rows(counter, "requests_total", "Requests that were finished.", requests)
-	e.rows(counter, "successes_total", "Requests that had a whole answer.", successes)
-	e.metric(counter, "failures_total", "Requests that failed, by class.", each(failuresOf(s), func(f rowFailure) point {
+	e.rows(counter, "requests_total", "Finished requests.", requests)
+	e.rows(counter, "successes_total", "Requests with a complete answer.", successes)
+	e.metric(counter, "failures_total", "Failed requests, by class.", each(failuresOf(s), func(f rowFailure) point {
 		return point{labels: rowLabels(s.Rows[f.row], "class", f.Class), value: float64(f.Count)}
 	}))
-	e.rows(counter, "unsent_total", "Requests of a fixed rate that could not begin in time.", func(r *bench.Row) float64 { return float64(r.Unsent) })
-	e.rows(gauge, "success_ratio", "Share of the requests that had a whole answer.", success)
-	e.rows(gauge, "success_ratio_low", "Lower end of the Wilson 95 % interval of the success ratio.", successLow)
-	e.rows(gauge, "success_ratio_high", "Upper end of the Wilson 95 % interval of the success ratio.", successHigh)
-	e.histogram("latency", "Latency of whole answers.", latency, func(r *bench.Row) []int { return r.LatencyBuckets })
+	e.rows(counter, "unsent_total", "Requests at a fixed rate that could not start in time.", func(r *bench.Row) float64 { return float64(r.Unsent) })
+	e.rows(gauge, "success_ratio", "Share of requests with a complete answer.", success)
+	e.rows(gauge, "success_ratio_low", "Lower end of the Wilson 95 % confidence interval of the success ratio.", successLow)
+	e.rows(gauge, "success_ratio_high", "Upper end of the Wilson 95 % confidence interval of the success ratio.", successHigh)
+	e.histogram("latency", "Latency of complete answers.", latency, func(r *bench.Row) []int { return r.LatencyBuckets })
 	e.histogram("ttft", "Time to the first text of a stream.", ttft, func(r *bench.Row) []int { return r.TTFTBuckets })
-	e.rows(gauge, "itl_mean_seconds", "Mean time between two tokens of a stream.", seconds(statsOf(itl).stat("mean")))
-	e.rows(gauge, "decode_tokens_per_second", "Mean of the tokens of a stream after its first text, over their time.",
+	e.rows(gauge, "itl_mean_seconds", "Mean inter-token latency of streams.", seconds(statsOf(itl).stat("mean")))
+	e.rows(gauge, "decode_tokens_per_second", "Mean decode rate of streams, excluding the time to the first text.",
 		statsOf(decode).stat("mean"))
-	e.rows(gauge, "tokens_per_second", "Mean of output tokens over latency.", statsOf(tokens).stat("mean"))
-	e.rows(gauge, "answer_tokens", "Mean output tokens of an answer.", statsOf(answer).stat("mean"))
-	e.quantiles("lag", "How much later than intended requests began, at a fixed rate.", lag)
-	e.rows(gauge, "requests_per_second", "Requests that were finished, over the time of the run.", perSecond)
-	e.rows(gauge, "in_flight_requests", "Requests that were waited for at a time, on average.", inFlight)
-	e.versus("paired_ratio", "Typical ratio of the latency, or of the TTFT of streams, to the reference's, pair by pair.",
+	e.rows(gauge, "tokens_per_second", "Mean of output tokens / latency.", statsOf(tokens).stat("mean"))
+	e.rows(gauge, "answer_tokens", "Mean output tokens per answer.", statsOf(answer).stat("mean"))
+	e.quantiles("lag", "Start delay of requests at a fixed rate.", lag)
+	e.rows(gauge, "requests_per_second", "Finished requests / duration of the run.", perSecond)
+	e.rows(gauge, "in_flight_requests", "Mean number of requests in flight.", inFlight)
+	e.versus("paired_ratio", "Ratio of the latency, or of the TTFT of streams, to the reference, paired by round.",
 		func(c *bench.Comparison) float64 { return c.Ratio })
-	e.versus("paired_ratio_low", "Lower end of the 95 % interval of the paired ratio.",
+	e.versus("paired_ratio_low", "Lower end of the 95 % confidence interval of the paired ratio.",
 		func(c *bench.Comparison) float64 { return c.Low })
-	e.versus("paired_ratio_high", "Upper end of the 95 % interval of the paired ratio.",
+	e.versus("paired_ratio_high", "Upper end of the 95 % confidence interval of the paired ratio.",
 		func(c *bench.Comparison) float64 { return c.High })
 	if len(s.Best) > 0 {
-		e.rows(gauge, "best", "1 for the best node and those not told apart from it, 0 for the others.", func(r *bench.Row) float64 {
+		e.rows(gauge, "best", "1 for the best node and for nodes with no difference shown to it, 0 for the others.", func(r *bench.Row) float64 {
 			if recommended(s, r) {
 				return 1
 			}
 			return 0
 		})
 	}
-	e.metric(gauge, "last_run_timestamp_seconds", "When the last run began.",
+	e.metric(gauge, "last_run_timestamp_seconds", "Start time of the last run.",
 		[]point{{value: float64(s.LastStarted.UnixMilli()) / 1000}})
-	e.metric(gauge, "elapsed_seconds", "How long the runs took.", []point{{value: s.Elapsed}})
-	e.metric(gauge, "info", "What was run.", []point{{value: 1, labels: labels("model", s.Model,
+	e.metric(gauge, "elapsed_seconds", "Duration of the runs.", []point{{value: s.Elapsed}})
+	e.metric(gauge, "info", "Parameters of the run.", []point{{value: 1, labels: labels("model", s.Model,
 		"prompt_sha256", s.Header.PromptSHA256, "program", s.Header.Program, "reference", s.Header.Reference)}})
 	return e.b.String(), nil
 }

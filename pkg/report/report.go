@@ -123,11 +123,11 @@ func WriteChanges(w io.Writer, name string, c *bench.Changes, o Options) error {
 
 func emit[S any](w io.Writer, all []format[S], name string, s S, o Options) error {
 	if o.Lang != "" && !slices.Contains(Languages(), o.Lang) {
-		return text.Errorf("it is one of "+strings.Join(Languages(), ", "), "there is no report in the language %q", o.Lang)
+		return text.Errorf("use one of "+strings.Join(Languages(), ", "), "unknown report language %q", o.Lang)
 	}
 	i := slices.IndexFunc(all, func(f format[S]) bool { return f.name == name })
 	if i < 0 {
-		return text.Errorf("it is one of "+strings.Join(formatNames(all), ", "), "there is no report format %q", name)
+		return text.Errorf("use one of "+strings.Join(formatNames(all), ", "), "unknown report format %q", name)
 	}
 	out, err := all[i].show(s, o)
 	if err != nil {

@@ -151,7 +151,7 @@ func TestUnknownFormat(t *testing.T) {
 	if err := Write(&b, "yaml", three(), Options{}); err == nil || !strings.Contains(text.Hint(err), "markdown, json") || b.Len() > 0 {
 		t.Errorf("an unknown format: got %v, want an error that lists the formats", err)
 	}
-	if err := Write(&b, Markdown, three(), Options{Lang: "de"}); err == nil || text.Hint(err) != "it is one of en, zh" || b.Len() > 0 {
+	if err := Write(&b, Markdown, three(), Options{Lang: "de"}); err == nil || text.Hint(err) != "use one of en, zh" || b.Len() > 0 {
 		t.Errorf("an unknown language: got %v, want an error that lists the languages", err)
 	}
 }
@@ -194,13 +194,13 @@ func TestBest(t *testing.T) {
 		{"none named", func() *bench.Summary { s := three(); s.Best = nil; return s }(),
 			"no best node: each node rejected its requests or got only one"},
 		{"two places", func() *bench.Summary { s := merged(); s.Best[1].Leader = 4; return s }(),
-			"the best node is not the same everywhere: hongkong at beijing, direct at shanghai"},
+			"the best node differs between places: hongkong at beijing, direct at shanghai"},
 		{"a place without a name", func() *bench.Summary { s := merged(); s.Best[1].Leader, s.Best[1].Vantage = 4, ""; return s }(),
-			"the best node is not the same everywhere: hongkong at beijing, direct at an unnamed place"},
-		{"a flag", named("--proxy=http://evil"), "the best node's name is not one plain word: --proxy=http://evil"},
-		{"two words", named("a --yes"), "the best node's name is not one plain word: a --yes"},
-		{"an escape", named("a\x1b[2J"), `the best node's name is not one plain word: a\x1b[2J`},
-		{"a line end", named("a\nb"), `the best node's name is not one plain word: a\nb`},
+			"the best node differs between places: hongkong at beijing, direct at an unnamed place"},
+		{"a flag", named("--proxy=http://evil"), "the name of the best node is not a plain word: --proxy=http://evil"},
+		{"two words", named("a --yes"), "the name of the best node is not a plain word: a --yes"},
+		{"an escape", named("a\x1b[2J"), `the name of the best node is not a plain word: a\x1b[2J`},
+		{"a line end", named("a\nb"), `the name of the best node is not a plain word: a\nb`},
 	}
 	for _, tt := range tests {
 		var b bytes.Buffer
