@@ -282,7 +282,7 @@ func (s *settings) checkNew(node, what string, o addOptions) error {
 }
 
 // asksOnTerminal reports whether ferry can ask for a key on a terminal.
-func (a *app) asksOnTerminal() bool { return term.Look(a.Stdin, false).TTY }
+func (a *app) asksOnTerminal() bool { return term.FactsOf(a.Stdin, false).TTY }
 
 // newKey asks for a node's key on a terminal, or reads it from a pipe.
 func (s *settings) newKey(node, add string) (guard.Secret, error) {

@@ -51,8 +51,8 @@ func newApp(env Env) *app {
 	plain := env.Lookup.Get("NO_COLOR") != "" || env.Lookup.Get("TERM") == "dumb" // no-color.org: any value but ""
 	a := &app{
 		Env:    env,
-		out:    term.Stream{Writer: env.Stdout, Facts: term.Look(env.Stdout, plain)},
-		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, plain)},
+		out:    term.Stream{Writer: env.Stdout, Facts: term.FactsOf(env.Stdout, plain)},
+		err:    term.Stream{Writer: env.Stderr, Facts: term.FactsOf(env.Stderr, plain)},
 		masker: &guard.Masker{}, redactor: &guard.Redactor{}, beforeWait: func() {},
 	}
 	a.lang, _ = report.Language(cmp.Or(env.Lookup.Get("LC_ALL"), env.Lookup.Get("LC_MESSAGES"), env.Lookup.Get("LANG")))

@@ -87,7 +87,7 @@ const maxKey = 16 << 10
 func (a *app) readKey(node string) (guard.Secret, error) {
 	var typed []byte
 	var err error
-	if term.Look(a.Stdin, false).TTY {
+	if term.FactsOf(a.Stdin, false).TTY {
 		a.writeErr("key for " + node + " (not shown): ")
 		typed, err = term.ReadSecret(a.Stdin.(*os.File))
 		a.writeErrLine("")

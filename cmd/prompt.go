@@ -136,7 +136,7 @@ func (a *app) readStdin(ctx context.Context, isPipe bool) ([]byte, error) {
 	if a.Stdin == nil {
 		return nil, usagef("give the prompt as arguments or with -f", "no prompt, and standard input is closed")
 	}
-	if term.Look(a.Stdin, false).TTY {
+	if term.FactsOf(a.Stdin, false).TTY {
 		a.note("reading the prompt from the terminal; %s ends it", endOfInput)
 	}
 	if a.BeginCall != nil {

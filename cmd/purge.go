@@ -140,7 +140,7 @@ func (a *app) confirm(yes bool) (bool, error) {
 	if yes {
 		return true, nil
 	}
-	if !a.err.TTY || !term.Look(a.Stdin, false).TTY {
+	if !a.err.TTY || !term.FactsOf(a.Stdin, false).TTY {
 		return false, usagef("ferry config purge --yes removes it", "there is no terminal to ask for confirmation, so nothing was removed")
 	}
 	a.writeErr("remove all of it? [y/N] ")

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		keyring.MockInitWithError(errors.New("no test writes into it"))
 	}
 	if os.Getenv(usualWaits) == "" {
-		hold.Least.Store(int64(testTimeout))
+		hold.MinTimeout.Store(int64(testTimeout))
 	}
 	testscript.Main(allTests{m}, map[string]func(){
 		"ferry":      storyFerry,

@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// quoted is how many characters of the prompt an answer repeats at most.
-const quoted = 160
+// maxQuoted is how many characters of the prompt an answer repeats at most.
+const maxQuoted = 160
 
 // bombSize is the minimum size of the decompressed data of gzip=bomb: more than any reader of answers should accept.
 const bombSize = 68 << 20
@@ -23,11 +23,11 @@ const (
 	chunkFill = 4 << 10
 )
 
-// fillWrite is how many bytes of filler are written at once: half of the filler, so that no write copies it.
-const fillWrite = 27 << 10
+// fillerChunk is how many bytes of filler are written at once: half of the filler, so that no write copies it.
+const fillerChunk = 27 << 10
 
-// dripEvery is the time between the pings of a drip.
-const dripEvery = time.Second
+// dripInterval is the time between the pings of a drip.
+const dripInterval = time.Second
 
 // answer is an answer, independent of the dialect.
 type answer struct {
@@ -77,7 +77,7 @@ func (x *exchange) answer(body []byte) {
 	case x.plan.gzip == "bomb":
 		a.fill = bombSize
 	default:
-		text := friendly(p.text)
+		text := answerText(p.text)
 		if x.plan.echoKey {
 			text = "(key: " + x.key + ") " + text
 		}
@@ -87,7 +87,7 @@ func (x *exchange) answer(body []byte) {
 	if a.fill > 0 {
 		a.out = (a.fill + 3) / 4
 	}
-	x.limits(x.plan.status, a.in, a.out)
+	x.setRateLimits(x.plan.status, a.in, a.out)
 	switch {
 	case p.stream:
 		x.stream(a)
@@ -105,11 +105,11 @@ func (x *exchange) answer(body []byte) {
 	}
 }
 
-// friendly returns the answer text, in Chinese if the prompt contains Chinese characters, else in English.
-func friendly(prompt string) string {
+// answerText returns the answer text, in Chinese if the prompt contains Chinese characters, else in English.
+func answerText(prompt string) string {
 	said, n := prompt, 0
 	for i := range prompt {
-		if n++; n > quoted {
+		if n++; n > maxQuoted {
 			said = prompt[:i] + "…"
 			break
 		}
@@ -188,8 +188,8 @@ func (x *exchange) deliver(status int, head, tail string, a answer) {
 	}
 	x.write(head[:min(limit, int64(len(head)))])
 	limit -= int64(len(head))
-	for at := int64(0); at < min(limit, a.fill); at += fillWrite {
-		x.write(a.piece(at, min(fillWrite, limit-at)))
+	for at := int64(0); at < min(limit, a.fill); at += fillerChunk {
+		x.write(a.piece(at, min(fillerChunk, limit-at)))
 	}
 	x.write(tail[:max(0, min(limit-a.fill, int64(len(tail))))])
 	if stalls || cuts && x.plan.truncate == "cut" {
@@ -258,7 +258,7 @@ func (x *exchange) interrupt(next string) {
 	case x.plan.breaks == "stall-mid":
 		x.stall()
 	case x.plan.breaks == "drip":
-		for x.n.opts.Sleep(x.ctx, dripEvery) == nil {
+		for x.n.opts.Sleep(x.ctx, dripInterval) == nil {
 			x.event(x.dialect.ping())
 		}
 		x.drop()

@@ -36,14 +36,14 @@ func (chat) begin(a answer, object string) string {
 		a.id, object, a.created.Unix(), quote(a.model))
 }
 
-func (chat) counted(a answer) string {
+func (chat) usageJSON(a answer) string {
 	return fmt.Sprintf(`{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}`, a.in, a.out, a.in+a.out)
 }
 
 func (d chat) reply(a answer) (head, tail string) {
 	return d.begin(a, "chat.completion") + `{"index":0,"message":{"role":"assistant","content":"`,
 		fmt.Sprintf(`","refusal":null},"logprobs":null,"finish_reason":%q}],"usage":%s}`,
-			a.reason("stop", "length"), d.counted(a))
+			a.reason("stop", "length"), d.usageJSON(a))
 }
 
 // chunk is an event with one choice. If the request asked for the usage, it is null here, and the last chunk has it.
@@ -67,7 +67,7 @@ func (d chat) delta(a answer, piece string) string {
 func (d chat) end(a answer) []string {
 	events := []string{d.chunk(a, "{}", quote(a.reason("stop", "length")))}
 	if a.usage {
-		events = append(events, event("", d.begin(a, "chat.completion.chunk")+`],"usage":`+d.counted(a)+"}"))
+		events = append(events, event("", d.begin(a, "chat.completion.chunk")+`],"usage":`+d.usageJSON(a)+"}"))
 	}
 	return append(events, event("", "[DONE]"))
 }

@@ -65,15 +65,15 @@ func TestMaxTokensCutsTheAnswer(t *testing.T) {
 }
 
 func TestAnswerSpeaksChineseAndBoundsTheQuote(t *testing.T) {
-	if got := friendly("你好"); !strings.Contains(got, "演示节点") || !strings.Contains(got, "「你好」") {
+	if got := answerText("你好"); !strings.Contains(got, "演示节点") || !strings.Contains(got, "「你好」") {
 		t.Errorf("friendly = %q", got)
 	}
-	if got := friendly(strings.Repeat("字", 10_000)); utf8.RuneCountInString(got) > quoted+120 {
-		t.Errorf("got %d characters, want at most %d", utf8.RuneCountInString(got), quoted+120)
+	if got := answerText(strings.Repeat("字", 10_000)); utf8.RuneCountInString(got) > maxQuoted+120 {
+		t.Errorf("got %d characters, want at most %d", utf8.RuneCountInString(got), maxQuoted+120)
 	}
 	// The answer to a short prompt must fit into the script's own max_tokens.
 	for _, p := range []string{"hi there", " 你好 "} {
-		if n := countTokens(friendly(p)); n > completeDefault {
+		if n := countTokens(answerText(p)); n > completeDefault {
 			t.Errorf("%q: got an answer of %d tokens, want at most %d", p, n, completeDefault)
 		}
 	}
@@ -101,7 +101,7 @@ func TestAuthentication(t *testing.T) {
 			if a.path == "/chat/completions" {
 				kind = "invalid_request_error"
 			}
-			if got := dig(decode(t, r.body), "error.type"); got != kind {
+			if got := valueAt(decode(t, r.body), "error.type"); got != kind {
 				t.Errorf("%s: got the error type %v, want %s", a.path, got, kind)
 			}
 		}
@@ -148,13 +148,13 @@ func TestPathsAndMethods(t *testing.T) {
 		r := do(t, client, req)
 		errorIf(t, r.status != c.want || r.header.Get("Allow") != c.allow,
 			"%s %s: got %d, Allow %q, want %d, %q", c.method, c.path, r.status, r.header.Get("Allow"), c.want, c.allow)
-		errorIf(t, c.want >= 400 && dig(decode(t, r.body), "error.message") == nil, "%s %s: %s", c.method, c.path, r.body)
+		errorIf(t, c.want >= 400 && valueAt(decode(t, r.body), "error.message") == nil, "%s %s: %s", c.method, c.path, r.body)
 	}
 
 	req, _ := http.NewRequest("POST", url+"/v1/embeddings", nil)
 	req.Header.Set("Authorization", "Bearer k")
 	v := decode(t, do(t, client, req).body)
-	if _, has := dig(v, "error").(map[string]any)["param"]; !has || v["type"] != nil {
+	if _, has := valueAt(v, "error").(map[string]any)["param"]; !has || v["type"] != nil {
 		t.Errorf("an unknown path with a bearer token: %v, want OpenAI's shape", v)
 	}
 }

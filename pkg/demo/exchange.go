@@ -124,13 +124,13 @@ func (x *exchange) serve() {
 	case err != nil:
 		// The client has most likely disconnected; if not, it gets the reason.
 		x.fail(badRequest("", "the request body could not be read"))
-	case query == "" || !x.failed():
+	case query == "" || !x.applyFaults():
 		x.answer(body.Bytes())
 	}
 }
 
-// failed applies the faults of the query, and reports whether one of them replaced the answer.
-func (x *exchange) failed() bool {
+// applyFaults applies the faults of the query, and reports whether one of them replaced the answer.
+func (x *exchange) applyFaults() bool {
 	query := queryID(sha256.Sum256([]byte(x.r.URL.RawQuery)))
 	x.plan = x.plan.faults.plan(x.n.count(query), x.n.opts.Seed, query)
 	if x.n.opts.Sleep(x.ctx, x.plan.delay) != nil {
@@ -174,9 +174,9 @@ func (x *exchange) failed() bool {
 		x.begin(http.StatusFound, "")
 	case "html":
 		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Length", strconv.Itoa(len(page)))
+		h.Set("Content-Length", strconv.Itoa(len(htmlPage)))
 		x.begin(http.StatusOK, "")
-		_, _ = io.WriteString(x.w, page) // fails only if the client has disconnected
+		_, _ = io.WriteString(x.w, htmlPage) // fails only if the client has disconnected
 	case "empty":
 		h.Set("Content-Length", "0")
 		x.begin(http.StatusOK, "")
@@ -186,8 +186,8 @@ func (x *exchange) failed() bool {
 	return true
 }
 
-// page is an HTML page such as a captive portal or a gateway sends.
-const page = `<!DOCTYPE html>
+// htmlPage is an HTML page such as a captive portal or a gateway sends.
+const htmlPage = `<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Welcome</title></head>
 <body><h1>Welcome to the demo gateway</h1><p>This page is not an answer of a model.</p></body></html>
 `
@@ -243,7 +243,7 @@ func (x *exchange) fail(e *apiError) {
 	if x.plan.retryAfter != nil && !e.cap && (e.status == http.StatusTooManyRequests || e.status >= 500) {
 		x.w.Header().Set("Retry-After", *x.plan.retryAfter)
 	}
-	x.limits(e.status, 0, 0)
+	x.setRateLimits(e.status, 0, 0)
 	x.send(e.status, x.failure(e))
 }
 
@@ -270,9 +270,9 @@ const (
 	limitWindow   = time.Minute
 )
 
-// limits sets the rate-limit headers after a request with these input and output tokens. The two APIs order the words
-// of the header names differently.
-func (x *exchange) limits(status int, in, out int64) {
+// setRateLimits sets the rate-limit headers after a request with these input and output tokens. The two APIs order the
+// words of the header names differently.
+func (x *exchange) setRateLimits(status int, in, out int64) {
 	kinds := []struct {
 		of          string
 		limit, used int64

@@ -57,7 +57,7 @@ func TestEveryStatus(t *testing.T) {
 			textOf(t, r.body)
 		default:
 			v := decode(t, r.body)
-			if kind := types[status]; kind != "" && dig(v, "error.type") != kind || v["type"] != "error" {
+			if kind := types[status]; kind != "" && valueAt(v, "error.type") != kind || v["type"] != "error" {
 				t.Errorf("status=%d: got %s, want an error of the type %q", status, r.body, types[status])
 			}
 		}
@@ -72,7 +72,7 @@ func TestEveryStatus(t *testing.T) {
 func TestErrorShapes(t *testing.T) {
 	url, client := serve(t, Options{})
 	v := decode(t, post(t, client, url+"/v1/complete?status=429", completeAsk).body)
-	errorIf(t, len(v) != 1 || len(v["error"].(map[string]any)) != 2 || dig(v, "error.type") != "rate_limit_error",
+	errorIf(t, len(v) != 1 || len(v["error"].(map[string]any)) != 2 || valueAt(v, "error.type") != "rate_limit_error",
 		"complete: got %v, want a type and a message alone", v)
 	for status, want := range map[int][2]any{
 		401: {"invalid_request_error", "invalid_api_key"}, 429: {"requests", "rate_limit_exceeded"}, 503: {"server_error", nil}, 404: {"invalid_request_error", nil},
@@ -98,7 +98,7 @@ func TestRetryAfterAndSpendCap(t *testing.T) {
 	}
 	for _, a := range asks {
 		r := post(t, client, url+a.path+"?spend-cap", a.body)
-		if message, _ := dig(decode(t, r.body), "error.message").(string); r.status != 429 || !strings.Contains(message, "monthly spend limit") {
+		if message, _ := valueAt(decode(t, r.body), "error.message").(string); r.status != 429 || !strings.Contains(message, "monthly spend limit") {
 			t.Errorf("%s: got %d %s, want 429 that names the spend limit", a.path, r.status, r.body)
 		}
 	}

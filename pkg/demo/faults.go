@@ -89,9 +89,9 @@ func params(f *faults) []param {
 		{"stall-mid", "stall-mid: half of the answer, then nothing", nil},
 		{"drip", "drip: half of a stream, then only pings", nil},
 		{"envelope", "envelope: always HTTP 200, with the status in the body (envelope=string: as a string)",
-			choose(&f.envelope, "nothing, number or string", map[string]string{"": "number", "number": "number", "string": "string"})},
+			oneOf(&f.envelope, "nothing, number or string", map[string]string{"": "number", "number": "number", "string": "string"})},
 		{"gzip", "gzip: compressed although not requested (gzip=bomb: a small body that expands to over 64 MiB)",
-			choose(&f.gzip, "nothing or bomb", map[string]string{"": "gzip", "bomb": "bomb"})},
+			oneOf(&f.gzip, "nothing or bomb", map[string]string{"": "gzip", "bomb": "bomb"})},
 		{"big", "big=N: N bytes of answer text", f.setBig},
 		{"big-header", "big-header=N: a response header of N bytes", number(&f.bigHeader, 0, maxBigHeader)},
 		{"chunk", "chunk=N: bytes of text in each stream event", number(&f.chunk, 1, maxChunk)},
@@ -194,19 +194,19 @@ func delay(to *time.Duration) func(string) error {
 	}
 }
 
-func number(to *int64, least, most int64) func(string) error {
+func number(to *int64, low, high int64) func(string) error {
 	return func(v string) error {
 		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || n < least || n > most {
-			return fmt.Errorf("want a whole number from %d to %d", least, most)
+		if err != nil || n < low || n > high {
+			return fmt.Errorf("want a whole number from %d to %d", low, high)
 		}
 		*to = n
 		return nil
 	}
 }
 
-// choose returns a setter that maps one of a few words to its meaning.
-func choose(to *string, want string, meanings map[string]string) func(string) error {
+// oneOf returns a setter that maps one of a few words to its meaning.
+func oneOf(to *string, want string, meanings map[string]string) func(string) error {
 	return func(v string) error {
 		meaning, ok := meanings[v]
 		if !ok {
@@ -265,7 +265,7 @@ func (f *faults) setRedirectTo(v string) error {
 
 func (f *faults) setTruncate(v string) error {
 	f.counts["truncate"] = always
-	return choose(&f.truncate, "nothing or clean", map[string]string{"": "cut", "clean": "clean"})(v)
+	return oneOf(&f.truncate, "nothing or clean", map[string]string{"": "cut", "clean": "clean"})(v)
 }
 
 func (f *faults) setBig(v string) error {
@@ -304,7 +304,7 @@ func (f faults) plan(k, seed uint64, id queryID) plan {
 		case fails(k, uint64(f.success)):
 			p.status, p.fault = http.StatusServiceUnavailable, "success"
 		default:
-			p.breaks = f.breaking(k)
+			p.breaks = f.breakingFault(k)
 			switch {
 			case p.breaks != "":
 				p.fault = p.breaks
@@ -330,8 +330,8 @@ func fails(k, success uint64) bool {
 	return (k+1)*success/100_00 == k*success/100_00
 }
 
-// breaking returns the name of the first breaking fault for request k.
-func (f faults) breaking(k uint64) string {
+// breakingFault returns the name of the first breaking fault for request k.
+func (f faults) breakingFault(k uint64) string {
 	if len(f.counts) == 0 {
 		return ""
 	}

@@ -40,7 +40,7 @@ func TestSuccessOverHTTP(t *testing.T) {
 	for range 100 {
 		r := post(t, client, url+"/v1/complete?success=82", completeAsk)
 		got[r.status]++
-		errorIf(t, r.status == http.StatusServiceUnavailable && dig(decode(t, r.body), "error.type") != "overloaded_error",
+		errorIf(t, r.status == http.StatusServiceUnavailable && valueAt(decode(t, r.body), "error.type") != "overloaded_error",
 			"failure: %s", r.body)
 	}
 	errorIf(t, got[200] != 82 || got[503] != 18, "got the statuses %v, want 82 and 18", got)

@@ -141,8 +141,8 @@ func clip(s string) string {
 	return s
 }
 
-// dig returns a value of decoded JSON by its path of names and indexes, separated by dots.
-func dig(v any, path string) any {
+// valueAt returns a value of decoded JSON by its path of names and indexes, separated by dots.
+func valueAt(v any, path string) any {
 	for name := range strings.SplitSeq(path, ".") {
 		if list, ok := v.([]any); ok {
 			if i, err := strconv.Atoi(name); err == nil && i < len(list) {
@@ -161,7 +161,7 @@ func expect(t *testing.T, where, body string, want map[string]any) map[string]an
 	t.Helper()
 	v := decode(t, body)
 	for path, member := range want {
-		if got := dig(v, path); got != member {
+		if got := valueAt(v, path); got != member {
 			t.Errorf("%s: got %s %v, want %v, in %s", where, path, got, member, clip(body))
 		}
 	}
@@ -173,7 +173,7 @@ func textOf(t *testing.T, body string) string {
 	t.Helper()
 	v := decode(t, body)
 	for _, path := range []string{"content.0.text", "completion", "choices.0.message.content"} {
-		if s, ok := dig(v, path).(string); ok {
+		if s, ok := valueAt(v, path).(string); ok {
 			return s
 		}
 	}
@@ -220,7 +220,7 @@ func streamText(t *testing.T, list []sse) string {
 		}
 		v := decode(t, e.data)
 		for _, path := range []string{"delta.text", "completion", "choices.0.delta.content"} {
-			if s, ok := dig(v, path).(string); ok {
+			if s, ok := valueAt(v, path).(string); ok {
 				b.WriteString(s)
 			}
 		}

@@ -174,14 +174,14 @@ func (n *Node) Close() error {
 
 // listener returns one connection to the server, and ends with it.
 type listener struct {
-	conn    *serverConn
-	given   bool
-	closing context.Context
+	conn     *serverConn
+	accepted bool
+	closing  context.Context
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	if !l.given {
-		l.given = true
+	if !l.accepted {
+		l.accepted = true
 		return l.conn, nil
 	}
 	select {

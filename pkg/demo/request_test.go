@@ -30,7 +30,7 @@ func TestVersionsOfMessages(t *testing.T) {
 		r := do(t, client, req)
 		v := decode(t, r.body)
 		errorIf(t, r.status != c.want, "%s %s: %d %s", c.version, c.extra, r.status, r.body)
-		errorIf(t, c.want == 400 && (dig(v, "error.message") != c.message || dig(v, "error.type") != "invalid_request_error" || v["type"] != "error"),
+		errorIf(t, c.want == 400 && (valueAt(v, "error.message") != c.message || valueAt(v, "error.type") != "invalid_request_error" || v["type"] != "error"),
 			"%s %s: %s", c.version, c.extra, r.body)
 	}
 }
@@ -75,12 +75,12 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		{"/chat/completions", `{"model":"m","stream_options":{"include_usage":true},"messages":` + hi + `}`, "only with stream"},
 	} {
 		r := post(t, client, url+c.path, c.body)
-		message, _ := dig(decode(t, r.body), "error.message").(string)
+		message, _ := valueAt(decode(t, r.body), "error.message").(string)
 		errorIf(t, r.status != 400 || !strings.Contains(message, c.message),
 			"%s %q: %d %q, want 400 %q", c.path, clip(c.body), r.status, message, c.message)
 	}
 	v := decode(t, post(t, client, url+"/chat/completions", `{"messages":`+hi+`}`).body)
-	errorIf(t, dig(v, "error.param") != "model" || dig(v, "error.type") != "invalid_request_error",
+	errorIf(t, valueAt(v, "error.param") != "model" || valueAt(v, "error.type") != "invalid_request_error",
 		"got the chat error %v, want one that names its param", v)
 }
 
@@ -108,6 +108,6 @@ func TestBodyOverTheLimit(t *testing.T) {
 		t.Errorf("a body of exactly 32 MB: got %d, %v, want 400", r.status, r.err)
 	}
 	r := post(t, client, url+"/v1/messages", fits+"x")
-	errorIf(t, r.status != http.StatusRequestEntityTooLarge || dig(decode(t, r.body), "error.type") != "request_too_large",
+	errorIf(t, r.status != http.StatusRequestEntityTooLarge || valueAt(decode(t, r.body), "error.type") != "request_too_large",
 		"one byte more: got %d, %v, %s, want 413", r.status, r.err, clip(r.body))
 }

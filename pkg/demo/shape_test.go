@@ -79,7 +79,7 @@ func TestBadParametersAreNamed(t *testing.T) {
 		name, _, _ = strings.Cut(name, "&")
 		for _, a := range asks {
 			r := post(t, client, url+a.path+"?"+query, a.body)
-			message, _ := dig(decode(t, r.body), "error.message").(string)
+			message, _ := valueAt(decode(t, r.body), "error.message").(string)
 			errorIf(t, r.status != 400 || !strings.Contains(message, `parameter "`+name+`"`),
 				"%s?%s: %d %s", a.path, clip(query), r.status, r.body)
 		}

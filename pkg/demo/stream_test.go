@@ -68,7 +68,7 @@ func TestStreams(t *testing.T) {
 		expect(t, test.path, list[0].data, test.first)
 		expect(t, test.path, list[last].data, test.last)
 		for i, e := range list[:last] {
-			if v := decode(t, e.data); dig(v, test.reason) != nil {
+			if v := decode(t, e.data); valueAt(v, test.reason) != nil {
 				t.Errorf("%s: got a stop reason in event %d of %d, want one at the end alone: %s", test.path, i, len(list), e.data)
 			}
 		}
@@ -81,14 +81,14 @@ func TestStreams(t *testing.T) {
 			for _, e := range list {
 				expect(t, test.path, e.data, map[string]any{"type": e.event})
 			}
-			if content, _ := dig(decode(t, list[0].data), "message.content").([]any); content == nil || len(content) > 0 {
+			if content, _ := valueAt(decode(t, list[0].data), "message.content").([]any); content == nil || len(content) > 0 {
 				t.Errorf("got %s, want a start without content", list[0].data)
 			}
-			expect(t, test.path, list[last].data, map[string]any{"usage.output_tokens": dig(decode(t, whole), "usage.output_tokens")})
+			expect(t, test.path, list[last].data, map[string]any{"usage.output_tokens": valueAt(decode(t, whole), "usage.output_tokens")})
 		case "/chat/completions":
 			for i, e := range list[:len(list)-1] {
 				usage, has := decode(t, e.data)["usage"]
-				if isUsage := i > last; isUsage && (dig(usage, "total_tokens") == nil || !strings.Contains(e.data, `"choices":[]`)) ||
+				if isUsage := i > last; isUsage && (valueAt(usage, "total_tokens") == nil || !strings.Contains(e.data, `"choices":[]`)) ||
 					!isUsage && (usage != nil || has != (test.ask == withUsage)) {
 					t.Errorf("got chunk %d of %d %s, want the usage in the last one alone", i, len(list), e.data)
 				}
@@ -153,7 +153,7 @@ func TestBrokenStreams(t *testing.T) {
 		}
 	}
 	list, _ := events(t, post(t, client, url+"/v1/messages?error-event", streamed(messagesAsk)).body)
-	if last := list[len(list)-1]; last.event != "error" || dig(decode(t, last.data), "error.type") != "overloaded_error" {
+	if last := list[len(list)-1]; last.event != "error" || valueAt(decode(t, last.data), "error.type") != "overloaded_error" {
 		t.Errorf("got the last event %v, want an error", last)
 	}
 	// A fault before the stream is an ordinary error.
@@ -189,5 +189,5 @@ func TestDripAndStallOfStreams(t *testing.T) {
 			}
 		}
 	}
-	errorIf(t, n.total() < 4*dripEvery, "slept for %s in all", n.total())
+	errorIf(t, n.total() < 4*dripInterval, "slept for %s in all", n.total())
 }

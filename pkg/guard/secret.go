@@ -258,7 +258,7 @@ func (s *secrets) match(text []byte) (longest int, open bool) {
 		candidates[1] = s.begin[c]
 	}
 	if size > 0 && c == '\\' { // an escape of the inner JSON may begin here
-		inner, _, cut := nested(text)
+		inner, _, cut := nestedEscape(text)
 		open = open || cut
 		if inner != c && inner != text[0] {
 			candidates[2] = s.begin[inner]
@@ -271,29 +271,29 @@ func (s *secrets) match(text []byte) (longest int, open bool) {
 			if plain && text[1] != form[1] {
 				continue
 			}
-			n, more := spelled(text, form)
+			n, more := matchSpelling(text, form)
 			longest, open = max(longest, n), open || more
 		}
 	}
 	return longest, open
 }
 
-// spelled returns how many bytes at the start of text spell the secret, 0 if they do not, and whether text is the
+// matchSpelling returns how many bytes at the start of text spell the secret, 0 if they do not, and whether text is the
 // beginning of a spelling. It tries three ways separately, because a secret may contain what looks like an escape:
 // unchanged, with escapes, and with the escapes of JSON in JSON.
-func spelled(text, secret []byte) (n int, open bool) {
+func matchSpelling(text, secret []byte) (n int, open bool) {
 	if bytes.HasPrefix(text, secret) {
 		n = len(secret)
 	} else {
 		open = bytes.HasPrefix(secret, text)
 	}
-	once, openOnce := escaped(text, secret, escape)
-	twice, openTwice := escaped(text, secret, nested)
+	once, openOnce := matchEscaped(text, secret, escape)
+	twice, openTwice := matchEscaped(text, secret, nestedEscape)
 	return max(n, once, twice), open || openOnce || openTwice
 }
 
-// escaped is spelled for text whose escapes are decoded by read.
-func escaped(text, secret []byte, read func(text []byte) (c byte, n int, cut bool)) (n int, open bool) {
+// matchEscaped is matchSpelling for text whose escapes are decoded by read.
+func matchEscaped(text, secret []byte, read func(text []byte) (c byte, n int, cut bool)) (n int, open bool) {
 	nulls := 0 // at most three NULs, as in UTF-32 before an ASCII character
 	for i := 0; i < len(secret); {
 		if n == len(text) {
@@ -321,8 +321,8 @@ func escaped(text, secret []byte, read func(text []byte) (c byte, n int, cut boo
 // maxEscape is the length of the longest JSON escape, \u002f.
 const maxEscape = 6
 
-// nested is escape for JSON in JSON: an escape that stands for a backslash begins an inner escape, as in \\\/.
-func nested(text []byte) (c byte, n int, cut bool) {
+// nestedEscape is escape for JSON in JSON: an escape that stands for a backslash begins an inner escape, as in \\\/.
+func nestedEscape(text []byte) (c byte, n int, cut bool) {
 	c, n, cut = escape(text)
 	if n == 0 || c != '\\' {
 		return c, n, cut

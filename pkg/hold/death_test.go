@@ -16,8 +16,8 @@ import (
 // script is a holder that fails at a certain moment. conn is the client's connection.
 type script func(t *testing.T, r *rig, conn net.Conn)
 
-// dying listens in place of the holder, and closes the connection after the script, as a kill would.
-func (r *rig) dying(act script) {
+// serveScript listens in place of the holder, and closes the connection after the script, as a kill would.
+func (r *rig) serveScript(act script) {
 	r.t.Helper()
 	l, err := listen(r.path())
 	must(r.t, err)
@@ -39,22 +39,22 @@ func (r *rig) dying(act script) {
 	})
 }
 
-// reads reads the header of a request, and accepts the request if take is true.
-func reads(t *testing.T, conn net.Conn, take bool) *bufio.Reader {
+// readHeader reads the header of a request, and accepts the request if accept is true.
+func readHeader(t *testing.T, conn net.Conn, accept bool) *bufio.Reader {
 	in := bufio.NewReader(conn)
 	r, err := http.ReadRequest(in)
 	if err != nil || r.Header.Get(headerName) == "" || r.Header.Get("Expect") != "100-continue" {
 		t.Errorf("%v, %v: no request for a holder", r, err)
 	}
-	if take {
+	if accept {
 		_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 	}
 	return in
 }
 
-// takes accepts a request and reads the first n bytes of its body.
-func takes(t *testing.T, conn net.Conn, n int) {
-	if _, err := io.ReadFull(reads(t, conn, true), make([]byte, n)); err != nil {
+// readRequest accepts a request and reads the first n bytes of its body.
+func readRequest(t *testing.T, conn net.Conn, n int) {
+	if _, err := io.ReadFull(readHeader(t, conn, true), make([]byte, n)); err != nil {
 		t.Error(err)
 	}
 }
@@ -63,7 +63,7 @@ func takes(t *testing.T, conn net.Conn, n int) {
 func TestDirectWhereNothingWasTaken(t *testing.T) {
 	says := func(what string) script {
 		return func(t *testing.T, _ *rig, conn net.Conn) {
-			reads(t, conn, false)
+			readHeader(t, conn, false)
 			_, _ = io.WriteString(conn, what)
 		}
 	}
@@ -84,9 +84,9 @@ func TestDirectWhereNothingWasTaken(t *testing.T) {
 				usualWaits(t)
 			}
 			r := newRig(t, nil)
-			r.dying(act)
+			r.serveScript(act)
 			r.must("hello")
-			r.counted(1, 1)
+			r.checkCounts(1, 1)
 		})
 	}
 }
@@ -96,7 +96,7 @@ func TestHolderDiesWithARequest(t *testing.T) {
 	say := strings.Repeat("a long prompt ", 5000)
 	after := func(n int, what string) script {
 		return func(t *testing.T, _ *rig, conn net.Conn) {
-			takes(t, conn, n)
+			readRequest(t, conn, n)
 			_, _ = io.WriteString(conn, what)
 		}
 	}
@@ -115,12 +115,12 @@ func TestHolderDiesWithARequest(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, nil)
-			r.dying(tt.act)
+			r.serveScript(tt.act)
 			got, err := r.call(say)
 			if got != tt.part || !errors.Is(err, tt.err) {
 				t.Errorf("%q, %v, want %q, %v", got, err, tt.part, tt.err)
 			}
-			r.counted(0, 0)
+			r.checkCounts(0, 0)
 		})
 	}
 }

@@ -85,7 +85,7 @@ const forever = math.MaxInt64
 func (o order) options() (transport.Options, error) {
 	t := transport.Options{
 		Node: o.Node, TLS: o.TLS, Pins: o.Pins, Insecure: o.Insecure, HTTP3: o.HTTP3, Resolve: o.Resolve, Race: true,
-		Raw: true, Connections: kept, MaxIdle: forever, // the holder itself ends when it is not used
+		Raw: true, Connections: maxIdleConns, MaxIdle: forever, // the holder itself ends when it is not used
 	}
 	if o.ConnectTimeout > 0 {
 		t.ConnectTimeout = o.ConnectTimeout + grace
@@ -106,7 +106,7 @@ func (s Settings) name() (string, error) {
 	r := s.Reach
 	// The path of the URL belongs to the request, the host to the connection.
 	parts := []string{
-		identify(s.Launch.Program), r.Node, r.Target.Scheme, r.Target.Host, s.order("").Proxy, r.TLS.Min, r.TLS.Groups,
+		programID(s.Launch.Program), r.Node, r.Target.Scheme, r.Target.Host, s.order("").Proxy, r.TLS.Min, r.TLS.Groups,
 		fmt.Sprint(r.Insecure, r.HTTP3, r.Resolve), guard.JoinPins(r.Pins, ","), strings.Join(s.Launch.Env, "\x00"),
 	}
 	for _, path := range []string{r.TLS.CA, r.TLS.Cert, r.TLS.Key} {
@@ -123,8 +123,8 @@ func (s Settings) name() (string, error) {
 	return fmt.Sprintf("%x", sum[:12]), nil
 }
 
-// identify returns text that changes when the program's file is replaced; "" if there is no file.
-func identify(program string) string {
+// programID returns text that changes when the program's file is replaced; "" if there is no file.
+func programID(program string) string {
 	info, err := os.Stat(program)
 	if err != nil {
 		return ""
@@ -132,7 +132,7 @@ func identify(program string) string {
 	return fmt.Sprintf("%s %d %d", program, info.Size(), info.ModTime().UnixNano())
 }
 
-const ending = ".sock"
+const socketSuffix = ".sock"
 
 // maxPath is the maximum length of a socket's path: struct sockaddr_un has 104 bytes on some systems, including a zero
 // byte.
@@ -144,7 +144,7 @@ func (s Settings) path() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(s.Dir, name+ending)
+	path := filepath.Join(s.Dir, name+socketSuffix)
 	if len(path) > maxPath {
 		return "", fmt.Errorf("%s: too long for a socket", path)
 	}

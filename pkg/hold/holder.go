@@ -19,22 +19,22 @@ import (
 )
 
 const (
-	kept      = 16               // maximum idle connections
-	tend      = time.Second      // interval of tend
-	look      = 10 * time.Second // how often a holder checks whether its files still exist
-	tidyAfter = 500 * time.Millisecond
+	maxIdleConns     = 16               // maximum idle connections
+	maintainInterval = time.Second      // interval of maintain
+	checkInterval    = 10 * time.Second // how often a holder checks whether its files still exist
+	tidyAfter        = 500 * time.Millisecond
 	// The pauses before an unused connection is replaced.
-	firstPause   = 5 * time.Second
-	longestPause = time.Minute
-	restBytes    = 64 << 10 // limits of reading an answer after the command has stopped reading it
-	restTime     = 100 * time.Millisecond
+	firstPause = 5 * time.Second
+	maxPause   = time.Minute
+	drainBytes = 64 << 10 // limits of reading an answer after the command has stopped reading it
+	drainTime  = 100 * time.Millisecond
 )
 
 // holder forwards requests to one node.
 type holder struct {
-	order  order
-	target *url.URL
-	up     *transport.Transport
+	order    order
+	target   *url.URL
+	upstream *transport.Transport
 	// inUse reports whether the socket and the program are unchanged.
 	inUse func() bool
 	clock Clock
@@ -44,22 +44,23 @@ type holder struct {
 	closed  chan struct{}      // closed when it no longer listens
 	reached atomic.Bool        // the node has answered
 
-	mu       sync.Mutex
-	active   int // requests in progress
-	requests int // requests since the start
-	used     time.Time
-	life     time.Duration
-	leaving  bool
-	unused   int       // replacements in a row that no request used
-	next     time.Time // earliest time of the next replacement
-	tidied   int       // value of requests when memory was last released
+	mu         sync.Mutex
+	active     int // requests in progress
+	requests   int // requests since the start
+	used       time.Time
+	life       time.Duration
+	closing    bool
+	unused     int       // replacements in a row that no request used
+	next       time.Time // earliest time of the next replacement
+	releasedAt int       // value of requests when memory was last released
 }
 
-func newHolder(o order, target *url.URL, up *transport.Transport, clock Clock) *holder {
+func newHolder(o order, target *url.URL, upstream *transport.Transport, clock Clock) *holder {
 	now := clock.Now()
 	return &holder{
-		order: o, target: target, up: up, clock: clock, started: now, used: now, life: o.Idle, closed: make(chan struct{}),
-		stop: func() {}, inUse: func() bool { return true },
+		order: o, target: target, upstream: upstream, clock: clock, started: now, used: now, life: o.Idle,
+		closed: make(chan struct{}),
+		stop:   func() {}, inUse: func() bool { return true },
 	}
 }
 
@@ -69,28 +70,28 @@ func (h *holder) serve(ctx context.Context, l net.Listener) error {
 	ctx, h.stop = context.WithCancel(ctx)
 	defer h.stop()
 	go func() { _ = server.Serve(l) }() // returns when the listener is closed
-	h.live(ctx)
+	h.run(ctx)
 	h.mu.Lock()
-	h.leaving = true
+	h.closing = true
 	h.mu.Unlock()
 	l.Close()
 	close(h.closed)
-	defer h.up.CloseIdleConnections()
+	defer h.upstream.CloseIdleConnections()
 	return server.Shutdown(context.Background())
 }
 
-// live maintains the connections, and returns when the holder should end.
-func (h *holder) live(ctx context.Context) {
+// run maintains the connections, and returns when the holder should end.
+func (h *holder) run(ctx context.Context) {
 	looked := h.clock.Now()
 	for h.left() > 0 {
-		if now := h.clock.Now(); now.Sub(looked) >= look {
+		if now := h.clock.Now(); now.Sub(looked) >= checkInterval {
 			looked = now
 			if !h.inUse() {
 				return
 			}
 		}
-		h.tend(ctx)
-		if h.clock.Sleep(ctx, min(tend, max(h.left(), time.Millisecond))) != nil {
+		h.maintain(ctx)
+		if h.clock.Sleep(ctx, min(maintainInterval, max(h.left(), time.Millisecond))) != nil {
 			return
 		}
 	}
@@ -106,24 +107,24 @@ func (h *holder) left() time.Duration {
 	return h.life - h.clock.Now().Sub(h.used)
 }
 
-// tend opens a new connection when the server has closed the idle one: at once if a request used the old one, else
+// maintain opens a new connection when the server has closed the idle one: at once if a request used the old one, else
 // after longer and longer pauses. It also releases memory after requests.
-func (h *holder) tend(ctx context.Context) {
-	waiting := h.up.Idle()
+func (h *holder) maintain(ctx context.Context) {
+	waiting := h.upstream.Idle()
 	now := h.clock.Now()
 	h.mu.Lock()
-	quiet := h.active == 0 && h.tidied < h.requests && now.Sub(h.used) >= tidyAfter
+	quiet := h.active == 0 && h.releasedAt < h.requests && now.Sub(h.used) >= tidyAfter
 	if quiet {
-		h.tidied = h.requests
+		h.releasedAt = h.requests
 	}
 	wanted := waiting == 0 && h.active == 0 && h.requests > 0 && !now.Before(h.next)
 	if wanted {
-		h.next = now.Add(min(longestPause, firstPause<<min(h.unused, 8)))
+		h.next = now.Add(min(maxPause, firstPause<<min(h.unused, 8)))
 		h.unused++
 	}
 	h.mu.Unlock()
 	if wanted {
-		_ = h.up.Warm(ctx) // the next request reports the error
+		_ = h.upstream.Warm(ctx) // the next request reports the error
 	}
 	if quiet {
 		debug.FreeOSMemory()
@@ -142,7 +143,7 @@ func (h *holder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		<-h.closed
 	case wantReady:
 		w.WriteHeader(http.StatusProcessing)
-		if err := h.up.Ready(r.Context()); err != nil {
+		if err := h.upstream.Ready(r.Context()); err != nil {
 			w.WriteHeader(http.StatusBadGateway)
 		}
 	default:
@@ -152,13 +153,13 @@ func (h *holder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if !h.begin(life) {
-			answer(w, http.StatusServiceUnavailable, report{Fault: &fault{Kind: unsent}})
+			writeReport(w, http.StatusServiceUnavailable, report{Fault: &fault{Kind: unsent}})
 			return
 		}
 		end := sync.OnceFunc(h.end)
 		defer end()
 		defer context.AfterFunc(r.Context(), end)() // when the command ends, its request no longer counts as active
-		h.pass(w, r, end)
+		h.forward(w, r, end)
 	}
 }
 
@@ -166,7 +167,7 @@ func (h *holder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *holder) begin(life time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.leaving {
+	if h.closing {
 		return false
 	}
 	h.active++
@@ -182,14 +183,14 @@ func (h *holder) end() {
 	h.used = h.clock.Now()
 }
 
-// pass sends a request to the node and copies the answer. If the answer is cut, it cuts the copy too.
-func (h *holder) pass(w http.ResponseWriter, r *http.Request, end func()) {
+// forward sends a request to the node and copies the answer. If the answer is cut, it cuts the copy too.
+func (h *holder) forward(w http.ResponseWriter, r *http.Request, end func()) {
 	w.WriteHeader(http.StatusProcessing) // tells the command that this holder is running
 	trace := new(transport.Trace)
 	ctx, cancel := context.WithCancel(transport.WithTrace(context.WithoutCancel(r.Context()), trace))
 	defer cancel()
 	detach := context.AfterFunc(r.Context(), cancel)
-	if err := h.up.Ready(ctx); err != nil {
+	if err := h.upstream.Ready(ctx); err != nil {
 		h.fail(w, trace, err)
 		return
 	}
@@ -210,7 +211,7 @@ func (h *holder) pass(w http.ResponseWriter, r *http.Request, end func()) {
 	for _, name := range []string{headerName, "Expect", "Connection"} {
 		out.Header.Del(name)
 	}
-	resp, err := h.up.RoundTrip(out)
+	resp, err := h.upstream.RoundTrip(out)
 	if err != nil {
 		h.fail(w, trace, err)
 		return
@@ -222,28 +223,28 @@ func (h *holder) pass(w http.ResponseWriter, r *http.Request, end func()) {
 	for name, values := range resp.Header {
 		header[name] = values
 	}
-	answer(w, resp.StatusCode, reportOf(trace, nil))
+	writeReport(w, resp.StatusCode, reportOf(trace, nil))
 	detach()
 	// If the command stops reading, the rest of the answer is read for a moment, and the connection is kept if the
 	// answer ends in that time.
-	context.AfterFunc(r.Context(), func() { time.AfterFunc(restTime, cancel) })
+	context.AfterFunc(r.Context(), func() { time.AfterFunc(drainTime, cancel) })
 	if copyBody(w, resp, end) != nil {
-		_, _ = io.CopyN(io.Discard, resp.Body, restBytes)
+		_, _ = io.CopyN(io.Discard, resp.Body, drainBytes)
 		panic(http.ErrAbortHandler)
 	}
 }
 
 // fail reports to the command that a request got no answer.
 func (h *holder) fail(w http.ResponseWriter, trace *transport.Trace, err error) {
-	answer(w, http.StatusBadGateway, reportOf(trace, err))
+	writeReport(w, http.StatusBadGateway, reportOf(trace, err))
 	if transport.Unsent(err) && !h.reached.Load() {
 		h.stop() // there has never been a connection to hold
 	}
 }
 
-// answer writes the status and the header of an answer, with the report.
-func answer(w http.ResponseWriter, status int, said report) {
-	text, _ := json.Marshal(said) // this type always encodes
+// writeReport writes the status and the header of an answer, with the report.
+func writeReport(w http.ResponseWriter, status int, r report) {
+	text, _ := json.Marshal(r) // this type always encodes
 	w.Header().Set(headerName, string(text))
 	w.WriteHeader(status)
 }
@@ -282,7 +283,7 @@ func copyBody(w http.ResponseWriter, resp *http.Response, end func()) error {
 // status returns what the holder reports about itself.
 func (h *holder) status() Status {
 	left := h.left()
-	waiting := h.up.Idle()
+	waiting := h.upstream.Idle()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return Status{

@@ -15,7 +15,7 @@ func TestTenCallsOneConnection(t *testing.T) {
 	for i := range 10 {
 		r.must(words(i))
 	}
-	r.counted(1, 10)
+	r.checkCounts(1, 10)
 	if n := r.handshakes.Load(); n != 1 {
 		t.Errorf("%d handshakes", n)
 	}
@@ -35,8 +35,8 @@ func TestFiftyAtOnce(t *testing.T) {
 	if n := r.requests.Load(); n != 50 {
 		t.Errorf("%d requests", n)
 	}
-	until(t, "all are back", func() bool { return r.status().Lent == 0 && r.status().Connections <= kept })
-	if s := r.status(); s.Requests != 50 || s.Connections > kept {
+	until(t, "all are back", func() bool { return r.status().Lent == 0 && r.status().Connections <= maxIdleConns })
+	if s := r.status(); s.Requests != 50 || s.Connections > maxIdleConns {
 		t.Errorf("%+v", s)
 	}
 	before := r.connections.Load()
@@ -63,9 +63,9 @@ func TestIdle(t *testing.T) {
 	if _, err := os.Lstat(r.path()); !os.IsNotExist(err) {
 		t.Errorf("the socket: %v, want none", err)
 	}
-	r.counted(1, 3)
+	r.checkCounts(1, 3)
 	r.must("fourth, directly") // Launch names no program, so no holder can be started
-	r.counted(2, 4)
+	r.checkCounts(2, 4)
 }
 
 func TestEndsWithoutItsFiles(t *testing.T) {
@@ -78,7 +78,7 @@ func TestEndsWithoutItsFiles(t *testing.T) {
 			r.settings.Idle = 100_000 * time.Hour // nothing else ends it
 			r.hold().must("first")
 			change(r)
-			r.pass(look + 2*tend)
+			r.pass(checkInterval + 2*maintainInterval)
 			<-r.ended
 		})
 	}
@@ -132,27 +132,27 @@ func TestReplacedAheadOfNeed(t *testing.T) {
 	r.settings.Idle = 100_000 * time.Hour
 	r.hold().must("first")
 	for i, pause := range []time.Duration{0, 5 * time.Second, 10 * time.Second, 20 * time.Second} {
-		until(t, "a connection waits", func() bool { return r.resting() == 1 })
+		until(t, "a connection waits", func() bool { return r.idleConns() == 1 })
 		r.server.CloseClientConnections()
-		until(t, "it is known", func() bool { return r.resting() == 0 || r.connections.Load() == int64(i+2) })
+		until(t, "it is known", func() bool { return r.idleConns() == 0 || r.connections.Load() == int64(i+2) })
 		if pause > 0 {
-			r.pass(pause - 3*tend)
+			r.pass(pause - 3*maintainInterval)
 			if n := r.connections.Load(); n != int64(i+1) {
 				t.Errorf("replacement %d came before %v were over", i+1, pause)
 			}
 		}
-		r.pass(3 * tend)
+		r.pass(3 * maintainInterval)
 		until(t, "a replacement", func() bool { return r.connections.Load() == int64(i+2) })
 	}
-	until(t, "a connection waits", func() bool { return r.resting() == 1 })
+	until(t, "a connection waits", func() bool { return r.idleConns() == 1 })
 	r.must("second")
-	r.counted(5, 2)
+	r.checkCounts(5, 2)
 	r.server.CloseClientConnections() // it has been used since: replaced at once again
-	r.pass(2 * tend)
+	r.pass(2 * maintainInterval)
 	until(t, "a replacement", func() bool { return r.connections.Load() == 6 })
 }
 
-func (r *rig) resting() int { return r.holder.up.Idle() }
+func (r *rig) idleConns() int { return r.holder.upstream.Idle() }
 
 // If a server closes after each answer, a connection is still ready for the next request.
 func TestConnectionClose(t *testing.T) {
@@ -162,10 +162,10 @@ func TestConnectionClose(t *testing.T) {
 	}).hold()
 	for range 3 {
 		r.must("x")
-		r.pass(2 * tend)
-		until(t, "a connection", func() bool { return r.resting() == 1 })
+		r.pass(2 * maintainInterval)
+		until(t, "a connection", func() bool { return r.idleConns() == 1 })
 	}
-	r.counted(4, 3)
+	r.checkCounts(4, 3)
 }
 
 // A holder that never had a connection ends early.
@@ -175,7 +175,7 @@ func TestNothingToHold(t *testing.T) {
 	if got, err := r.call("hello"); err == nil {
 		t.Errorf("%q, want an error", got)
 	}
-	r.pass(2 * tend)
+	r.pass(2 * maintainInterval)
 	<-r.ended
 }
 
@@ -185,11 +185,11 @@ func TestMute(t *testing.T) {
 	r := newRig(t, nil)
 	usualWaits(t)
 	must(t, os.MkdirAll(r.settings.Dir, 0o700))
-	mute, err := net.Listen("unix", filepath.Join(r.settings.Dir, "mute"+ending))
+	mute, err := net.Listen("unix", filepath.Join(r.settings.Dir, "mute"+socketSuffix))
 	must(t, err)
 	must(t, os.Chmod(mute.Addr().String(), 0o600))
 	defer mute.Close()
-	ended, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(r.settings.Dir, "ended"+ending), Net: "unix"})
+	ended, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(r.settings.Dir, "ended"+socketSuffix), Net: "unix"})
 	must(t, err)
 	ended.SetUnlinkOnClose(false)
 	must(t, os.Chmod(ended.Addr().String(), 0o600))

@@ -51,8 +51,8 @@ func readReport(resp *http.Response) (r report, ok bool) {
 	return r, err == nil
 }
 
-// tell copies the report into the trace of the command's request.
-func (r report) tell(t *transport.Trace) {
+// copyTo copies the report into the trace of the command's request.
+func (r report) copyTo(t *transport.Trace) {
 	t.DNS, t.Connect, t.TLS = r.DNS, r.Connect, r.TLS
 	t.Remote, t.TLSVersion, t.HTTP3, t.Reused, t.Held = r.Remote, r.TLSVersion, r.HTTP3, r.Reused, true
 	t.Handshakes.Add(int64(r.Handshakes))
@@ -71,15 +71,15 @@ type fault struct {
 }
 
 const (
-	unsent    = "unsent" // no byte was sent: the command can send the request directly
-	late      = "late"   // no byte was sent, but the connect timeout is over
-	early     = "early"
-	reset     = "reset"
-	ended     = "ended"
-	timedOut  = "timed out"
-	distrust  = "distrust"
-	tooLarge  = "too large"
-	otherwise = "other"
+	unsent     = "unsent" // no byte was sent: the command can send the request directly
+	late       = "late"   // no byte was sent, but the connect timeout is over
+	early      = "early"
+	reset      = "reset"
+	ended      = "ended"
+	timedOut   = "timed out"
+	untrusted  = "distrust"
+	tooLarge   = "too large"
+	otherFault = "other"
 )
 
 func toFault(err error) *fault {
@@ -97,7 +97,7 @@ func toFault(err error) *fault {
 	case errors.As(err, &stray):
 		return &fault{Kind: early}
 	case errors.As(err, &trust):
-		return &fault{Kind: distrust, Host: trust.Host, Text: trust.Reason, Advice: string(trust.Advice)}
+		return &fault{Kind: untrusted, Host: trust.Host, Text: trust.Reason, Advice: string(trust.Advice)}
 	case errors.As(err, &large):
 		return &fault{Kind: tooLarge, Text: large.What, Limit: large.Limit}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -107,7 +107,7 @@ func toFault(err error) *fault {
 	case transport.IsTimeout(err):
 		return &fault{Kind: timedOut}
 	}
-	return &fault{Kind: otherwise, Text: err.Error()}
+	return &fault{Kind: otherFault, Text: err.Error()}
 }
 
 // error returns the error that a transport with these options would return.
@@ -117,7 +117,7 @@ func (f *fault) error(o transport.Options) error {
 		return o.NewConnectTimeoutError()
 	case early:
 		return &transport.EarlyError{}
-	case distrust:
+	case untrusted:
 		return &guard.TrustError{Host: f.Host, Reason: f.Text, Advice: text.Advice(f.Advice)}
 	case tooLarge:
 		return &text.LimitError{What: f.Text, Limit: f.Limit}

@@ -27,14 +27,14 @@ import (
 const busy = time.Minute
 
 func TestMain(m *testing.M) {
-	Least.Store(int64(busy))
+	MinTimeout.Store(int64(busy))
 	os.Exit(m.Run())
 }
 
 // usualWaits makes a test wait no longer than a command does, for something that never happens.
 func usualWaits(t *testing.T) {
-	Least.Store(0)
-	t.Cleanup(func() { Least.Store(int64(busy)) })
+	MinTimeout.Store(0)
+	t.Cleanup(func() { MinTimeout.Store(int64(busy)) })
 }
 
 // rig is a node with TLS that counts connections and requests, and a holder of connections to it in this process.
@@ -99,7 +99,7 @@ func (r *rig) hold() *rig {
 	l, err := listen(r.path())
 	must(r.t, err)
 	o := r.settings.Reach
-	o.Raw, o.Race, o.Connections = true, true, kept
+	o.Raw, o.Race, o.Connections = true, true, maxIdleConns
 	up, err := transport.New(o)
 	must(r.t, err)
 	r.holder = newHolder(r.settings.order("test"), o.Target, up, r.clock)
@@ -154,8 +154,8 @@ func send(ctx context.Context, rt http.RoundTripper, url, say string) (string, e
 	return string(body), err
 }
 
-// counted compares what the node has counted with these numbers.
-func (r *rig) counted(connections, requests int64) {
+// checkCounts compares what the node has counted with these numbers.
+func (r *rig) checkCounts(connections, requests int64) {
 	r.t.Helper()
 	if c, q := r.connections.Load(), r.requests.Load(); c != connections || q != requests {
 		r.t.Errorf("%d connections and %d requests, want %d and %d", c, q, connections, requests)
@@ -253,7 +253,7 @@ func (r *rig) pass(d time.Duration) {
 				return r.clock.asleep()
 			}
 		})
-		r.clock.advance(min(tend, end.Sub(r.clock.Now())))
+		r.clock.advance(min(maintainInterval, end.Sub(r.clock.Now())))
 	}
 }
 

@@ -24,19 +24,19 @@ type Clock interface {
 // errOrder reports that the standard input of a holder has no valid order.
 var errOrder = errors.New("only ferry itself starts a holder")
 
-// Serve runs a holder. It reads from told what a Launch wrote, listens, reports that to the process that waits for it,
+// Serve runs a holder. It reads from input what a Launch wrote, listens, reports that to the process that waits for it,
 // and forwards requests until ctx ends, its idle time is over, it is told to end, its socket is gone, or program, its
 // own file, has been replaced.
-func Serve(ctx context.Context, told io.Reader, program string, clock Clock) error {
+func Serve(ctx context.Context, input io.Reader, program string, clock Clock) error {
 	var o order
-	if json.NewDecoder(io.LimitReader(told, 1<<20)).Decode(&o) != nil || filepath.Ext(o.Path) != ending {
+	if json.NewDecoder(io.LimitReader(input, 1<<20)).Decode(&o) != nil || filepath.Ext(o.Path) != socketSuffix {
 		return errOrder
 	}
 	options, err := o.options()
 	if err != nil {
 		return err
 	}
-	up, err := transport.New(options)
+	upstream, err := transport.New(options)
 	if err != nil {
 		return err
 	}
@@ -47,9 +47,9 @@ func Serve(ctx context.Context, told io.Reader, program string, clock Clock) err
 		return err
 	}
 	defer listener.Close()
-	started := identify(program)
-	h := newHolder(o, options.Target, up, clock)
-	h.inUse = func() bool { return sameFile(listener.made, o.Path) && identify(program) == started }
+	started := programID(program)
+	h := newHolder(o, options.Target, upstream, clock)
+	h.inUse = func() bool { return sameFile(listener.made, o.Path) && programID(program) == started }
 	ready := os.NewFile(readyFD, "ready")
 	_, _ = ready.Write([]byte{1}) // the process that started it may have ended
 	ready.Close()

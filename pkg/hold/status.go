@@ -36,7 +36,7 @@ type Status struct {
 // List returns the status of all holders whose sockets are in a folder. mute counts the holders that do not answer in
 // time. Holders that have ended or that belong to another user are left out.
 func List(dir string) (all []Status, mute int, err error) {
-	mute, err = each(dir, func(_ string, s Status) { all = append(all, s) })
+	mute, err = forEach(dir, func(_ string, s Status) { all = append(all, s) })
 	slices.SortFunc(all, func(s, t Status) int {
 		return cmp.Or(strings.Compare(s.Node, t.Node), cmp.Compare(s.PID, t.PID))
 	})
@@ -46,27 +46,27 @@ func List(dir string) (all []Status, mute int, err error) {
 // Stop ends the holders of the named nodes, or all holders if no node is named. It returns the holders that it ended,
 // and in mute the number of holders, of any node, that do not answer. Requests in progress finish first. After Stop
 // returns, these holders accept no more requests.
-func Stop(dir string, nodes ...string) (told []Status, mute int, err error) {
-	mute, err = each(dir, func(path string, s Status) {
+func Stop(dir string, nodes ...string) (stopped []Status, mute int, err error) {
+	mute, err = forEach(dir, func(path string, s Status) {
 		if len(nodes) > 0 && !slices.Contains(nodes, s.Node) {
 			return
 		}
-		if _, err := ask(context.Background(), path, wantEnd); err == nil {
-			told = append(told, s)
+		if _, err := sendCommand(context.Background(), path, wantEnd); err == nil {
+			stopped = append(stopped, s)
 		}
 	})
-	return told, mute, err
+	return stopped, mute, err
 }
 
-// each calls do with the status of every holder in a folder, and counts the holders that do not answer in time.
-func each(dir string, do func(path string, s Status)) (mute int, err error) {
+// forEach calls do with the status of every holder in a folder, and counts the holders that do not answer in time.
+func forEach(dir string, do func(path string, s Status)) (mute int, err error) {
 	switch err := state.CheckOwn(dir, fs.ModeDir); {
 	case errors.Is(err, fs.ErrNotExist):
 		return 0, nil
 	case err != nil:
 		return 0, err
 	}
-	paths, err := state.List(dir, func(entry fs.DirEntry) bool { return filepath.Ext(entry.Name()) == ending })
+	paths, err := state.List(dir, func(entry fs.DirEntry) bool { return filepath.Ext(entry.Name()) == socketSuffix })
 	if err != nil {
 		return 0, err
 	}
@@ -82,15 +82,15 @@ func each(dir string, do func(path string, s Status)) (mute int, err error) {
 }
 
 func askStatus(ctx context.Context, path string) (s Status, err error) {
-	said, err := ask(ctx, path, wantStatus)
+	answer, err := sendCommand(ctx, path, wantStatus)
 	if err != nil {
 		return s, err
 	}
-	return s, json.Unmarshal(said, &s)
+	return s, json.Unmarshal(answer, &s)
 }
 
-// ask sends a command to the holder behind a socket and returns the answer.
-func ask(ctx context.Context, path, want string) ([]byte, error) {
+// sendCommand sends a command to the holder behind a socket and returns the answer.
+func sendCommand(ctx context.Context, path, want string) ([]byte, error) {
 	if want != wantReady { // wantReady waits until there is a connection
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, atLeast(answerTimeout))
@@ -112,9 +112,9 @@ func ask(ctx context.Context, path, want string) ([]byte, error) {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("the holder answered %d", resp.StatusCode)
 	}
-	return said, err
+	return answer, err
 }

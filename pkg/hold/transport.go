@@ -18,17 +18,17 @@ const (
 	// answerTimeout bounds the wait for a holder's first response. A holder that is stopped or starved does not answer
 	// in time.
 	answerTimeout = 400 * time.Millisecond
-	// While a request waits for its answer, the holder is asked for its status; after mostSilent failures in a row it
+	// While a request waits for its answer, the holder is asked for its status; after maxSilent failures in a row it
 	// counts as stopped.
 	statusEvery = 2 * time.Second
-	mostSilent  = 3
+	maxSilent   = 3
 )
 
-// Least is the minimum of all timeouts between command and holder, in nanoseconds. Only tests set it, because on a
+// MinTimeout is the minimum of all timeouts between command and holder, in nanoseconds. Only tests set it, because on a
 // loaded machine the other process may run late.
-var Least atomic.Int64
+var MinTimeout atomic.Int64
 
-func atLeast(usual time.Duration) time.Duration { return max(usual, time.Duration(Least.Load())) }
+func atLeast(usual time.Duration) time.Duration { return max(usual, time.Duration(MinTimeout.Load())) }
 
 // Transport sends requests through a holder, or directly if no holder is available.
 //
@@ -46,7 +46,7 @@ type Transport struct {
 func New(s Settings) (*Transport, error) {
 	t := &Transport{settings: s}
 	if s.Reach.TLS.CA+s.Reach.TLS.Cert != "" { // errors in the files are reported before anything is sent
-		if _, err := t.directly(); err != nil {
+		if _, err := t.directTransport(); err != nil {
 			return nil, err
 		}
 	}
@@ -59,8 +59,8 @@ func New(s Settings) (*Transport, error) {
 	return t, err
 }
 
-// directly returns the transport that is used without a holder.
-func (t *Transport) directly() (*transport.Transport, error) {
+// directTransport returns the transport that is used without a holder.
+func (t *Transport) directTransport() (*transport.Transport, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var err error
@@ -80,7 +80,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return resp, err
 		}
 	}
-	direct, err := t.directly()
+	direct, err := t.directTransport()
 	if err != nil {
 		return nil, err
 	}
@@ -97,11 +97,11 @@ func (t *Transport) Ready(ctx context.Context) error {
 	if err == nil {
 		conn.Close()
 		path, _ := t.settings.path() // it was valid just now
-		if _, err = ask(ctx, path, wantReady); err == nil {
+		if _, err = sendCommand(ctx, path, wantReady); err == nil {
 			return nil
 		}
 	}
-	direct, err := t.directly()
+	direct, err := t.directTransport()
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (t *Transport) throughHolder(outer *http.Request) (*http.Response, error) {
 	}
 	if err == nil {
 		said, ok := readReport(resp)
-		said.tell(trace)
+		said.copyTo(trace)
 		switch {
 		case !ok || said.Fault != nil && said.Fault.Kind == unsent:
 			err = transport.NotSent(errNotSent)
@@ -148,7 +148,7 @@ func (t *Transport) throughHolder(outer *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	resp.Body = &answerBody{resp.Body, outer.Context(), ctx, cancel}
+	resp.Body = &responseBody{resp.Body, outer.Context(), ctx, cancel}
 	return resp, nil
 }
 
@@ -167,7 +167,7 @@ func (t *Transport) watch(ctx context.Context, end context.CancelCauseFunc) {
 		if silent++; err == nil || isAbsent(err) { // the read notices a holder that has ended
 			silent = 0
 		}
-		if silent == mostSilent {
+		if silent == maxSilent {
 			end(&lostError{stopped: true})
 			return
 		}
@@ -176,14 +176,14 @@ func (t *Transport) watch(ctx context.Context, end context.CancelCauseFunc) {
 
 var errNotSent = errors.New("the holder did not send the request")
 
-// answerBody is the body of an answer from a holder.
-type answerBody struct {
+// responseBody is the body of an answer from a holder.
+type responseBody struct {
 	io.ReadCloser
 	outer, inner context.Context
 	end          context.CancelCauseFunc
 }
 
-func (b *answerBody) Read(p []byte) (int, error) {
+func (b *responseBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
 		var lost *lostError
@@ -197,7 +197,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *answerBody) Close() error {
+func (b *responseBody) Close() error {
 	defer b.end(nil)
 	return b.ReadCloser.Close()
 }

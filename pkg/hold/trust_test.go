@@ -44,12 +44,12 @@ func TestRefused(t *testing.T) {
 	for name, spoil := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, nil)
-			r.dying(func(t *testing.T, _ *rig, _ net.Conn) { t.Error("it was spoken to") })
+			r.serveScript(func(t *testing.T, _ *rig, _ net.Conn) { t.Error("it was spoken to") })
 			r.settings.Launch.Program = "/nonexistent"
 			spoil(t, r)
 			before, _ := os.ReadDir(r.settings.Dir)
 			r.must("hello")
-			r.counted(1, 1)
+			r.checkCounts(1, 1)
 			if after, _ := os.ReadDir(r.settings.Dir); !reflect.DeepEqual(names(before), names(after)) {
 				t.Errorf("%v became %v", names(before), names(after))
 			}
@@ -199,7 +199,7 @@ func TestLeftBeforeItsEnd(t *testing.T) {
 				if got, err := r.call("next"); got != "data" || err != nil {
 					t.Errorf("%q, %v", got, err)
 				}
-				r.counted(1, 2)
+				r.checkCounts(1, 2)
 				return
 			}
 			until(t, "the connection is closed", func() bool { return r.status().Connections == 0 })

@@ -73,8 +73,8 @@ func (h *Handle) Content(f File) ([]byte, error) {
 	return content, nil
 }
 
-// keepFiles writes the contents that are not on disk yet.
-func (h *Handle) keepFiles(of Session) error {
+// storeFiles writes the contents that are not on disk yet.
+func (h *Handle) storeFiles(of Session) error {
 	for _, f := range of.files() {
 		path := h.store.attachedPath(of.Name, f.SHA256)
 		if _, err := os.Lstat(path); err == nil || f.content == nil {

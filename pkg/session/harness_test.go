@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		part := strings.Split(task, "\n")
 		var n int
 		if n, err = strconv.Atoi(part[2]); err == nil {
-			err = converse(context.Background(), Store{part[0]}, part[1], n)
+			err = addTurns(context.Background(), Store{part[0]}, part[1], n)
 		}
 	} else if dir := os.Getenv(crashEnv); dir != "" {
 		err = askAndWait(dir)
@@ -41,8 +41,8 @@ func TestMain(m *testing.M) {
 // start is the start time of the tests.
 var start = time.Date(2026, 11, 23, 15, 2, 4, 5_000_000, time.UTC)
 
-// converse adds n turns to the session "shared", one after the other.
-func converse(ctx context.Context, s Store, who string, n int) error {
+// addTurns adds n turns to the session "shared", one after the other.
+func addTurns(ctx context.Context, s Store, who string, n int) error {
 	for i := range n {
 		h, err := s.Open(ctx, "shared", start, time.Hour)
 		if err != nil {
@@ -72,8 +72,8 @@ func askAndWait(dir string) error {
 	return errors.New("was not killed")
 }
 
-// again returns the test binary as another process.
-func again(t *testing.T, env string) *exec.Cmd {
+// testProcess returns the test binary as another process.
+func testProcess(t *testing.T, env string) *exec.Cmd {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), must(os.Executable())(t))
 	child.Env = append(os.Environ(), env)
@@ -91,8 +91,8 @@ func mustOpen(t *testing.T, s Store, name string, now time.Time) *Handle {
 	return must(s.Open(t.Context(), name, now, 10*time.Minute))(t)
 }
 
-// have creates a session with one turn.
-func have(t *testing.T, s Store, name string, now time.Time) *Session {
+// createSession creates a session with one turn.
+func createSession(t *testing.T, s Store, name string, now time.Time) *Session {
 	t.Helper()
 	h := mustOpen(t, s, name, now)
 	defer h.Close()

@@ -103,7 +103,7 @@ func (s Store) list(look func(*Info, []byte) error) ([]Info, error) {
 		if err != nil {
 			info = Info{Name: name, Err: err}
 			if file, err := os.Lstat(s.path(name)); err == nil {
-				info.Used = stamp(file.ModTime())
+				info.Used = roundTime(file.ModTime())
 			}
 		}
 		infos = append(infos, info)

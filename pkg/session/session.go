@@ -118,7 +118,7 @@ func (s Store) Open(ctx context.Context, name string, now time.Time, idle time.D
 	session, err := s.Read(name)
 	switch {
 	case errors.Is(err, ErrNotFound), lost != nil && errors.Is(err, ErrUnavailable):
-		session = &Session{Name: name, Token: newToken(), Started: stamp(now), Used: stamp(now)}
+		session = &Session{Name: name, Token: newToken(), Started: roundTime(now), Used: roundTime(now)}
 	case errors.Is(err, ErrUnavailable):
 		h.Close()
 		// The folder can be used, so the conversation may exist. Continuing would leave out its turns.
@@ -160,7 +160,7 @@ func (h *Handle) Ask(prompt string, files []File, now time.Time) error {
 		return fmt.Errorf("session %s: there is no prompt to store", h.session.Name)
 	}
 	next := *h.session
-	next.Pending, next.PendingFiles, next.Used = prompt, files, stamp(now)
+	next.Pending, next.PendingFiles, next.Used = prompt, files, roundTime(now)
 	given := h.session.PendingFiles
 	err := h.save(next)
 	if err == nil && len(given) > 0 && h.path != "" {
@@ -178,8 +178,8 @@ func (h *Handle) Answer(text, node, model string, now time.Time) error {
 	}
 	next.Turns = append(slices.Clip(next.Turns),
 		Turn{Role: User, Text: next.Pending, Files: next.PendingFiles, At: next.Used},
-		Turn{Role: Assistant, Text: text, Node: node, Model: model, At: stamp(now)})
-	next.Pending, next.PendingFiles, next.Used = "", nil, stamp(now)
+		Turn{Role: Assistant, Text: text, Node: node, Model: model, At: roundTime(now)})
+	next.Pending, next.PendingFiles, next.Used = "", nil, roundTime(now)
 	return h.save(next)
 }
 
@@ -196,7 +196,7 @@ func (h *Handle) save(next Session) error {
 	if h.path == "" {
 		return nil // Open has reported it
 	}
-	if err := h.keepFiles(next); err != nil {
+	if err := h.storeFiles(next); err != nil {
 		return err
 	}
 	if err := state.WriteFile(h.path, data, 0o600); err != nil {
@@ -245,8 +245,8 @@ func (s Store) damaged(name string, err error) error {
 
 func (s Store) path(name string) string { return filepath.Join(s.Dir, name+fileSuffix) }
 
-// stamp converts a time to the form of the file: UTC, in milliseconds, without the monotonic reading.
-func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+// roundTime converts a time to the form of the file: UTC, in milliseconds, without the monotonic reading.
+func roundTime(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // newToken returns a UUID of version 4 (RFC 9562 section 5.4).
 func newToken() string {

@@ -75,7 +75,7 @@ func TestConversation(t *testing.T) {
 // TestPromptIsKept checks that a failed turn leaves its prompt, which the next prompt replaces.
 func TestPromptIsKept(t *testing.T) {
 	s := newStore(t)
-	have(t, s, "work", start)
+	createSession(t, s, "work", start)
 	h := mustOpen(t, s, "work", start)
 	check(t, h.Ask("first", nil, start.Add(time.Second)))
 	h.Close()
@@ -99,7 +99,7 @@ func TestPromptIsKept(t *testing.T) {
 
 func TestCrashKeepsThePrompt(t *testing.T) {
 	s := newStore(t)
-	child := again(t, crashEnv+"="+s.Dir)
+	child := testProcess(t, crashEnv+"="+s.Dir)
 	stdin := must(child.StdinPipe())(t)
 	defer stdin.Close()
 	stdout := must(child.StdoutPipe())(t)
@@ -130,9 +130,9 @@ func TestTwoAtOnceTakeTurns(t *testing.T) {
 		wg.Go(func() {
 			var err error
 			if strings.HasPrefix(name, "process") {
-				err = again(t, fmt.Sprintf("%s=%s\n%s\n%d", turnsEnv, s.Dir, name, each)).Run()
+				err = testProcess(t, fmt.Sprintf("%s=%s\n%s\n%d", turnsEnv, s.Dir, name, each)).Run()
 			} else {
-				err = converse(t.Context(), s, name, each)
+				err = addTurns(t.Context(), s, name, each)
 			}
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -182,7 +182,7 @@ func TestModes(t *testing.T) {
 		t.Skip("mode bits say nothing on Windows")
 	}
 	s := newStore(t)
-	have(t, s, "work", start)
+	createSession(t, s, "work", start)
 	for path, want := range map[string]os.FileMode{
 		filepath.Dir(s.Dir): 0o700, s.Dir: 0o700, s.path("work"): 0o600, filepath.Join(s.Dir, ".work.lock"): 0o600,
 	} {
@@ -233,7 +233,7 @@ func TestTokenIdle(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStore(t)
-			token := have(t, s, "work", start).Token
+			token := createSession(t, s, "work", start).Token
 			h := must(s.Open(t.Context(), "work", start.Add(tt.after), idle))(t)
 			defer h.Close()
 			got := h.Session()
@@ -265,7 +265,7 @@ func TestTokenForm(t *testing.T) {
 		}
 	}
 	s := newStore(t)
-	token := have(t, s, "work", start).Token
+	token := createSession(t, s, "work", start).Token
 	path := filepath.Join(s.Dir, "work.json")
 	write(t, path, strings.Replace(content(t, path), token, `x\r\nX-Bad: 1`, 1))
 	h := mustOpen(t, s, "work", start)

@@ -26,9 +26,9 @@ func TestListAndLast(t *testing.T) {
 	if name != "" || !errors.Is(err, ErrNotFound) || err.Error() != "there is no session to continue" || text.Hint(err) == "" {
 		t.Errorf("no folder: %q, %v", name, err)
 	}
-	have(t, s, "old", start)
-	have(t, s, "new", start.Add(2*time.Hour))
-	have(t, s, "mid", start.Add(time.Hour))
+	createSession(t, s, "old", start)
+	createSession(t, s, "new", start.Add(2*time.Hour))
+	createSession(t, s, "mid", start.Add(time.Hour))
 	write(t, filepath.Join(s.Dir, "notes.txt"), "not ours")
 	write(t, filepath.Join(s.Dir, "bad name.json"), "not ours")
 	infos := must(s.List())(t)
@@ -63,7 +63,7 @@ func TestListAndLast(t *testing.T) {
 // session instead of it.
 func TestListDamaged(t *testing.T) {
 	s := newStore(t)
-	have(t, s, "good", start)
+	createSession(t, s, "good", start)
 	write(t, s.path("bad"), "{")
 	for _, tt := range []struct {
 		written time.Time
@@ -107,8 +107,8 @@ func TestLastUse(t *testing.T) {
 
 func TestRemove(t *testing.T) {
 	s := newStore(t)
-	have(t, s, "a", start)
-	have(t, s, "b", start)
+	createSession(t, s, "a", start)
+	createSession(t, s, "b", start)
 	removed, err := s.Remove(t.Context(), "a", "unknown")
 	if len(removed) != 0 || !errors.Is(err, ErrNotFound) || err.Error() != "there is no session unknown" ||
 		text.Hint(err) != "ferry config session list shows them" {
@@ -133,10 +133,10 @@ func TestPrune(t *testing.T) {
 	s := newStore(t)
 	const week = 7 * 24 * time.Hour
 	now := start.Add(week)
-	have(t, s, "exactly", start)
-	have(t, s, "older", start.Add(-time.Millisecond))
-	have(t, s, "ancient", start.Add(-week))
-	have(t, s, "fresh", now)
+	createSession(t, s, "exactly", start)
+	createSession(t, s, "older", start.Add(-time.Millisecond))
+	createSession(t, s, "ancient", start.Add(-week))
+	createSession(t, s, "fresh", now)
 	write(t, s.path("bad"), "{")
 	removed, err := s.Prune(t.Context(), week, now)
 	if !slices.Equal(removed, []string{"older", "ancient"}) || err == nil || !strings.HasPrefix(err.Error(), s.path("bad")+": ") {
@@ -150,8 +150,8 @@ func TestPrune(t *testing.T) {
 // TestStored checks that all conversations are removed with their locks and temporary files, and nothing else.
 func TestStored(t *testing.T) {
 	s := newStore(t)
-	have(t, s, "a", start)
-	have(t, s, "b", start)
+	createSession(t, s, "a", start)
+	createSession(t, s, "b", start)
 	write(t, filepath.Join(s.Dir, "notes.txt"), "not ours")
 	stored, err := s.Stored()
 	if err != nil || stored.Count != 2 || stored.Where != s.Dir {
@@ -223,7 +223,7 @@ func TestReadOnlyFolder(t *testing.T) {
 		t.Skip("root, and Windows, write into a folder whose mode says no; the missing lock below stands for it")
 	}
 	s := newStore(t)
-	have(t, s, "work", start)
+	createSession(t, s, "work", start)
 	check(t, os.Remove(filepath.Join(s.Dir, ".work.lock")))
 	check(t, os.Chmod(s.Dir, 0o500))
 	t.Cleanup(func() { _ = os.Chmod(s.Dir, 0o700) })
@@ -232,7 +232,7 @@ func TestReadOnlyFolder(t *testing.T) {
 
 func TestLockOutOfReach(t *testing.T) {
 	s := newStore(t)
-	have(t, s, "work", start)
+	createSession(t, s, "work", start)
 	lock := filepath.Join(s.Dir, ".work.lock")
 	check(t, errors.Join(os.Remove(lock), os.Mkdir(lock, 0o700)))
 	openUnlocked(t, s)

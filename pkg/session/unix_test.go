@@ -92,7 +92,7 @@ func TestRefusedFiles(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStore(t)
-			have(t, s, "work", start)
+			createSession(t, s, "work", start)
 			path := s.path("work")
 			if err := tt.make(path); err != nil {
 				if tt.name == "foreign" {

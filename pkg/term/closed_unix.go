@@ -40,8 +40,8 @@ func ReadOnly(stream any) bool {
 	return ok && flags&unix.O_ACCMODE == unix.O_RDONLY
 }
 
-// takesEscapes reports whether a terminal supports colour and cursor moves. On Unix, TERM decides that.
-func takesEscapes(*os.File) bool { return true }
+// supportsEscapes reports whether a terminal supports colour and cursor moves. On Unix, TERM decides that.
+func supportsEscapes(*os.File) bool { return true }
 
 // opened returns the descriptor of an open file, -1 if the stream is not a file, and its flags.
 func opened(stream any) (fd, flags int, ok bool) {

@@ -16,9 +16,9 @@ func ReadOnly(any) bool { return false }
 // ReadSecret reads a line from a terminal without echo.
 func ReadSecret(file *os.File) ([]byte, error) { return xterm.ReadPassword(int(file.Fd())) }
 
-// takesEscapes reports whether a terminal supports colour and cursor moves. A Windows console needs a mode for that,
+// supportsEscapes reports whether a terminal supports colour and cursor moves. A Windows console needs a mode for that,
 // which old consoles do not have. The mode is not reset, because current programs expect it.
-func takesEscapes(file *os.File) bool {
+func supportsEscapes(file *os.File) bool {
 	console := windows.Handle(file.Fd())
 	var mode uint32
 	var screen windows.ConsoleScreenBufferInfo

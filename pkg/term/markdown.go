@@ -15,17 +15,17 @@ type Markdown struct {
 	// Plain copies the text unchanged.
 	Plain bool
 
-	held   []byte // the end of the text so far: a line or a marker whose meaning depends on later bytes
-	inLine bool   // the beginning of the line has been read
-	quoted bool   // the line, or the open fence, is in a quote
-	fence  byte   // the character of the open fence; 0 outside a code block
-	fences int    // the length of the open fence
-	line   style  // style of the complete line
-	open   style  // bold and italic that are open in this line
-	ticks  int    // number of backticks that opened the inline code; 0 outside code
-	link   int    // number of open parentheses in a link's address
-	before rune   // the last character of the line
-	now    style  // what the terminal shows
+	held    []byte // the end of the text so far: a line or a marker whose meaning depends on later bytes
+	inLine  bool   // the beginning of the line has been read
+	quoted  bool   // the line, or the open fence, is in a quote
+	fence   byte   // the character of the open fence; 0 outside a code block
+	fences  int    // the length of the open fence
+	line    style  // style of the complete line
+	open    style  // bold and italic that are open in this line
+	ticks   int    // number of backticks that opened the inline code; 0 outside code
+	link    int    // number of open parentheses in a link's address
+	before  rune   // the last character of the line
+	current style  // what the terminal shows
 }
 
 // style is a set of attributes.
@@ -75,10 +75,10 @@ func (m *Markdown) append(dst, text []byte, last bool) []byte {
 
 // set changes the style that the terminal shows.
 func (m *Markdown) set(dst []byte, want style) []byte {
-	if want == m.now {
+	if want == m.current {
 		return dst
 	}
-	if m.now != 0 {
+	if m.current != 0 {
 		dst = append(dst, "\x1b[0m"...)
 	}
 	for i, on := range sgr {
@@ -86,7 +86,7 @@ func (m *Markdown) set(dst []byte, want style) []byte {
 			dst = append(dst, on...)
 		}
 	}
-	m.now = want
+	m.current = want
 	return dst
 }
 

@@ -25,16 +25,16 @@ type Facts struct {
 
 const defaultWidth = 80
 
-// Look returns the facts of a stream. plain says that the environment asks for plain output. Anything except an open
+// FactsOf returns the facts of a stream. plain says that the environment asks for plain output. Anything except an open
 // file is treated as a pipe.
-func Look(stream any, plain bool) Facts {
+func FactsOf(stream any, plain bool) Facts {
 	f := Facts{Plain: true, Width: defaultWidth}
 	file, ok := stream.(*os.File)
 	if !ok || file == nil || !(isatty.IsTerminal(file.Fd()) || isatty.IsCygwinTerminal(file.Fd())) {
 		return f
 	}
 	f.TTY = true
-	f.Plain = plain || !takesEscapes(file)
+	f.Plain = plain || !supportsEscapes(file)
 	if columns, _, err := xterm.GetSize(int(file.Fd())); err == nil && columns > 0 {
 		f.Width = columns
 	}

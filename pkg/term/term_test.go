@@ -11,7 +11,7 @@ import (
 
 func TestLookAtAPipe(t *testing.T) {
 	for name, stream := range map[string]any{"a buffer": &bytes.Buffer{}, "nothing": nil} {
-		if f := Look(stream, false); f.TTY || !f.Plain || f.Width != 80 {
+		if f := FactsOf(stream, false); f.TTY || !f.Plain || f.Width != 80 {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}

@@ -14,13 +14,13 @@ type Advice string
 // Hint returns the advice, "" if there is none.
 func (a Advice) Hint() string { return string(a) }
 
-// advised is an error with a hint.
-type advised struct {
+// hintedError is an error with a hint.
+type hintedError struct {
 	error
 	Advice
 }
 
-func (e *advised) Unwrap() error { return e.error }
+func (e *hintedError) Unwrap() error { return e.error }
 
 // Errorf is fmt.Errorf with a hint.
 func Errorf(hint, format string, args ...any) error {
@@ -28,7 +28,7 @@ func Errorf(hint, format string, args ...any) error {
 }
 
 // WithHint adds a hint to an error. Hints that err already has are no longer found.
-func WithHint(err error, hint string) error { return &advised{err, Advice(hint)} }
+func WithHint(err error, hint string) error { return &hintedError{err, Advice(hint)} }
 
 // Hint returns the hint of the first error in the chain that has one, "" if none has.
 func Hint(err error) string {

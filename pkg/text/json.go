@@ -20,10 +20,10 @@ func SafeJSON(doc []byte) []byte {
 			continue
 		}
 		r, size := utf8.DecodeRune(doc[i:])
-		if hazardous(r) || isHiddenAfter(r, rune(doc[max(0, i-1)])) {
+		if isUnsafe(r) || isHiddenAfter(r, rune(doc[max(0, i-1)])) {
 			out = append(out, doc[done:i]...)
 			for _, unit := range utf16.AppendRune(nil, r) {
-				out = append(out, escaped(rune(unit), 4)...)
+				out = append(out, escapeRune(rune(unit), 4)...)
 			}
 			done = i + size
 		}
@@ -35,8 +35,8 @@ func SafeJSON(doc []byte) []byte {
 	return append(out, doc[done:]...)
 }
 
-// onePiece is how many bytes of text are encoded at once. With escapes they can become six times as long.
-const onePiece = 1 << 20
+// maxPiece is how many bytes of text are encoded at once. With escapes they can become six times as long.
+const maxPiece = 1 << 20
 
 // JSONLine returns an object as a line of JSON, escaped by SafeJSON, in pieces. A piece is valid until the next one.
 // object must have an empty member "text" before any list or object in it. text is inserted there, and is never copied
@@ -48,13 +48,13 @@ func JSONLine(object []byte, text string) iter.Seq[[]byte] {
 		piece := append(bytes.Clone(SafeJSON(head)), member...)
 		for rest := text; len(rest) > 0; {
 			n := len(rest)
-			if n > onePiece {
-				n = len(WholeRunes([]byte(rest[:onePiece])))
+			if n > maxPiece {
+				n = len(WholeRunes([]byte(rest[:maxPiece])))
 			}
 			quoted := EncodeLine(rest[:n])
 			piece = append(piece, SafeJSON(quoted[1:len(quoted)-2])...)
 			rest = rest[n:]
-			if len(piece) < onePiece {
+			if len(piece) < maxPiece {
 				continue
 			}
 			if !yield(piece) {

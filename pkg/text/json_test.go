@@ -33,15 +33,15 @@ func TestJSONLine(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "short", "<&>\n\"\\\x00", "half a character \xe5\xa5", "\xff", "\u009b\u202e",
-		strings.Repeat("x", onePiece), strings.Repeat("好", onePiece), strings.Repeat("\x01", 3*onePiece+1),
-		strings.Repeat("\xff", onePiece+1) + "\xe5\xa5",
+		strings.Repeat("x", maxPiece), strings.Repeat("好", maxPiece), strings.Repeat("\x01", 3*maxPiece+1),
+		strings.Repeat("\xff", maxPiece+1) + "\xe5\xa5",
 	} {
 		const id = `a "text":"" b`
 		empty, _ := json.Marshal(object{id, "", []int{1}})
 		pieces := JSONLine(append(empty, '\n'), text)
 		var line, again []byte
 		for piece := range pieces {
-			if len(piece) > 8*onePiece {
+			if len(piece) > 8*maxPiece {
 				t.Errorf("%.10q: a piece of %d bytes", text, len(piece))
 			}
 			line = append(line, piece...)

@@ -13,7 +13,7 @@ import (
 // and every byte that is not UTF-8 becomes an escape (\x1b, \u202e, \xff). CR LF becomes a newline; a lone CR becomes
 // an escape.
 func Visible(s string) string {
-	if safe(s) {
+	if isSafe(s) {
 		return s
 	}
 	shown, _ := visible(s, math.MaxInt, false)
@@ -44,7 +44,7 @@ func Shown(s string, limit int) string { return ShownOf(s, limit, len(s)) }
 
 // ShownOf is Shown for s, the beginning of a text with this number of bytes.
 func ShownOf(s string, limit, bytes int) string {
-	if len(s) == bytes && len(s) <= limit/16 && safe(s) {
+	if len(s) == bytes && len(s) <= limit/16 && isSafe(s) {
 		return s
 	}
 	shown, used := visible(s, limit, true)
@@ -124,19 +124,19 @@ func visible(s string, most int, strict bool) (shown string, used int) {
 	for room := most; used < len(s); {
 		r, size := utf8.DecodeRuneInString(s[used:])
 		part := s[used : used+size]
-		switch hidden := hazardous(r) || strict && isHiddenAfter(r, last); {
+		switch hidden := isUnsafe(r) || strict && isHiddenAfter(r, last); {
 		case r == utf8.RuneError && size == 1:
-			part = escaped(rune(s[used]), 2)
+			part = escapeRune(rune(s[used]), 2)
 		case r == '\r' && strings.HasPrefix(s[used+1:], "\n"):
 			part = ""
 		case !hidden:
 			last = r
 		case r < utf8.RuneSelf:
-			part, last = escaped(r, 2), 0
+			part, last = escapeRune(r, 2), 0
 		case r > 0xffff:
 			part, last = fmt.Sprintf(`\U%08x`, r), 0
 		default:
-			part, last = escaped(r, 4), 0
+			part, last = escapeRune(r, 4), 0
 		}
 		if room -= len(part); part == "\n" {
 			room -= margin
@@ -150,8 +150,8 @@ func visible(s string, most int, strict bool) (shown string, used int) {
 	return b.String(), used
 }
 
-// escaped returns a character as \xff for two digits, as \uffff for four.
-func escaped(r rune, digits int) string {
+// escapeRune returns a character as \xff for two digits, as \uffff for four.
+func escapeRune(r rune, digits int) string {
 	const hexadecimal = "0123456789abcdef"
 	if digits == 2 {
 		return string([]byte{'\\', 'x', hexadecimal[r>>4&15], hexadecimal[r&15]})
@@ -159,8 +159,8 @@ func escaped(r rune, digits int) string {
 	return string([]byte{'\\', 'u', hexadecimal[r>>12&15], hexadecimal[r>>8&15], hexadecimal[r>>4&15], hexadecimal[r&15]})
 }
 
-// safe reports whether s is plain printable ASCII with newlines and tabs: the common case, which needs no copy.
-func safe(s string) bool {
+// isSafe reports whether s is plain printable ASCII with newlines and tabs: the common case, which needs no copy.
+func isSafe(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; (c < ' ' && c != '\n' && c != '\t') || c >= 0x7f {
 			return false
@@ -169,9 +169,9 @@ func safe(s string) bool {
 	return true
 }
 
-// hazardous reports whether a terminal acts on r, or shows other runes elsewhere because of r: C0 and C1 controls, the
+// isUnsafe reports whether a terminal acts on r, or shows other runes elsewhere because of r: C0 and C1 controls, the
 // bidi controls of UAX #9, line and paragraph separators, and two noncharacters, which XML also forbids.
-func hazardous(r rune) bool {
+func isUnsafe(r rune) bool {
 	switch {
 	case r == '\n', r == '\t':
 		return false

@@ -155,7 +155,7 @@ func FuzzVisibleStream(f *testing.F) {
 		if string(got) != want {
 			t.Errorf("in pieces %q, whole %q", got, want)
 		}
-		if !utf8.Valid(got) || strings.ContainsFunc(string(got), hazardous) {
+		if !utf8.Valid(got) || strings.ContainsFunc(string(got), isUnsafe) {
 			t.Errorf("a terminal gets %q", got)
 		}
 	})

@@ -63,8 +63,8 @@ func messagesFile(f *File) (before, after string) {
 func (messages) decode(in object, a *Answer, u *counts) *NotAnswerError {
 	u.add(in["usage"])
 	a.StopReason = stringOf(in["stop_reason"])
-	said, thought, ok := readParts(in["content"], maxNested)
-	a.Text, a.HasReasoning = string(said), len(thought) > 0
+	text, reasoning, ok := readParts(in["content"], maxNested)
+	a.Text, a.HasReasoning = string(text), len(reasoning) > 0
 	switch {
 	case !ok && (!isNull(in["content"]) || a.StopReason == ""):
 		return &NotAnswerError{Reason: noContent}
