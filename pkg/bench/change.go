@@ -79,7 +79,7 @@ func Compare(old, new *Run) (*Changes, error) {
 	case a.Stream != b.Stream:
 		return nil, text.Errorf(hint, "only one of them streamed")
 	case (a.Rate > 0) != (b.Rate > 0):
-		return nil, text.Errorf(hint, "only one of them used a fixed rate, which measures latency from the scheduled start")
+		return nil, text.Errorf(hint, "only one of them used a fixed rate, which measures latency from the intended start")
 	}
 	c := &Changes{Old: Summarise([]*Run{old}), New: Summarise([]*Run{new}), Settings: differences(a, b)}
 	c.Settings.add("vantage", a.Vantage, b.Vantage)

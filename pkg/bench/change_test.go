@@ -201,7 +201,7 @@ func TestCompare(t *testing.T) {
 		{"prompts", func(r *Run) { r.Header.PromptSHA256 = "q" }, "their prompts differ"},
 		{"tokens", func(r *Run) { r.Header.MaxTokens = 9 }, "max_tokens is 0 and 9"},
 		{"streams", func(r *Run) { r.Header.Stream = true }, "only one of them streamed"},
-		{"loops", func(r *Run) { r.Header.Rate = 2 }, "only one of them used a fixed rate, which measures latency from the scheduled start"},
+		{"loops", func(r *Run) { r.Header.Rate = 2 }, "only one of them used a fixed rate, which measures latency from the intended start"},
 		{"nodes", func(r *Run) { r.Series[0].Node.Name, r.Series[1].Node.Name = "x", "y" }, "they have no node in common"},
 		{"settings", func(r *Run) {
 			r.Header.Concurrency, r.Header.Vantage, r.Header.Nodes[1].Model, r.Series[1].Node.Model = 3, "moon", "other", "other"

@@ -146,7 +146,7 @@ func TestChangesAtARate(t *testing.T) {
 	for rate, want := range map[float64]bool{0: false, 2: true} {
 		c.New.Header.Rate = rate
 		got := write(t, Markdown, c, Options{Explain: true})
-		if strings.Contains(got, "latency and TTFT are measured from the time when a request should start") != want {
+		if strings.Contains(got, "latency and TTFT are measured from the intended start of a request") != want {
 			t.Errorf("a rate of %g: got the definition of intended: %v, want %v:\n%s", rate, !want, want, got)
 		}
 	}

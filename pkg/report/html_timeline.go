@@ -70,7 +70,7 @@ func (l language) describeTimeline(r *bench.Row) (words, sentence string) {
 	requests := bench.Count{N: r.Requests, Noun: "request"}
 	words = l.count(requests.N, requests.Noun)
 	if failed > 0 {
-		words = l.translate("%d failed of %d", failed, r.Requests)
+		words = l.translate("%d of %d failed", failed, r.Requests)
 	}
 	sentence = l.translate("%s over time, %d failed.", requests, failed)
 	if len(r.Timeline) < r.Requests {
