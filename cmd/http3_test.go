@@ -15,12 +15,12 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
-// overHTTP3 serves what a handler answers over HTTP/3. The file in env names the server far.
+// overHTTP3 serves a handler over HTTP/3. The configuration file in env has the server as node far.
 func overHTTP3(t *testing.T, ca *authority, handler http.Handler, socket net.PacketConn) (env map[string]string) {
 	config := &tls.Config{Certificates: []tls.Certificate{ca.issueFor(t, "localhost")}}
 	over := &http3.Server{Handler: handler, TLSConfig: http3.ConfigureTLSConfig(config)}
 	ended := make(chan struct{})
-	go func() { defer close(ended); _ = over.Serve(socket) }() // until it is closed
+	go func() { defer close(ended); _ = over.Serve(socket) }() // until the socket is closed
 	t.Cleanup(func() { over.Close(); socket.Close(); <-ended })
 	_, port, _ := net.SplitHostPort(socket.LocalAddr().String())
 	env = withConfig(t, fmt.Sprintf("nodes: {far: {url: \"https://localhost:%s\", key: \"env:K\", http3: true, proxy: none, tls: {ca: %q}}}\n",
@@ -29,9 +29,9 @@ func overHTTP3(t *testing.T, ca *authority, handler http.Handler, socket net.Pac
 	return env
 }
 
-// TestFaultMatrixHTTP3 meets ferry with the faults over HTTP/3: the same exit codes, requests and output as over TCP. What
-// is said in bytes of HTTP/1.1, or done to a connection of TCP, is left out: it does not exist there. So is 101, which
-// HTTP/3 does not have (RFC 9114 section 4.5).
+// TestFaultMatrixHTTP3 runs ferry against the faults over HTTP/3, with the same exit codes, requests and output as
+// over TCP. Faults in the bytes of HTTP/1.1 or in a TCP connection are left out, because HTTP/3 cannot have them. So
+// is status 101 (RFC 9114 section 4.5).
 func TestFaultMatrixHTTP3(t *testing.T) {
 	ca := newAuthority(t, "ca", nil)
 	cells := cellsOf(ca, func(fault wireFault) bool {
@@ -49,12 +49,12 @@ func TestFaultMatrixHTTP3(t *testing.T) {
 	all.Wait()
 }
 
-// TestBenchHTTP3 measures a node with itself over HTTP/3.
+// TestBenchHTTP3 compares a node with the same node over HTTP/3.
 func TestBenchHTTP3(t *testing.T) {
 	ca := newAuthority(t, "ca", nil)
 	var s *server
 	var socket net.PacketConn
-	for socket == nil { // the port may be another's over UDP
+	for socket == nil { // another process may use the port over UDP
 		s = serve(t, nil, withTLS(&tls.Config{Certificates: []tls.Certificate{ca.issueFor(t, "localhost")}}))
 		socket, _ = net.ListenPacket("udp", s.Listener.Addr().String())
 	}
@@ -76,7 +76,7 @@ func TestBenchHTTP3(t *testing.T) {
 		n, row := runs[0].Header.Nodes[i], bench.Summarise(runs).Rows[i]
 		equal(t, "name and protocol", n.Name+" "+n.HTTP3, want.Name+" "+want.HTTP3)
 		equal(t, n.Name+": successes", row.OK, 3)
-		// Over QUIC the handshakes of the connection and of TLS are one.
+		// Over QUIC the connection and TLS have one common handshake.
 		equal(t, n.Name+": has a time of TCP", row.Phases.Connect > 0, want.HTTP3 == "")
 		errorIf(t, row.Phases.TLS <= 0, "%s: phases %+v, want a handshake", n.Name, row.Phases)
 	}

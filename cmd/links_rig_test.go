@@ -17,14 +17,15 @@ import (
 	"testing"
 )
 
-// rawNode is a node of the script's dialect, written byte by byte: what it does with a connection is the test's.
+// rawNode is a node of the script's dialect that is written byte by byte. The test decides what happens to each
+// connection.
 type rawNode struct {
 	url                   string
 	connections, requests atomic.Int64
-	over                  chan struct{} // closed when the test is over
+	over                  chan struct{} // closed when the test ends
 }
 
-// newRawNode serves each connection with serve, which is told its number, from 1. At is another address to listen at.
+// newRawNode handles each connection with serve, which gets its number, from 1. at is another address to listen at.
 func newRawNode(t *testing.T, serve func(n int64, c *rawConn), at ...string) *rawNode {
 	listener, err := net.Listen("tcp", append(at, "127.0.0.1:0")[0])
 	check(t, err)
@@ -60,7 +61,8 @@ func newRawNode(t *testing.T, serve func(n int64, c *rawConn), at ...string) *ra
 	return s
 }
 
-// newPromptNode has serve see each prompt: number k on connection n, both from 1. The connection stays open where it says so.
+// newPromptNode calls serve for each prompt: number k on connection n, both from 1. The connection stays open if serve
+// returns true.
 func newPromptNode(t *testing.T, serve func(n, k int64, c *rawConn, prompt string) (open bool), at ...string) *rawNode {
 	return newRawNode(t, func(n int64, c *rawConn) {
 		for k := int64(1); ; k++ {
@@ -77,7 +79,7 @@ type rawConn struct {
 	node *rawNode
 }
 
-// begun reads the head of a request and none of its body.
+// begun reads the header of a request and none of its body.
 func (c *rawConn) begun() (r *http.Request, ok bool) {
 	r, err := http.ReadRequest(c.in)
 	if err != nil {
@@ -87,7 +89,7 @@ func (c *rawConn) begun() (r *http.Request, ok bool) {
 	return r, true
 }
 
-// request reads a whole request and gives its prompt.
+// request reads a complete request and returns its prompt.
 func (c *rawConn) request() (prompt string, ok bool) {
 	r, ok := c.begun()
 	if !ok {
@@ -101,10 +103,10 @@ func (c *rawConn) request() (prompt string, ok bool) {
 	return asked.Prompt, true
 }
 
-// send writes, and says that the connection stays open.
+// send writes text and returns true: the connection stays open.
 func (c *rawConn) send(text string) bool { _, _ = io.WriteString(c, text); return true }
 
-// rawReply is a whole reply of HTTP/1.1 that leaves the connection open.
+// rawReply returns a complete HTTP/1.1 response that leaves the connection open.
 func rawReply(status int, body string) string {
 	return fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		status, http.StatusText(status), len(body), body)
@@ -122,7 +124,7 @@ type linkRig struct {
 	dir, name string
 }
 
-// The ways a prompt goes. Held calls go over a connection that one was made on before.
+// The ways to send a prompt. Held calls use a connection that an earlier call has used.
 var linkWays = []string{"ask", "stream", "hold", "batch"}
 
 func newLinkRig(t *testing.T, url string) *linkRig {
@@ -135,7 +137,7 @@ func newLinkRig(t *testing.T, url string) *linkRig {
 	return r
 }
 
-// shortDir is a folder for sockets: a test's own can have too long a name.
+// shortDir returns a folder for sockets: the path of a test's own folder can be too long.
 func shortDir(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "run")
 	check(t, err)
@@ -143,7 +145,8 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// warm asks until a call goes over a holder. A busy machine can start one too late for its call.
+// warm repeats a call until it uses a holder. On a busy machine a holder can start too late for the call that started
+// it.
 func (r *linkRig) warm() {
 	r.t.Helper()
 	eventually(r.t, "a holder lends", func() bool {
@@ -153,16 +156,16 @@ func (r *linkRig) warm() {
 	})
 }
 
-// linkAnswer is what came of a prompt. The failures of a batch are on its standard error.
+// linkAnswer is the result of a prompt. The failures of a batch are on its standard error.
 type linkAnswer struct {
 	result
 	text    string
-	answers map[string]string // of a batch, by its items
+	answers map[string]string // answers of a batch, by item
 }
 
 func (a linkAnswer) item(id string) linkAnswer { a.text = a.answers[id]; return a }
 
-// is expects an exit code and an answer.
+// is checks the exit code and the answer.
 func (a linkAnswer) is(way string, code int, answer string) {
 	a.t.Helper()
 	if a.code != code || a.text != answer {
@@ -170,7 +173,7 @@ func (a linkAnswer) is(way string, code int, answer string) {
 	}
 }
 
-// send sends one prompt the way. The prompt is in a file, for it can be long.
+// send sends one prompt in the given way. The prompt is in a file, because it can be long.
 func (r *linkRig) send(way, prompt string, more ...string) linkAnswer {
 	r.t.Helper()
 	if way == "batch" {
@@ -194,7 +197,7 @@ func (r *linkRig) batch(prompts []string, more ...string) linkAnswer {
 	write(r.t, in, strings.Join(prompts, "\n")+"\n")
 	printed := ferry(r.t, r.env, append([]string{"ask", "--batch", in, "--out", out}, more...)...)
 	got := linkAnswer{result: printed, answers: map[string]string{}}
-	text, _ := os.ReadFile(out) // none where nothing was answered
+	text, _ := os.ReadFile(out) // no file if nothing was answered
 	for line := range strings.Lines(string(text)) {
 		var result struct{ ID, Text string }
 		check(r.t, json.Unmarshal([]byte(line), &result))
@@ -205,14 +208,14 @@ func (r *linkRig) batch(prompts []string, more ...string) linkAnswer {
 	return got
 }
 
-// auditLine is what the tests of connections look at.
+// auditLine has the fields that the tests of connections check.
 type auditLine struct {
 	Status, Attempts, Exit, Reconnects int
 	Class                              string
 	Ambiguous                          bool
 }
 
-// lastAudit is the newest line of the audit log.
+// lastAudit returns the newest line of the audit log.
 func (r *linkRig) lastAudit() (line auditLine) {
 	r.t.Helper()
 	lines := strings.Split(strings.TrimSpace(read(r.t, filepath.Join(r.dir, "audit.jsonl"))), "\n")

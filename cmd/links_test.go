@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestEarlyAnswer has a server answer a long prompt when it has read the head of the request. The answer is read.
+// TestEarlyAnswer has a server answer a long prompt after the header of the request. The answer must be read.
 func TestEarlyAnswer(t *testing.T) {
 	skipIfShort(t, "prompts of 20 MB")
 	closes := func(*rawConn) {}
@@ -36,7 +36,7 @@ func TestEarlyAnswer(t *testing.T) {
 					if !ok {
 						return
 					}
-					if r.ContentLength < 1<<20 { // that of warm
+					if r.ContentLength < 1<<20 { // the request of warm
 						_, _ = io.Copy(io.Discard, r.Body)
 						c.send(rawAnswer("warm"))
 						continue
@@ -62,10 +62,10 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 }
 
-// longPrompt is one of 20 MB, more than the sockets between take.
+// longPrompt is a prompt of 20 MB, more than the socket buffers hold.
 var longPrompt = sync.OnceValue(func() string { return strings.Repeat("a long prompt of words. ", 20<<20/24) })
 
-// otherAnswer is what a server sends that no request asked for. It is never the answer to a later prompt.
+// otherAnswer is an answer that no request asked for. It must never be used as the answer to a later prompt.
 var otherAnswer = rawAnswer("another prompt")
 
 func TestSecondAnswerBetweenAttempts(t *testing.T) {
@@ -104,7 +104,7 @@ func TestSecondAnswerInABatch(t *testing.T) {
 	}
 }
 
-// TestSecondAnswerInABench holds that no request of a bench goes over a connection that has a second response on it.
+// TestSecondAnswerInABench checks that a bench never reuses a connection on which a second response has arrived.
 func TestSecondAnswerInABench(t *testing.T) {
 	s := newPromptNode(t, func(_, k int64, c *rawConn, prompt string) bool {
 		errorIf(t, k > 1, "%q came on a used connection, want a new one", prompt)
@@ -115,14 +115,14 @@ func TestSecondAnswerInABench(t *testing.T) {
 	equal(t, "requests", s.requests.Load(), 10)
 }
 
-// TestKeptConnectionClosed has a server close a kept connection when a further request comes.
+// TestKeptConnectionClosed has a server close a kept connection when another request arrives.
 func TestKeptConnectionClosed(t *testing.T) {
 	const once = "* a kept connection was closed before an answer arrived; the request was sent again on a new one\n"
 	for _, tt := range []struct {
 		name  string
-		kept  func(c *rawConn) // what becomes of a further request on the first connection
-		again bool             // whether it is answered on a new one
-		sent  int64            // requests of the call that is looked at
+		kept  func(c *rawConn) // what happens to another request on the first connection
+		again bool             // whether the request is resent on a new connection
+		sent  int64            // requests of the checked call
 		class string
 	}{
 		{"closed", func(*rawConn) {}, true, 2, ""},
@@ -144,7 +144,7 @@ func TestKeptConnectionClosed(t *testing.T) {
 						tt.kept(c)
 						return false
 					case way != "hold" && way != "batch" && !closed.Load():
-						return c.send(rawReply(429, "{}")) // the next attempt finds the connection kept
+						return c.send(rawReply(429, "{}")) // the next attempt reuses the connection
 					}
 					return c.send(rawAnswer(prompt))
 				})
@@ -181,7 +181,7 @@ func TestKeptConnectionClosed(t *testing.T) {
 	}
 }
 
-// TestNewConnectionClosed holds that a request is never sent again after a new connection was closed.
+// TestNewConnectionClosed checks that a request is never resent after a new connection was closed.
 func TestNewConnectionClosed(t *testing.T) {
 	for _, way := range []string{"ask", "stream", "batch"} {
 		s := newRawNode(t, func(_ int64, c *rawConn) { c.request() })
@@ -192,7 +192,7 @@ func TestNewConnectionClosed(t *testing.T) {
 	}
 }
 
-// TestNewConnectionAfter5xx expects a new connection after a 5xx, in the body too, and the kept one after a 429.
+// TestNewConnectionAfter5xx expects a new connection after a 5xx, also one in the body, and the kept one after a 429.
 func TestNewConnectionAfter5xx(t *testing.T) {
 	for _, tt := range []struct {
 		first, second string
@@ -226,7 +226,8 @@ func TestNewConnectionAfter5xx(t *testing.T) {
 	}
 }
 
-// TestAnswerBeforeThePrompt: a 200 that comes while most of the prompt is still to be sent cannot be the answer to it.
+// TestAnswerBeforeThePrompt checks that a 200 that arrives while most of the prompt is unsent is not used as its
+// answer.
 func TestAnswerBeforeThePrompt(t *testing.T) {
 	skipIfShort(t, "prompts of 20 MB")
 	for _, way := range []string{"ask", "stream", "batch"} {

@@ -22,27 +22,27 @@ import (
 	"ferry/pkg/demo"
 )
 
-// hit is a request that meets a fault.
+// hit is a request that gets a fault.
 type hit struct {
 	conn   net.Conn
-	key    string // that the request carried; replies repeat it, to see whether it is masked
+	key    string // key of the request; replies repeat it, to check that it is masked
 	stream bool
-	gone   <-chan struct{} // closed when the cell is over
+	gone   <-chan struct{} // closed when the cell ends
 }
 
-// wireFault is what a server does to a request, and what ferry has to make of it.
+// wireFault is what a server does to a request, and how ferry must react.
 type wireFault struct {
 	name string
-	// One of the three: a reply on the bare connection, a query of the demo node, or what is done to a connection that
-	// was just accepted.
+	// Exactly one is set: a reply on the bare connection, a query for the demo node, or an action on a newly accepted
+	// connection.
 	reply  func(h hit)
 	query  string
 	accept func(conn net.Conn)
-	// ask and stream are the exit codes. again says that an attempt that met it is repeated, and shows that the stream
-	// prints text before it fails.
+	// ask and stream are the exit codes. again means that an attempt with this fault is repeated; shows means that the
+	// stream prints text before it fails.
 	ask, stream  int
 	again, shows bool
-	// lossy says that a reset may take away what was not read yet.
+	// lossy means that a reset may discard bytes that were not read yet.
 	lossy bool
 	flags []string
 }
@@ -63,10 +63,10 @@ func (h hit) mime() string {
 	return "application/json"
 }
 
-// answerText is the text of a whole answer.
+// answerText is the text of a complete answer.
 const answerText = "Hello, this is the whole answer."
 
-// body is a whole answer: an object, or the events of a stream with end behind each line.
+// body returns a complete answer: an object, or the events of a stream with end after each line.
 func (h hit) body(end string) string {
 	if !h.stream {
 		return `{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"` + answerText +
@@ -85,7 +85,7 @@ func (h hit) body(end string) string {
 	return b.String()
 }
 
-// half is the first part of an answer, with some text in it.
+// half returns the first part of an answer, with some text in it.
 func (h hit) half() string {
 	whole := h.body("\n")
 	if h.stream {
@@ -98,7 +98,7 @@ func chunk(text string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(text), t
 
 func lengthOf(text string) string { return fmt.Sprintf("Content-Length: %d", len(text)) }
 
-// gzipBomb is a line that has 70 MiB once it is unpacked.
+// gzipBomb returns a line that has 70 MiB when decompressed.
 func gzipBomb() []byte {
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
@@ -111,9 +111,9 @@ func gzipBomb() []byte {
 	return packed.Bytes()
 }
 
-// wireFaults are the faults of connections, of HTTP, of its statuses and of what it carries.
+// wireFaults returns the faults of connections, of HTTP, of its statuses and of its contents.
 func wireFaults() []wireFault {
-	short := []string{"--timeout", "10s"} // of which a busy machine may need some to bring what comes before it
+	short := []string{"--timeout", "10s"} // a busy machine may need part of it for what arrives first
 	bomb := sync.OnceValue(gzipBomb)
 	honour := []string{"--retry-policy", "retry-after"}
 	return []wireFault{
@@ -184,7 +184,7 @@ func wireFaults() []wireFault {
 	}
 }
 
-// faultServer meets its requests with one fault, from the first or the second one on.
+// faultServer applies one fault to its requests, from the first or the second one on.
 type faultServer struct {
 	*httptest.Server
 	fault  wireFault
@@ -216,7 +216,7 @@ func (s *faultServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	first := s.requests.Add(1) == 1
 	if r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close") // each attempt dials, so that connections can be met too
+		w.Header().Set("Connection", "close") // each attempt dials, so that connections can get a fault too
 	}
 	if s.late && first {
 		w.WriteHeader(http.StatusTooManyRequests)
@@ -235,7 +235,7 @@ func (s *faultServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.fault.reply(hit{conn, r.Header.Get("X-Api-Key"), s.stream, s.over})
 }
 
-// faultListener meets connections.
+// faultListener applies a fault to connections.
 type faultListener struct {
 	net.Listener
 	server *faultServer
@@ -256,17 +256,17 @@ func (l *faultListener) Accept() (net.Conn, error) {
 	}
 }
 
-// cell is one call of the matrix: a fault, a command, and whether a later attempt is the first one to meet the fault.
+// cell is one call of the matrix: a fault, a command, and whether only a later attempt gets the fault.
 type cell struct {
 	fault        wireFault
 	stream, late bool
-	// ca is the authority of a server over HTTP/3 and nothing else; nil is HTTP/1.1 without TLS.
+	// ca is the authority of a server that uses only HTTP/3; nil means HTTP/1.1 without TLS.
 	ca *authority
 }
 
 func (c cell) verb() string { return map[bool]string{false: "ask", true: "stream"}[c.stream] }
 
-// expected gives what has to come of the call.
+// expected returns the expected result of the call.
 func (c cell) expected() (code int, requests int64) {
 	code, requests = c.fault.ask, 1
 	if c.stream {
@@ -274,14 +274,14 @@ func (c cell) expected() (code int, requests int64) {
 	}
 	switch {
 	case c.fault.again:
-		requests = 3 // in all: the 429 before it takes one of them
+		requests = 3 // in total: the first 429 uses one of the attempts
 	case c.late:
 		requests = 2
 	}
 	return code, requests
 }
 
-// run makes the call, looks at everything that it printed and sent, and describes it.
+// run makes the call, checks everything that it printed and sent, and describes it.
 func (c cell) run(t *testing.T) (row string) {
 	server := newFaultServer(c.fault, c.stream, c.late)
 	defer server.stop()
@@ -323,7 +323,8 @@ func (c cell) run(t *testing.T) (row string) {
 	return fmt.Sprintf("%s exit %d, %d requests, %d bytes of output in %s\n", what, r.code, server.requests.Load(), len(r.stdout), took)
 }
 
-// cellsOf are the calls that meet the faults that belong: an ask and a stream, on the first attempt and on a later one.
+// cellsOf returns the calls for the selected faults: an ask and a stream, with the fault on the first or on a later
+// attempt.
 func cellsOf(ca *authority, belongs func(wireFault) bool) (cells []cell) {
 	for _, fault := range wireFaults() {
 		for i := range 4 {
@@ -335,16 +336,16 @@ func cellsOf(ca *authority, belongs func(wireFault) bool) (cells []cell) {
 	return cells
 }
 
-// TestFaultMatrix meets ferry with every fault, on the first attempt and on a later one.
+// TestFaultMatrix runs ferry against every fault, on the first attempt and on a later one.
 func TestFaultMatrix(t *testing.T) {
 	skipIfShort(t, "every fault, four times")
 	before := goroutines()
 	cells := cellsOf(nil, func(fault wireFault) bool {
-		return !raceEnabled || fault.name != "gzip bomb" // unpacking it takes half a minute under the race detector
+		return !raceEnabled || fault.name != "gzip bomb" // decompressing it takes half a minute under the race detector
 	})
 	atLeast(t, "cells", len(cells), 160)
 	rows := make([]string, len(cells))
-	// The cells that wait for a timeout come last, all at once: those before them would take that time away.
+	// The cells that wait for a timeout run last, all at once; other cells would use up part of that time.
 	for _, waits := range []bool{false, true} {
 		var all sync.WaitGroup
 		room := make(chan struct{}, map[bool]int{false: 16, true: len(cells)}[waits])
@@ -365,7 +366,7 @@ func TestFaultMatrix(t *testing.T) {
 
 func goroutines() int { return runtime.NumGoroutine() }
 
-// awaitGoroutines waits until as few goroutines run as before: those of a closed connection end on their own, soon.
+// awaitGoroutines waits until no more goroutines run than before. Those of a closed connection end soon.
 func awaitGoroutines(t *testing.T, before int) {
 	t.Helper()
 	for end := time.Now().Add(testTimeout); goroutines() > before; runtime.Gosched() {
@@ -396,7 +397,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// closingClock closes a server in the first wait.
+// closingClock closes a server during the first wait.
 type closingClock struct {
 	storyClock
 	close func()

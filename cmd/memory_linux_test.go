@@ -11,12 +11,13 @@ import (
 )
 
 const (
-	// maxMemory is the most that ferry may have in memory, in KiB, whatever a server sends.
+	// maxMemory is the maximum memory of ferry, in KiB, whatever a server sends.
 	maxMemory = 256 << 10
 	maxBody   = 64 << 20
 )
 
-// skipUnderRace skips a measurement of memory under the race detector, which needs its own; make memory runs it without.
+// skipUnderRace skips a measurement of memory under the race detector, which uses memory itself; make memory runs it
+// without.
 func skipUnderRace(t *testing.T) {
 	t.Helper()
 	if raceEnabled {
@@ -24,12 +25,12 @@ func skipUnderRace(t *testing.T) {
 	}
 }
 
-// peakOf runs ferry as a process of its own, and expects its peak within the bound.
+// peakOf runs ferry as a separate process, and checks that its peak memory is within the limit.
 func peakOf(t *testing.T, home string, env map[string]string, args ...string) result {
 	t.Helper()
 	peak := filepath.Join(t.TempDir(), "peak")
 	p := realFerry(t, args...).with("HOME="+home, "FERRY_KEY="+canaryHeader, peakFile+"="+peak).withVars(env)
-	p.Stdout = nil // 64 MiB of it
+	p.Stdout = nil // 64 MiB of output
 	r := p.run()
 	kib := statusFigure(t, read(t, peak), "VmHWM")
 	if kib > maxMemory {
@@ -39,11 +40,11 @@ func peakOf(t *testing.T, home string, env map[string]string, args ...string) re
 	return r
 }
 
-// filled is a body of so many bytes: a unit over and over between a beginning and an end.
+// filled is a body of a given size: a unit repeated between a beginning and an end.
 type filled struct {
 	status           int
 	begin, unit, end string
-	numbered         bool // the unit has a number in it
+	numbered         bool // the unit contains a number
 }
 
 func (f filled) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
@@ -75,7 +76,7 @@ func (f filled) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, f.end)
 }
 
-// hostileBodies are bodies that want much memory, each with the call that reads it and the right exit code.
+// hostileBodies returns bodies that need much memory, each with the call that reads it and the expected exit code.
 func hostileBodies() []hostileBody {
 	const text, closed = `{"content":[{"type":"text","text":"`, `"}],"stop_reason":"end_turn"}`
 	const delta, ended = "event: content_block_delta\ndata: {\"delta\":{\"type\":\"text_delta\",\"text\":\"", "\"}}\n\n"
@@ -148,7 +149,7 @@ type hostileBody struct {
 	args string
 }
 
-// TestMemoryOfHostileBodies holds the memory of a whole process to its bound while servers send as much as is read.
+// TestMemoryOfHostileBodies checks the memory limit of a process while servers send as much as ferry reads.
 func TestMemoryOfHostileBodies(t *testing.T) {
 	skipIfShort(t, "bodies of 64 MiB")
 	skipUnderRace(t)
@@ -185,7 +186,7 @@ func TestMemoryOfHostileBodies(t *testing.T) {
 	}
 }
 
-// TestMemoryOfLongPrompts holds the memory of a process to its bound while a prompt is long, more so as JSON.
+// TestMemoryOfLongPrompts checks the memory limit of a process with a long prompt, which is even longer as JSON.
 func TestMemoryOfLongPrompts(t *testing.T) {
 	skipIfShort(t, "prompts of 32 MiB")
 	skipUnderRace(t)

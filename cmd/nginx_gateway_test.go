@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// fast is a limit that no test here meets by chance.
+// fast is a rate that no test here exceeds by chance.
 const fast = "rate: 10000/s"
 
 // TestNginxGateway runs a real nginx with the files that ferry writes, between ferry and the demo node behind TLS.
@@ -43,13 +43,13 @@ func testGatewayCrossing(t *testing.T, g *testGateway) {
 			r.errorf("want an answer")
 		}
 	}
-	// The script's own dialect, under the path that it has there.
+	// The script's own dialect, under its own path.
 	r := g.must(t, "POST", "/api/v1/complete", with(g.tokens["dev"]), `{"prompt":"hello","max_tokens":100}`)
 	equal(t, "status of complete", r.status, 200)
 	contains(t, "body of complete", r.body, `"completion"`)
 }
 
-// What arrives at the API is the gateway's own key and name, and nothing of the caller's but what a message needs.
+// The API gets the gateway's key and name, and of the caller's headers only what a message needs.
 func testGatewayHeaders(t *testing.T, g *testGateway, api *upstreamAPI) {
 	r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"], "Authorization", "Bearer callers-own", "Cookie", "canary=1",
 		"X-Forwarded-For", "203.0.113.9", "X-Real-Ip", "203.0.113.9", "X-Ferry-Session", "canary-session", "X-Team", "core",
@@ -66,7 +66,7 @@ func testGatewayHeaders(t *testing.T, g *testGateway, api *upstreamAPI) {
 	}
 	equal(t, "what the API was sent", got, want)
 	equal(t, "the API's cookie", r.header.Get("Set-Cookie"), "")
-	// The demo node repeats the key that it is asked with: it must not be the caller's to see in any header.
+	// The demo node repeats the key that it gets: the caller must not see it in any header.
 	lacks(t, "what came back", fmt.Sprint(r.header)+r.body, providerKey)
 }
 
@@ -113,7 +113,7 @@ func testGatewayRoles(t *testing.T, g *testGateway) {
 	}
 }
 
-// isFailure holds a reply to the API's own form of an error.
+// isFailure checks that a reply is an error in the API's own form.
 func isFailure(t *testing.T, name string, r reply, kind string) {
 	t.Helper()
 	var body struct {
@@ -145,7 +145,7 @@ func testGatewayNames(t *testing.T, g *testGateway) {
 		}
 		errorIf(t, err == nil || !strings.Contains(err.Error(), tt.want), "%s: %v, want %q", tt.name, err, tt.want)
 	}
-	// The right name in TLS, another in the request; and no TLS at all.
+	// The right name in TLS with another name in the request; and a request without TLS.
 	request, err := http.NewRequestWithContext(t.Context(), "GET", g.url+"/healthz", nil)
 	check(t, err)
 	request.Host = "elsewhere.example"
@@ -160,7 +160,7 @@ func testGatewayNames(t *testing.T, g *testGateway) {
 	equal(t, "the beginning of its body", readAll(io.LimitReader(resp.Body, 1)), "{")
 }
 
-// Whatever a path is spelled like, it leads to a path of the gateway's or nowhere, and the role counts.
+// However a path is spelled, it leads to a path of the gateway or nowhere, and the role decides.
 func testGatewayPaths(t *testing.T, g *testGateway, api *upstreamAPI) {
 	before := api.count()
 	for _, path := range []string{
@@ -173,7 +173,7 @@ func testGatewayPaths(t *testing.T, g *testGateway, api *upstreamAPI) {
 		errorIf(t, r.status/100 != 4, "%s: status %d for a role without messages, want 4xx: %s", path, r.status, r.body)
 	}
 	equal(t, "those of these requests that reached the API", api.count()-before, 0)
-	// One that may: what arrives is the path as the gateway has it.
+	// An allowed path: the API gets the path in the gateway's spelling.
 	r := g.must(t, "POST", "/api/v1/models/%2e%2e/messages?beta=true", with(g.tokens["dev"]), smallMessage)
 	equal(t, "status", r.status, 200)
 	contains(t, "what arrived", api.last().head(), "POST /v1/messages?beta=true HTTP/1.1")
@@ -191,7 +191,7 @@ func testGatewayBodies(t *testing.T, g *testGateway) {
 	isFailure(t, "34 MiB", r, "request_too_large")
 }
 
-// Nothing is held back: the API sends an event only when the one before it has arrived.
+// Nothing is held back: the API sends each event only after the previous one has arrived.
 func testGatewayPace(t *testing.T, g *testGateway, api *upstreamAPI) {
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
@@ -206,7 +206,7 @@ func testGatewayPace(t *testing.T, g *testGateway, api *upstreamAPI) {
 		case <-ctx.Done():
 		}
 	}
-	go next() // the headers come with the first
+	go next() // the headers arrive with the first event
 	resp, err := g.client.Do(request)
 	check(t, err)
 	defer resp.Body.Close()
@@ -227,7 +227,7 @@ func testGatewayCut(t *testing.T, g *testGateway) {
 	}
 }
 
-// What nginx cannot even read gets JSON too, and what is no TLS at all leaves no address in a log.
+// Requests that nginx cannot parse get JSON too, and a connection without TLS leaves no address in a log.
 func testGatewayMalformed(t *testing.T, g *testGateway) {
 	address := strings.TrimPrefix(g.url, "https://")
 	for head, want := range map[string]string{
@@ -273,7 +273,7 @@ func testGatewayCheck(t *testing.T, g *testGateway) {
 	ferry(t, wrong, "config", "check", "gate").want(1, "✗ models", "").want(1, "401", "")
 }
 
-// The logs tell what happened and to what role, and nobody's address, token, query or words.
+// The logs have what happened and for which role, but no addresses, tokens, queries or words.
 func testGatewayLogs(t *testing.T, g *testGateway) {
 	g.must(t, "POST", "/api/v1/messages?canary-query=1", with(g.tokens["dev"], "User-Agent", "canary-agent"), smallMessage)
 	g.must(t, "GET", "/canary-path/"+g.tokens["dev"], nil, "")

@@ -26,7 +26,8 @@ import (
 // providerKey is the key that only the gateway and the API know, with all characters that nginx could misread.
 const providerKey = `provider-$key"0001\;{}#'$x`
 
-// upstreamAPI is the demo node behind TLS 1.3, as an API. Step lets a stream that was asked with ?step send its next event.
+// upstreamAPI is the demo node behind TLS 1.3, as an API. Step makes a stream requested with ?step send its next
+// event.
 type upstreamAPI struct {
 	*server
 	url  string
@@ -53,10 +54,10 @@ func newUpstream(t *testing.T, by *authority, name string) *upstreamAPI {
 	return u
 }
 
-// head is the first line and the host of a request.
+// head returns the first line and the host of a request.
 func (r asked) head() string { return r.Method + " " + r.RequestURI + " " + r.Proto + " " + r.Host }
 
-// testGateway is a gateway of its own: files that ferry wrote, and a real nginx that reads them.
+// testGateway is a gateway for one test: files that ferry wrote, and a real nginx that reads them.
 type testGateway struct {
 	dir, logs, url string
 	ca             *authority
@@ -65,22 +66,22 @@ type testGateway struct {
 	client         *http.Client
 }
 
-// gatewayOptions is what a test's gateway differs in.
+// gatewayOptions is the configuration of a test's gateway.
 type gatewayOptions struct {
-	rate      string // and other keys of the section
-	program   string // the nginx, "" for the system's
+	rate      string // and other settings of the section
+	program   string // path of nginx, "" for the system's
 	upstreams []*upstreamAPI
-	ca        *authority // of the gateway, and the one that it trusts
+	ca        *authority // authority of the gateway, which it also trusts
 }
 
-// oneGateway is a gateway before one API.
+// oneGateway starts a gateway in front of one API.
 func oneGateway(t *testing.T, rate string) (*testGateway, *upstreamAPI) {
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")
 	return startGateway(t, gatewayOptions{rate: rate, ca: ca, upstreams: []*upstreamAPI{api}}), api
 }
 
-// startGateway writes a gateway with ferry, checks it with nginx -t and starts it.
+// startGateway writes the files of a gateway with ferry, checks them with nginx -t and starts nginx.
 func startGateway(t *testing.T, wish gatewayOptions) *testGateway {
 	dir, port := t.TempDir(), freePort(t)
 	g := &testGateway{
@@ -115,7 +116,7 @@ func startNginx(t *testing.T, program, dir, config, address string) (arguments [
 	return arguments
 }
 
-// config is ferry's file for the gateway's machine and for a caller's, in one.
+// config returns one configuration file for both the gateway's machine and a caller's.
 func (w gatewayOptions) config(t *testing.T, dir, port string) string {
 	cert, key := files(t, w.ca.issueFor(t, "localhost"))
 	var nodes, names []string
@@ -141,14 +142,14 @@ nodes:
 `, cert, key, port, strings.Join(names, ", "), w.rate, strings.Join(nodes, "\n"), port, w.ca.file, port, w.ca.file)
 }
 
-// reply is what came back.
+// reply is the response to a request.
 type reply struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// ask sends a request whose path goes out as it is written here.
+// ask sends a request whose path is sent exactly as given.
 func (g *testGateway) ask(method, path string, header http.Header, body string) (reply, error) {
 	request, err := http.NewRequestWithContext(context.Background(), method, g.url, strings.NewReader(body))
 	if err != nil {
@@ -171,7 +172,7 @@ func (g *testGateway) ask(method, path string, header http.Header, body string) 
 	return reply{resp.StatusCode, resp.Header, string(text)}, err
 }
 
-// must asks and fails the test where nothing came.
+// must is like ask, but fails the test if there is no response.
 func (g *testGateway) must(t *testing.T, method, path string, header http.Header, body string) reply {
 	t.Helper()
 	r, err := g.ask(method, path, header, body)
@@ -179,7 +180,7 @@ func (g *testGateway) must(t *testing.T, method, path string, header http.Header
 	return r
 }
 
-// with is a header that carries a token and what a message needs.
+// with returns headers with a token and what a message needs.
 func with(token string, more ...string) http.Header {
 	h := http.Header{"X-Api-Key": {token}, "Anthropic-Version": {"2026-10-21"}, "Content-Type": {"application/json"}}
 	for i := 0; i+1 < len(more); i += 2 {
@@ -190,7 +191,7 @@ func with(token string, more ...string) http.Header {
 
 const smallMessage = `{"model":"claude-haiku-5-5","max_tokens":16,"messages":[{"role":"user","content":"canary-prompt-0004"}]}`
 
-// TestGoldenNginx compares the text that ferry writes for nginx with a file for reviews.
+// TestGoldenNginx compares the text that ferry writes for nginx with a golden file, which shows changes in reviews.
 func TestGoldenNginx(t *testing.T) {
 	for name, section := range map[string]string{
 		"one":  "  upstream: direct\n  roles: {dev: [messages, models], ci: [models], old: [complete]}\n",
@@ -216,7 +217,7 @@ func TestGoldenNginx(t *testing.T) {
 	}
 }
 
-// TestNginxDistrust holds the gateway to its upstream's certificate: another authority's, or another name's, is 502.
+// TestNginxDistrust checks that the gateway verifies its upstream: a certificate of another authority or name is 502.
 func TestNginxDistrust(t *testing.T) {
 	ca, other := newAuthority(t, "ca", nil), newAuthority(t, "other", nil)
 	for _, tt := range []struct {
@@ -236,7 +237,8 @@ func TestNginxDistrust(t *testing.T) {
 	}
 }
 
-// TestNginxSticky spreads requests over two upstreams, and keeps those of one session on one.
+// TestNginxSticky checks that requests are spread over two upstreams, and that the requests of one session stay on
+// one.
 func TestNginxSticky(t *testing.T) {
 	skipIfShort(t, "sixty requests over TLS")
 	ca := newAuthority(t, "ca", nil)
@@ -261,7 +263,7 @@ func TestNginxSticky(t *testing.T) {
 	last := two.last()
 	equal(t, "what arrived", last.head(), "POST /v1/messages?beta=true HTTP/1.1 "+strings.TrimPrefix(two.url, "https://"))
 	equal(t, "the key", last.Header.Get("X-Api-Key"), providerKey)
-	// Without a session they spread too.
+	// Requests without a session are spread too.
 	before := one.count()
 	for range 20 {
 		g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "")
@@ -271,7 +273,7 @@ func TestNginxSticky(t *testing.T) {
 	}
 }
 
-// TestNginxBurst: fifty at once pass at 50 a minute, the next is told to wait. What was refused never came to the API.
+// TestNginxBurst sends fifty requests at once at 50 a minute. The next is told to wait and never reaches the API.
 func TestNginxBurst(t *testing.T) {
 	g, api := oneGateway(t, "rate: 50/min\n  burst: 49")
 	statuses := make([]int, 50)
@@ -286,7 +288,7 @@ func TestNginxBurst(t *testing.T) {
 	all.Wait()
 	var next reply
 	passed := 0
-	for next.status != 429 { // on a slow machine a slot comes free every 1.2 s
+	for next.status != 429 { // on a slow machine a slot becomes free every 1.2 s
 		next = g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"]), smallMessage)
 		if next.status == 200 {
 			passed++
@@ -303,7 +305,7 @@ func TestNginxBurst(t *testing.T) {
 	equal(t, "requests at the API", api.count(), 50+passed)
 }
 
-// TestNginxGuesses: wrong tokens meet the limit. Sixty at once do so however slow the machine is.
+// TestNginxGuesses checks that wrong tokens are limited. Sixty at once exceed the limit on any machine, however slow.
 func TestNginxGuesses(t *testing.T) {
 	g, _ := oneGateway(t, "rate: 50/min\n  burst: 9")
 	const guesses = 60
@@ -328,7 +330,7 @@ func TestNginxGuesses(t *testing.T) {
 		"%d guesses got %v, want 401 for ten or more and 429 for the others", guesses, count)
 }
 
-// TestNginxConnections: a token has so many requests under way and no more; another token has its own.
+// TestNginxConnections checks that the number of concurrent requests is limited for each token separately.
 func TestNginxConnections(t *testing.T) {
 	g, api := oneGateway(t, fast+"\n  connections: 1")
 	slow, stop := context.WithCancel(t.Context())
@@ -351,7 +353,7 @@ func TestNginxConnections(t *testing.T) {
 	<-ended
 }
 
-// TestNginxAddresses gives the maps of addresses to a real nginx. A place is what the limit counts by.
+// TestNginxAddresses runs the maps of addresses in a real nginx. The limit counts by place.
 func TestNginxAddresses(t *testing.T) {
 	text := read(t, filepath.Join("..", "testdata", "golden", "nginx", "one.conf"))
 	maps := regexp.MustCompile(`(?s) map \$(binary_)?remote_addr .*?\n    \}`).FindAllString(text, -1)
@@ -408,8 +410,9 @@ server {
 	}
 }
 
-// TestNginxNoBurst: without a burst the second request within a slot is refused, and ferry waits as its policy says. A slot
-// is 1.2 s: where the machine is too slow for two requests in one, they are made again.
+// TestNginxNoBurst checks that without a burst the second request within a slot is refused, and that ferry waits as
+// its policy requires. A slot is 1.2 s: if the machine is too slow for two requests in one slot, the test repeats
+// them.
 func TestNginxNoBurst(t *testing.T) {
 	skipIfShort(t, "the turns of a real limit")
 	g, _ := oneGateway(t, "rate: 50/min\n  burst: 0")
@@ -418,7 +421,7 @@ func TestNginxNoBurst(t *testing.T) {
 		var waits []time.Duration
 		for try := 0; len(waits) == 0; try++ {
 			fatalIf(t, try == tries, "%s: none of %d asks met a 429", policy, tries)
-			g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "") // takes the slot, or finds it taken
+			g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "") // uses the slot, or finds it used
 			clock := &recordingClock{Clock: cmd.SystemEnv().Clock}
 			ferryIn(t, g.env, func(e *cmd.Env) { e.Clock = clock }, "ask", "--retry-policy", policy, "-n", "gate", "hello").must()
 			waits = clock.waits
@@ -427,7 +430,7 @@ func TestNginxNoBurst(t *testing.T) {
 	}
 }
 
-// TestNginxHTTP3 asks a gateway over HTTP/3: the look at the token, the limit and the offer to callers over TCP are the same.
+// TestNginxHTTP3 calls a gateway over HTTP/3: it checks the token and the limit too, and offers HTTP/3 over TCP.
 func TestNginxHTTP3(t *testing.T) {
 	program := ofDebian13(t, "nginx")
 	ca := newAuthority(t, "ca", nil)
@@ -459,7 +462,7 @@ func TestNginxHTTP3(t *testing.T) {
 	atMost(t, "asks that passed", api.count()-before, 29)
 }
 
-// TestNginxTooOld has ferry refuse to write HTTP/3 for an nginx that does not have it.
+// TestNginxTooOld checks that ferry refuses to write HTTP/3 for an nginx that does not support it.
 func TestNginxTooOld(t *testing.T) {
 	cert, key := files(t, newAuthority(t, "ai.example.com", nil, "ai.example.com").own())
 	env := withConfig(t, `tls: {ca: cert.pem}
@@ -484,7 +487,7 @@ nodes: {hk: {url: "https://hk.example.com", key: "env:K"}}
 	}
 }
 
-// recordingClock is the real one, and remembers the waits.
+// recordingClock is the real clock, and records the waits.
 type recordingClock struct {
 	client.Clock
 	waits []time.Duration

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// linkRuns is how often `make link` runs each way over a link.
+// linkRuns returns how often `make link` runs each way over a link.
 func linkRuns(t *testing.T) int {
 	skipIfShort(t, "a measurement over a slow link, of real time")
 	runs, err := strconv.Atoi(os.Getenv("FERRY_LINK"))
@@ -26,22 +26,22 @@ func linkRuns(t *testing.T) int {
 	return runs
 }
 
-// longRuns are enough to tell means apart on a lossy link.
+// longRuns are enough runs to distinguish means on a lossy link.
 const longRuns = 100
 
-// startFarHTTP3 runs Debian 13's nginx, which speaks HTTP/3 too, at the far ends.
+// startFarHTTP3 runs Debian 13's nginx, which also supports HTTP/3, at the far ends.
 func startFarHTTP3(t *testing.T, at ...netip.Addr) (ca string) {
 	return runFarNginx(t, ofDebian13(t, "nginx"), fmt.Sprintf("listen %d quic reuseport; http3 on;", farPort), at...)
 }
 
-// way is one way to ask, and the round trips that it takes on a path without loss.
+// way is one way to send a prompt, and the number of round trips that it takes on a path without loss.
 type way struct {
 	name        string
 	args        []string
 	made, trips int
 }
 
-// ways are those that are measured beside curl, which is the first.
+// ways returns the measured ways. The first is curl, for comparison.
 func (l *linkUser) ways(curl3 string) []way {
 	ask := func(more ...string) []string {
 		return append([]string{l.ferry, "ask", "-q", "-n", "far", "--timeout", "60s"}, append(more, "hi")...)
@@ -58,8 +58,8 @@ func (l *linkUser) ways(curl3 string) []way {
 	}
 }
 
-// TestPath compares the ways to ask over a link of 200 ms, without loss and with 15 % of the packets lost each way. The
-// round trips are counted where nothing is lost; the times are reported.
+// TestPath compares the ways to send a prompt over a link of 200 ms, without loss and with 15 % of the packets lost
+// each way. The round trips are counted on the link without loss; the times are reported.
 func TestPath(t *testing.T) {
 	runs := linkRuns(t)
 	curl3 := ofDebian13(t, "curl")
@@ -72,7 +72,7 @@ func TestPath(t *testing.T) {
 		l := newLinkUser(t, links[0], ca)
 		for _, w := range l.ways(curl3) {
 			if w.made == 0 {
-				l.must(t, w.args) // makes the holder
+				l.must(t, w.args) // starts the holder
 			}
 			l.count(t, w, nil)
 		}
@@ -80,16 +80,17 @@ func TestPath(t *testing.T) {
 	links[0].watch.Store(nil)
 	for _, link := range links {
 		t.Run(fmt.Sprintf("%g %% lost each way", 100*link.loss), func(t *testing.T) {
-			t.Parallel() // each waits for its link nearly all of the time
+			t.Parallel() // each mostly waits for its link
 			user := func() *linkUser { return newLinkUser(t, link, ca) }
 			t.Log("\n" + compareWays(t, runs, user, func(l *linkUser) []way { return l.ways(curl3) }))
 		})
 	}
 }
 
-// TestPathBlocked has a network that drops UDP, a server that has no HTTP/3, and a network that drops UDP after the
-// handshake. TCP begins a quarter of a second after HTTP/3, and that is what the first two cost. A request that went
-// out over HTTP/3 is not sent again: after half a minute without a packet the connection is known to be dead.
+// TestPathBlocked runs ferry on a network that drops UDP, against a server without HTTP/3, and on a network that drops
+// UDP after the handshake. TCP begins a quarter of a second after HTTP/3, and the first two cases cost no more than
+// that. A request that was sent over HTTP/3 is not resent: after half a minute without a packet the connection counts
+// as dead.
 func TestPathBlocked(t *testing.T) {
 	linkRuns(t)
 	ofDebian13(t, "nginx")
@@ -140,7 +141,7 @@ func TestPathBlocked(t *testing.T) {
 		var done atomic.Bool
 		watch := func(outward bool, data []byte) bool {
 			_, rest := ipPayload(data)
-			if isUDP(data) && outward && len(rest) > 8 && rest[8]&0x80 == 0 { // a short header: the handshake is over
+			if isUDP(data) && outward && len(rest) > 8 && rest[8]&0x80 == 0 { // a short header: the handshake has ended
 				done.Store(true)
 			}
 			return isUDP(data) && done.Load()
@@ -153,7 +154,7 @@ func TestPathBlocked(t *testing.T) {
 	})
 }
 
-// firstTCP is how long after the first handshake of QUIC the first one of TCP began, and its port.
+// firstTCP returns how long after the first QUIC handshake the first TCP handshake began, and its port.
 func (c *capture) firstTCP() (after time.Duration, port uint16) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -167,8 +168,8 @@ func (c *capture) firstTCP() (after time.Duration, port uint16) {
 	return c.packets[tcp].at - c.packets[quic].at, c.packets[tcp].port
 }
 
-// TestPathPick holds what `pick: fastest` is for: over two lossy links the first answer comes sooner than from the better
-// node alone, and a dead node costs nothing.
+// TestPathPick checks the purpose of `pick: fastest`: over two lossy links the first answer arrives earlier than from
+// the better node only, and a dead node costs nothing.
 func TestPathPick(t *testing.T) {
 	runs := linkRuns(t)
 	ofDebian13(t, "nginx")
@@ -197,7 +198,7 @@ func TestPathPick(t *testing.T) {
 	}))
 }
 
-// TestPathSize finds the prompt from which TCP is quicker than HTTP/3 on a new connection where 15 % are lost.
+// TestPathSize finds the prompt size from which TCP is faster than HTTP/3 on a new connection with 15 % loss.
 func TestPathSize(t *testing.T) {
 	runs := linkRuns(t)
 	if runs < longRuns {
@@ -223,7 +224,7 @@ func TestPathSize(t *testing.T) {
 	}
 }
 
-// TestPathTable measures the table of `ferry help path`.
+// TestPathTable measures the numbers of the table in `ferry help path`.
 func TestPathTable(t *testing.T) {
 	runs := linkRuns(t)
 	if runs < longRuns {
@@ -253,8 +254,9 @@ func TestPathTable(t *testing.T) {
 	}
 }
 
-// count runs a way until it takes as many round trips on as many connections as it should. A busy machine is late now and
-// then, and has another connection begin: the best of some tries counts. Before, if any, comes before each try.
+// count runs a way until it takes the expected number of round trips and connections. A busy machine is sometimes late
+// and opens another connection, so the best of several tries counts. If before is not nil, it is called before each
+// try.
 func (l *linkUser) count(t *testing.T, w way, before func()) (saw, one *capture) {
 	t.Helper()
 	const tries = 5
@@ -281,8 +283,9 @@ func (l *linkUser) count(t *testing.T, w way, before func()) (saw, one *capture)
 	}
 }
 
-// compareWays has some users ask in all ways at once, each time in a new order, until each way has been taken so often. It
-// gives a table of what the processes took. An ask has to succeed; how often curl fails is in the table.
+// compareWays has several users run all ways at once, each time in a new order, until each way has run the given
+// number of times. It returns a table of the times of the processes. ferry must succeed; the table has the number of
+// curl's failures.
 func compareWays(t *testing.T, runs int, user func() *linkUser, ways func(*linkUser) []way) string {
 	users := make([]*linkUser, min(4, (runs+3)/4))
 	for i := range users {
@@ -335,7 +338,7 @@ func compareWays(t *testing.T, runs int, user func() *linkUser, ways func(*linkU
 	return b.String()
 }
 
-// mean is in seconds.
+// mean returns the mean in seconds.
 func mean(all []time.Duration) float64 {
 	var sum time.Duration
 	for _, d := range all {
@@ -344,7 +347,7 @@ func mean(all []time.Duration) float64 {
 	return sum.Seconds() / float64(max(len(all), 1))
 }
 
-// quantile is in seconds, of what is sorted.
+// quantile returns a quantile of sorted durations, in seconds.
 func quantile(all []time.Duration, share float64) float64 {
 	if len(all) == 0 {
 		return 0

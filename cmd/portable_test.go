@@ -7,7 +7,7 @@ import (
 	"ferry/pkg/hold"
 )
 
-// TestUTF16 refuses what > of Windows PowerShell writes, and says how to write something else.
+// TestUTF16 checks that ferry refuses the UTF-16 that > of Windows PowerShell writes, and says how to write UTF-8.
 func TestUTF16(t *testing.T) {
 	for _, order := range [][2]int{{0, 8}, {8, 0}} {
 		var text []byte
@@ -19,7 +19,7 @@ func TestUTF16(t *testing.T) {
 	}
 }
 
-// TestNoHolders has the flag refused where there are no holders, the file's setting noted, and a list say so.
+// TestNoHolders checks that without holders the flag is refused, the file's setting gets a note, and the list says so.
 func TestNoHolders(t *testing.T) {
 	if hold.Supported {
 		t.Skip("this system has holders")

@@ -25,7 +25,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// TestSignals stops an ask and a stream: ferry dies of the signal, as a shell loop has to see, and logs the call.
+// TestSignals stops an ask and a stream: ferry dies of the signal, because a shell loop must see it, and logs the
+// call.
 func TestSignals(t *testing.T) {
 	for sent, exit := range map[syscall.Signal]string{syscall.SIGINT: `"exit":130`, syscall.SIGTERM: `"exit":143`} {
 		for _, verb := range []string{"ask", "stream"} {
@@ -46,7 +47,7 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestStreamSignal stops a stream that has begun: what came is on standard output with a newline behind it.
+// TestStreamSignal stops a stream that has begun: the received text is on standard output and ends with a newline.
 func TestStreamSignal(t *testing.T) {
 	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		p := realFerry(t, "stream", "-q", "-n", "demo:?stall-mid&chunk=3", "hello")
@@ -64,7 +65,7 @@ func TestStreamSignal(t *testing.T) {
 	}
 }
 
-// TestClosedPipe expects ferry to end as SIGPIPE would end it when its reader has gone, before or while it writes.
+// TestClosedPipe checks that ferry ends as by SIGPIPE if its reader has gone before or while it writes.
 func TestClosedPipe(t *testing.T) {
 	for reads, args := range map[int][]string{
 		0: {"ask", "-q", "-n", "demo", "hello"}, 10: {"stream", "-q", "-n", "demo:?big=1000000&chunk=100", "hello"},
@@ -90,7 +91,7 @@ func TestClosedPipe(t *testing.T) {
 	}
 }
 
-// TestInterruptedCountdown presses Ctrl-C while a countdown runs: its line is cleared, and ferry dies of the signal.
+// TestInterruptedCountdown presses Ctrl-C during a countdown: its line is cleared, and ferry dies of the signal.
 func TestInterruptedCountdown(t *testing.T) {
 	p := realFerry(t, "ask", "--no-stdin", "--retry-delay", "9m", "-n", "demo:?status=429", "hello")
 	terminal := p.terminal(80)
@@ -101,7 +102,7 @@ func TestInterruptedCountdown(t *testing.T) {
 	p.wait().killedBy(syscall.SIGINT)
 }
 
-// TestPromptFromATerminal types a prompt: ferry says that it waits for one, and how to end it.
+// TestPromptFromATerminal types a prompt: ferry prints that it waits for one, and how to end it.
 func TestPromptFromATerminal(t *testing.T) {
 	p := realFerry(t, "ask", "-n", "demo")
 	terminal := p.terminal(200)
@@ -113,10 +114,10 @@ func TestPromptFromATerminal(t *testing.T) {
 	p.wait().must()
 }
 
-// TestTerminal looks at what reaches a real terminal: control characters, colours and a countdown.
+// TestTerminal checks the output on a real terminal: control characters, colours and a countdown.
 func TestTerminal(t *testing.T) {
 	const osc, shown = "\x1b]52;c;aGVsbG8=\x07\u202e\u009b2J\rX", `\x1b]52;c;aGVsbG8=\x07\u202e\u009b2J\x0dX`
-	for _, args := range [][]string{{"ask", "-n", "demo", osc}, {"stream", "-n", "demo:?chunk=1", osc}} { // events cut them
+	for _, args := range [][]string{{"ask", "-n", "demo", osc}, {"stream", "-n", "demo:?chunk=1", osc}} { // its events split the sequences
 		got := inTerminal(t, 300, nil, args...)
 		contains(t, args[0]+" on a terminal", got, shown)
 		lacks(t, args[0]+" on a terminal", got, "\x1b]", "\u009b", "\u202e")
@@ -138,7 +139,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// TestMarkdownOnATerminal expects styled Markdown on a terminal, unless it is switched off, and nowhere else.
+// TestMarkdownOnATerminal expects styled Markdown on a terminal only, and not if it is switched off.
 func TestMarkdownOnATerminal(t *testing.T) {
 	const markdown = "\n\n# Title\n\nsome **strong** words\n\n- one\n- two\n"
 	const want = "\x1b[1m# Title\x1b[0m\r\n\r\nsome \x1b[2m**\x1b[0m\x1b[1mstrong\x1b[0m\x1b[2m**\x1b[0m words\r\n\r\n\x1b[1m-\x1b[0m one"
@@ -154,7 +155,7 @@ func TestMarkdownOnATerminal(t *testing.T) {
 	lacks(t, "a pipe", r.stdout, "\x1b")
 }
 
-// TestVerboseWraps expects that no word of a server begins a row of the terminal that could be ferry's own.
+// TestVerboseWraps checks that no text of a server begins a terminal row that could be ferry's own.
 func TestVerboseWraps(t *testing.T) {
 	const columns = 80
 	for name, gap := range map[string]string{
@@ -176,7 +177,7 @@ func TestVerboseWraps(t *testing.T) {
 	}
 }
 
-// TestNothingBehindTheAnswer has a server send more than its length says: net/http would log the rest, key and all.
+// TestNothingBehindTheAnswer sends more than the Content-Length: net/http would log the rest, including the key.
 func TestNothingBehindTheAnswer(t *testing.T) {
 	server := newFaultServer(wireFault{reply: func(h hit) {
 		body := h.body("\n")
@@ -184,12 +185,12 @@ func TestNothingBehindTheAnswer(t *testing.T) {
 		h.send(body + h.key + "\x1b]52;c;x\a")
 	}}, false, false)
 	defer server.stop()
-	for range 3 { // whether it is logged depends on what net/http reads at once
+	for range 3 { // whether it is logged depends on how much net/http reads at once
 		realFerry(t, "ask", "--no-stdin", "-n", server.URL, "hello").with("FERRY_KEY="+canaryKey).run().exactly(0, answerText+"\n", "")
 	}
 }
 
-// TestTimeoutOfFIFO has --timeout end the opening of a file that nothing writes to. Without that the test would hang.
+// TestTimeoutOfFIFO checks that --timeout ends the opening of a FIFO without a writer. Otherwise the test would hang.
 func TestTimeoutOfFIFO(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	check(t, syscall.Mkfifo(fifo, 0o600))
@@ -199,13 +200,13 @@ func TestTimeoutOfFIFO(t *testing.T) {
 	}
 }
 
-// TestTimeoutOfStalledReader has --timeout end the printing to a reader that takes nothing.
+// TestTimeoutOfStalledReader checks that --timeout ends the writing to a reader that reads nothing.
 func TestTimeoutOfStalledReader(t *testing.T) {
 	skipIfShort(t, "ten seconds, of which a busy machine may need some for the answer")
 	for _, verb := range []string{"ask", "stream"} {
 		t.Run(verb, func(t *testing.T) {
 			t.Parallel()
-			reader, writer, err := os.Pipe() // no one reads it
+			reader, writer, err := os.Pipe() // nothing reads it
 			check(t, err)
 			defer reader.Close()
 			defer writer.Close()
@@ -216,7 +217,7 @@ func TestTimeoutOfStalledReader(t *testing.T) {
 	}
 }
 
-// TestBenchInterrupted presses Ctrl-C: bench reports what there is, keeps what was saved, and dies of the signal.
+// TestBenchInterrupted presses Ctrl-C: bench reports its results so far, keeps the saved file, and dies of the signal.
 func TestBenchInterrupted(t *testing.T) {
 	saved := filepath.Join(t.TempDir(), "run.jsonl")
 	p := realFerry(t, "bench", "-d", "5m", "--warmup", "0", "-o", "markdown", "--save", saved, "demo:?latency=30ms").start()
@@ -228,7 +229,7 @@ func TestBenchInterrupted(t *testing.T) {
 	contains(t, "what is saved", text, `"stopped":"interrupted"`)
 }
 
-// TestBenchKilled kills a run: what it saved by then can be reported on.
+// TestBenchKilled kills a run: the part that it saved can be reported.
 func TestBenchKilled(t *testing.T) {
 	saved := filepath.Join(t.TempDir(), "run.jsonl")
 	p := realFerry(t, "bench", "-q", "-d", "5m", "--save", saved, "demo:?latency=5ms").start()
@@ -237,7 +238,7 @@ func TestBenchKilled(t *testing.T) {
 	ferry(t, nil, "bench", "report", "-o", "markdown", saved).want(0, "100%", "")
 }
 
-// awaitLines waits until a file that grows has so many lines.
+// awaitLines waits until a growing file has the given number of lines.
 func awaitLines(t *testing.T, path string, lines int) {
 	t.Helper()
 	eventually(t, path+" grows", func() bool {
@@ -246,7 +247,7 @@ func awaitLines(t *testing.T, path string, lines int) {
 	})
 }
 
-// TestBenchOnATerminal looks at the report on three widths: no line passes the edge, and the best node is green.
+// TestBenchOnATerminal checks the report at three widths: no line is too wide, and the best node is green.
 func TestBenchOnATerminal(t *testing.T) {
 	for _, columns := range []uint16{60, 80, 120} {
 		shown := inTerminal(t, columns, nil, "bench", "-r", "12", "demo/direct", "demo/hongkong", "demo/singapore")
@@ -261,7 +262,7 @@ func TestBenchOnATerminal(t *testing.T) {
 	}
 }
 
-// TestBenchLive watches the lines that are drawn while a bench runs. They are gone when the report comes.
+// TestBenchLive checks the lines that are drawn while a bench runs. They are removed before the report is printed.
 func TestBenchLive(t *testing.T) {
 	p := realFerry(t, "bench", "-d", "5m", "-o", "best", "demo:?latency=20ms")
 	terminal := p.terminal(70)
@@ -272,7 +273,7 @@ func TestBenchLive(t *testing.T) {
 	p.wait()
 }
 
-// TestTrustByHTTPSProxy expects the pins to be the node's, and the proxy's certificate to be the system's.
+// TestTrustByHTTPSProxy checks that pins apply to the node, and the system's authorities to the proxy.
 func TestTrustByHTTPSProxy(t *testing.T) {
 	if runtime.GOOS == "darwin" {
 		t.Skip("the platform verifies certificates here, and cannot be given an authority by a test")
@@ -309,13 +310,14 @@ func TestTrustByHTTPSProxy(t *testing.T) {
 	}
 }
 
-// question matches what a program sends to make a terminal answer: device attributes, cursor position, colours, modes,
-// capabilities. ferry asks none of them: a mute terminal would hold it up, and the answer would land in the shell.
+// question matches the sequences that make a terminal answer: device attributes, cursor position, colours, modes,
+// capabilities. ferry sends none of them: it would wait for a terminal that does not answer, and the answer would end
+// up in the shell.
 var question = regexp.MustCompile("\x1b\\[[>=?]?[0-9;]*[cnxq]|\x1b\\[[0-9;]*t|\x1b\\[\\?[0-9;]*\\$p|\x1b\\[\\?u|\x1b\\][0-9]+;([0-9]+;)?\\?|\x1bP|\x1bZ|\x05")
 
 var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// TestArchitectureTerminal looks at what the binary itself sends to a terminal.
+// TestArchitectureTerminal checks what the real binary sends to a terminal.
 func TestArchitectureTerminal(t *testing.T) {
 	skipIfShort(t, "builds the binary")
 	for _, sent := range []string{"\x1b[6n", "\x1b[c", "\x1b]11;?\x1b\\", "\x1b[?2026$p", "\x1b[?u", "\x1bP+q544e\x1b\\"} {
@@ -328,7 +330,7 @@ func TestArchitectureTerminal(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		args  []string
-		first *regexp.Regexp // the visible output, from its first byte
+		first *regexp.Regexp // matches the visible output, from its first byte
 	}{
 		{"version", []string{"version"}, regexp.MustCompile(`^ferry `)},
 		{"ask", []string{"ask", "-n", "demo", "hi"}, regexp.MustCompile(`^[^\s\x00-\x1f]`)},
@@ -348,16 +350,16 @@ func TestArchitectureTerminal(t *testing.T) {
 	}
 }
 
-// waitingProcess is a process that waits for its turn.
+// waitingProcess is a process that waits for the rate limit.
 type waitingProcess struct {
 	*process
 	name  string
 	reads sync.WaitGroup
 	text  strings.Builder
-	wait  time.Duration // that it said it has before it; 0 where it said nothing
+	wait  time.Duration // wait that it printed; 0 if it printed none
 }
 
-// startWaiting starts n processes that share a home and ask the server, each under a name of its own.
+// startWaiting starts n processes that share a home and send a request to the server, each under its own name.
 func startWaiting(t *testing.T, server *server, n int, limit string) []*waitingProcess {
 	home := t.TempDir()
 	var all []*waitingProcess
@@ -381,16 +383,16 @@ func startWaiting(t *testing.T, server *server, n int, limit string) []*waitingP
 	return all
 }
 
-// waiting reads a line, and how long it says that a process waits for its turn.
+// waiting reads a line, and returns the wait for the rate limit that it mentions.
 func waiting(said *bufio.Reader) (line string, wait time.Duration, err error) {
 	line, err = said.ReadString('\n')
 	var seconds float64
 	_, after, _ := strings.Cut(line, ": waiting ")
-	_, _ = fmt.Sscan(after, &seconds) // 0 where it says none
+	_, _ = fmt.Sscan(after, &seconds) // 0 if it mentions none
 	return line, time.Duration(seconds * float64(time.Second)), err
 }
 
-// checkPace expects that the k-th request comes no sooner than the k-th turn, however late the others are.
+// checkPace checks that the k-th request arrives no earlier than the limit allows, however late the others are.
 func checkPace(t *testing.T, start time.Time, requests []asked, each time.Duration, burst int) {
 	t.Helper()
 	for k, r := range requests {
@@ -400,7 +402,7 @@ func checkPace(t *testing.T, start time.Time, requests []asked, each time.Durati
 	}
 }
 
-// TestProcessesInOrder runs 64 ferries on 50/min with a burst of 5 and kills some: none comes before its turn.
+// TestProcessesInOrder runs 64 processes with 50/min and a burst of 5, and kills some: none sends earlier than it may.
 func TestProcessesInOrder(t *testing.T) {
 	skipIfShort(t, "seconds of a real limit")
 	t.Parallel()
@@ -410,7 +412,7 @@ func TestProcessesInOrder(t *testing.T) {
 	all := startWaiting(t, server, n, "50/min burst 5")
 	eventually(t, "the burst arrives", func() bool { return server.count() >= burst })
 	for _, p := range all[:8] {
-		_ = p.Process.Kill() // those of the burst may have ended by now
+		_ = p.Process.Kill() // processes of the burst may have ended by now
 	}
 	eventually(t, "four more arrive", func() bool { return server.count() >= burst+4 })
 	requests := server.requests()
@@ -421,9 +423,9 @@ func TestProcessesInOrder(t *testing.T) {
 		p.process.wait()
 		waits[p.name] = p.wait
 	}
-	// No turn was taken before start, so this holds however slowly processes start.
+	// No request was allowed before start, so this is true however slowly processes start.
 	checkPace(t, start, requests, each, burst)
-	const rounding = time.Second / 2 // of what it said
+	const rounding = time.Second / 2 // of the printed wait
 	for _, r := range requests {
 		name := r.URL.Query().Get("name")
 		if took := r.at.Sub(start); took < waits[name]-rounding {
@@ -433,7 +435,7 @@ func TestProcessesInOrder(t *testing.T) {
 	t.Logf("%d requests in %v", len(requests), requests[len(requests)-1].at.Sub(start))
 }
 
-// TestInterruptedSpending stops a ferry whose request is on its way: the budget is charged for it at its worst.
+// TestInterruptedSpending stops a ferry with a request in flight: the budget is charged the maximum for it.
 func TestInterruptedSpending(t *testing.T) {
 	home := "HOME=" + t.TempDir()
 	realFerry(t, "config", "set", "budget", "5000 tokens/day").with(home).run().must()
@@ -446,7 +448,7 @@ func TestInterruptedSpending(t *testing.T) {
 	realFerry(t, "config", "usage", "-o", "json").with(home).run().want(0, `"requests":1,"input_tokens":2,"output_tokens":70}`, "")
 }
 
-// TestPurgeOnTerminal asks first, and only a yes removes.
+// TestPurgeOnTerminal checks that purge asks first and removes only after a yes.
 func TestPurgeOnTerminal(t *testing.T) {
 	home := "HOME=" + t.TempDir()
 	realFerry(t, "ask", "--no-stdin", "-n", "demo", "--session", "trip", "hello").with(home).run().must()
@@ -466,13 +468,13 @@ func TestPurgeOnTerminal(t *testing.T) {
 	}
 }
 
-// TestBenchSignals stops a bench whose requests stall: after the first signal it waits some seconds, after the second it
-// reports at once.
+// TestBenchSignals stops a bench whose requests stall: after the first signal it waits some seconds, after the second
+// it reports at once.
 func TestBenchSignals(t *testing.T) {
 	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		arrived := make(chan struct{}, 9)
 		node := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body) // the client's going is seen only then
+			_, _ = io.Copy(io.Discard, r.Body) // the server notices only after this that the client has disconnected
 			arrived <- struct{}{}
 			<-r.Context().Done()
 		}))

@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// TestDryRunLine runs the printed line with bash and curl: the server gets what ferry itself sends.
+// TestDryRunLine runs the printed line with bash and curl: the server gets the same request as from ferry.
 func TestDryRunLine(t *testing.T) {
 	_, bash := findProgram(t, "curl"), findProgram(t, "bash")
 	server := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -47,7 +47,7 @@ func TestDryRunLine(t *testing.T) {
 		if said, err := shell.CombinedOutput(); err != nil || len(said) > 0 {
 			t.Fatalf("%s: %v, want no word: %.300s", name, err, said)
 		}
-		ferryReads(t, env, prompt, "ask", "-n", "gate").want(1, "", "") // the server answers nothing
+		ferryReads(t, env, prompt, "ask", "-n", "gate").want(1, "", "") // the server sends no answer
 		sent := server.take()
 		equal(t, name+": requests", len(sent), 2)
 		byCurl, byFerry := sent[0], sent[1]
@@ -67,7 +67,7 @@ func TestDryRunLine(t *testing.T) {
 	}
 }
 
-// TestBasicAsThePageSays sends a user and a password as ferry help curl says of curl's -u.
+// TestBasicAsThePageSays sends a user and a password in the way that ferry help curl gives for curl's -u.
 func TestBasicAsThePageSays(t *testing.T) {
 	var row string
 	for _, r := range curlRows(t) {
@@ -95,7 +95,7 @@ func TestBasicAsThePageSays(t *testing.T) {
 	lacks(t, "what is printed", r.stdout+r.stderr, encoded)
 }
 
-// TestOfficialSDKs lets the official JavaScript SDKs of two providers talk to `ferry demo`.
+// TestOfficialSDKs runs the official JavaScript SDKs of two providers against `ferry demo`.
 func TestOfficialSDKs(t *testing.T) {
 	sdk := filepath.Join("..", "testdata", "sdk")
 	node := findProgram(t, "node")
@@ -112,12 +112,12 @@ func TestOfficialSDKs(t *testing.T) {
 	t.Log(regexp.MustCompile("(?m)^# (pass|fail) .*$").FindAllString(string(out), -1))
 }
 
-// TestFilterCost reports what a list adds to an ask in processor time: 4 ms for 10,000 words, 45 for 100,000.
+// TestFilterCost reports how much processor time a list adds to an ask: 4 ms for 10,000 words, 45 for 100,000.
 func TestFilterCost(t *testing.T) {
 	if raceEnabled {
 		t.Skip("a measurement")
 	}
-	// A bench in this process has set the collector to its own wants.
+	// A bench in this process has changed the settings of the garbage collector.
 	limit, percent := debug.SetMemoryLimit(math.MaxInt64), debug.SetGCPercent(100)
 	defer func() { debug.SetMemoryLimit(limit); debug.SetGCPercent(percent) }()
 	prompt := strings.Repeat("天空为什么是蓝色的? why is the sky blue? ", 50)
@@ -130,7 +130,7 @@ func TestFilterCost(t *testing.T) {
 	}
 }
 
-// minCPUTime is the least processor time of an ask in ten, that of all threads of this process.
+// minCPUTime returns the minimum processor time of ten runs, for all threads of this process.
 func minCPUTime(t *testing.T, env map[string]string, prompt string) time.Duration {
 	had := func() time.Duration {
 		var used syscall.Rusage
@@ -146,7 +146,7 @@ func minCPUTime(t *testing.T, env map[string]string, prompt string) time.Duratio
 	return best
 }
 
-// blockedWords is a list of so many words of the usual lengths, Chinese and Latin by turns, in no order.
+// blockedWords returns a list of n words of usual lengths, alternately Chinese and Latin, in random order.
 func blockedWords(n int) string {
 	chance := rand.New(rand.NewPCG(1, 2))
 	var list strings.Builder
@@ -163,12 +163,12 @@ func blockedWords(n int) string {
 	return list.String()
 }
 
-// squidPassword is the one that the squid of these tests accepts, of the user "user".
+// squidPassword is the password that squid accepts for the user "user".
 const squidPassword = "squid-word-0007"
 
-// startSquid runs a real squid on loopback that connects to the allowed ports alone, and gives its address.
+// startSquid runs a real squid on loopback that connects only to the allowed ports, and returns its address.
 func startSquid(t *testing.T, wantsPassword bool, ports ...string) *url.URL {
-	// Started by root it becomes the user proxy, which has to get at its files.
+	// Started by root, squid becomes the user proxy, which must be able to read its files.
 	dir, err := os.MkdirTemp("", "squid")
 	check(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
@@ -191,7 +191,7 @@ func startSquid(t *testing.T, wantsPassword bool, ports ...string) *url.URL {
 	process := exec.Command(findProgram(t, "squid"), "-N", "-n", service, "-f", file)
 	process.Dir = dir
 	t.Cleanup(func() {
-		shared, _ := filepath.Glob("/dev/shm/" + service + "-*") // what it would remove itself
+		shared, _ := filepath.Glob("/dev/shm/" + service + "-*") // which squid would remove itself
 		for _, path := range shared {
 			os.Remove(path)
 		}
@@ -204,10 +204,10 @@ func startSquid(t *testing.T, wantsPassword bool, ports ...string) *url.URL {
 	return &url.URL{Scheme: "http", Host: address}
 }
 
-// TestSquid goes through a real squid to an https node and to an http one, and meets its refusals.
+// TestSquid goes through a real squid to an https node and to an http node, and tests its refusals.
 func TestSquid(t *testing.T) {
 	ca := newAuthority(t, "root", nil)
-	plain, other := serve(t, nil), serve(t, nil) // the other at a port that no rule allows
+	plain, other := serve(t, nil), serve(t, nil) // the other uses a port that no rule allows
 	secure := serve(t, nil, withTLS(&tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil)}}))
 	dead := freePort(t)
 	open := startSquid(t, false, plain.port(), secure.port(), dead)

@@ -11,8 +11,8 @@ import (
 	"ferry/cmd"
 )
 
-// providerRequests are what a prompt to each provider has to become: name, dialect, URL, header of the key, model, and the
-// variable of the key, or what config add needs to be told.
+// providerRequests are the expected requests for a prompt to each provider: name, dialect, URL, key header, model, and
+// the variable of the key, or the flags that config add needs.
 const providerRequests = `
 openai      chat     https://api.openai.com/v1/chat/completions                          bearer    gpt-6-luna OPENAI_API_KEY
 deepseek    chat     https://api.deepseek.com/chat/completions                           bearer    deepseek-flash DEEPSEEK_API_KEY
@@ -48,7 +48,7 @@ lmstudio    messages http://127.0.0.1:1234/v1/messages                          
 bedrock     messages https://bedrock-mantle.us-east-1.api.aws/anthropic/v1/messages      bearer    anthropic.claude-haiku-5-5 AWS_BEARER_TOKEN_BEDROCK --region us-east-1
 azure       messages https://acme.services.ai.azure.com/anthropic/v1/messages            x-api-key my-haiku - --resource acme --deployment my-haiku`
 
-// request is what a provider is sent: method, URL, the headers of the key and the version, and the body.
+// text returns what a provider gets: method, URL, the headers of the key and the version, and the body.
 func (a asked) text() string {
 	scheme := "https://"
 	if a.TLS == nil {
@@ -63,8 +63,9 @@ func (a asked) text() string {
 	return head + "\n" + a.body
 }
 
-// TestProviderRequests adds each provider and asks it, in each of its dialects, in every form, through a proxy that leads
-// to a recorder: the second command brings the answer. The node that is in no file sends the same.
+// TestProviderRequests adds each provider and sends it a prompt, in each of its dialects, in every form, through a
+// proxy that leads to a recorder: the second command prints the answer. Without a node in the file, the request is the
+// same.
 func TestProviderRequests(t *testing.T) {
 	skipIfShort(t, "hundreds of calls")
 	names := map[string]bool{}
@@ -89,7 +90,7 @@ func askProvider(t *testing.T, name, api, url, auth, model, variable string, fla
 	if strings.HasPrefix(url, "http:") {
 		demo := demoNode(t)
 		node = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			r.Header.Set("X-Api-Key", "any") // which the demo node asks for
+			r.Header.Set("X-Api-Key", "any") // which the demo node requires
 			demo.ServeHTTP(w, r)
 		}))
 		proxy = node
@@ -144,7 +145,7 @@ func schemaFile(t *testing.T) string {
 	return path
 }
 
-// providerBody is the body of the prompt "hi" in one form.
+// providerBody returns the body of the prompt "hi" in one form.
 func providerBody(name, api, model, form string) string {
 	most := "max_tokens"
 	if name == "openai" {
@@ -167,7 +168,7 @@ func providerBody(name, api, model, form string) string {
 	case "schema":
 		tail += `,"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"object"},"strict":true}}`
 	case "stream":
-		if name != "mistral" { // which refuses it
+		if name != "mistral" { // which rejects it
 			tail += `,"stream_options":{"include_usage":true}`
 		}
 	}

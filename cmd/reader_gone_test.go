@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// TestReaderGone has a reader go before a stream has come whole, and one of standard error before anything is said. What
-// was sent is in the log and counted all the same, and an answer whose notes have no reader is whole.
+// TestReaderGone closes the reader of standard output before a stream is complete, and the reader of standard error
+// before anything is printed. Requests are logged and counted anyway, and an answer whose notes have no reader is
+// complete.
 func TestReaderGone(t *testing.T) {
 	home := t.TempDir()
 	write(t, filepath.Join(home, "c.yaml"), "audit: {file: audit.jsonl}\nbudget: 200000 tokens/day\n")
@@ -30,7 +31,7 @@ func TestReaderGone(t *testing.T) {
 		contains(t, verb+": the audit log", read(t, filepath.Join(home, "audit.jsonl")), `"exit":141`)
 		realFerry(t, "config", "usage", "-o", "json").with(vars...).run().want(0, `"output_tokens":`, "")
 	}
-	realFerry(t, "config", "session", "show", "ask").with(vars...).run().want(0, "abcdefghijklmnopqrstuvwxyz", "") // it came whole
+	realFerry(t, "config", "session", "show", "ask").with(vars...).run().want(0, "abcdefghijklmnopqrstuvwxyz", "") // the answer was complete
 	p := realFerry(t, "ask", "-v", "--no-stdin", "-n", "demo", "hello")
 	reader, writer, err := os.Pipe()
 	check(t, err)
@@ -41,7 +42,7 @@ func TestReaderGone(t *testing.T) {
 	p.wait().want(0, "You wrote: “hello”", "")
 }
 
-// TestSignalPastAReader ends a stream by one signal though its reader takes nothing.
+// TestSignalPastAReader ends a stream with one signal although its reader reads nothing.
 func TestSignalPastAReader(t *testing.T) {
 	p := realFerry(t, "stream", "-q", "--no-stdin", "-n", "demo:?big=1000000&chunk=100", "hello")
 	reader, writer, err := os.Pipe()

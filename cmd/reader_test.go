@@ -17,9 +17,10 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// stubs are programs that have no place in a test, as far as the README's lines see them.
+// stubs replace programs that cannot run in a test, as far as the README's lines use them.
 var stubs = map[string]string{
-	// A cluster: TestVantagesInKubernetes runs what its containers run, .ci/kubernetes holds the manifest to its types.
+	// A cluster: TestVantagesInKubernetes runs what its containers run; .ci/kubernetes checks the manifest against its
+	// types.
 	"kubectl": `case "$1 $2" in
 "create secret") cat >/dev/null ;;
 "apply -f") test -s "$3" ;;
@@ -30,10 +31,10 @@ var stubs = map[string]string{
 esac`,
 }
 
-// forbidden are programs that change a machine or leave it. A line of the README that calls one fails.
+// forbidden are programs that change or leave a machine. A line of the README that calls one fails.
 var forbidden = []string{"sudo", "su", "apt", "apt-get", "brew", "dpkg", "rpm", "install", "systemctl", "certbot", "nginx", "ssh", "docker", "npm", "go"}
 
-// reader is a user of the README's lines. All hosts but loopback lead to one demo node behind TLS.
+// reader is a user who types the README's lines. All hosts except loopback lead to one demo node behind TLS.
 type reader struct{ place }
 
 const readerConfig = `nodes:
@@ -46,7 +47,7 @@ const readerConfig = `nodes:
 // world is what all readers share.
 type world struct{ demo, proxy, ca string }
 
-// newWorld starts `ferry demo` for the node direct, and what stands for the hosts of the README.
+// newWorld starts `ferry demo` for the node direct, and a replacement for the hosts of the README.
 func newWorld(t *testing.T) world {
 	for _, name := range []string{"bash", "git", "jq", "xargs", "make", "timeout", "curl"} {
 		findProgram(t, name)
@@ -75,7 +76,7 @@ func newReader(t *testing.T, w world) *reader {
 	return r
 }
 
-// writeFiles are the files that the README's lines are about.
+// writeFiles creates the files that the README's lines use.
 func (r *reader) writeFiles(t *testing.T) {
 	for name, text := range map[string]string{
 		"notes.md": "# Notes\n\nA ferry crosses.\n", "letter.txt": "Good morning.\n",
@@ -92,7 +93,7 @@ func (r *reader) writeFiles(t *testing.T) {
 	}
 }
 
-// run runs a line and gives its exit code and all that it printed.
+// run runs a line and returns its exit code and its complete output.
 func (r *reader) run(t *testing.T, line, stdin string, env ...string) (code int, said string) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), "bash", "-o", "pipefail", "-c", line)
@@ -105,7 +106,8 @@ func (r *reader) run(t *testing.T, line, stdin string, env ...string) (code int,
 	return c.ProcessState.ExitCode(), all.String()
 }
 
-// skippedCommands are the README's commands that this test does not run: why not, and what runs them instead.
+// skippedCommands are the README's commands that this test does not run: the reason, and the test that runs them
+// instead.
 var skippedCommands = map[string]struct{ why, by string }{
 	"make demo": {"builds ferry and measures for some seconds", "readme_commands"},
 	"make test": {"runs this test", "readme_commands"},
@@ -118,7 +120,7 @@ var skippedCommands = map[string]struct{ why, by string }{
 	"nginx -t && systemctl start nginx":   {"needs root and systemd", "TestNginxGateway"},
 }
 
-// otherCodes are the commands that end with another exit code than 0 here, and why that is right.
+// otherCodes are the commands whose exit code is not 0 here, and the reason.
 var otherCodes = map[string]struct {
 	code int
 	why  string
@@ -127,7 +129,7 @@ var otherCodes = map[string]struct {
 	`ferry ask -x "写一个 shell 脚本……" > script.sh`:        {1, "the demo node writes no code"},
 }
 
-// commandsOf are the lines of a block that a reader types: all of a block of sh, or what stands behind $.
+// commandsOf returns the lines of a block that a reader types: all lines of a sh block, or what follows $.
 func commandsOf(t *testing.T, b codeBlock) []string {
 	var lines []string
 	for line := range strings.Lines(b.text) {
@@ -147,7 +149,7 @@ func commandsOf(t *testing.T, b codeBlock) []string {
 
 var remark = regexp.MustCompile(`\s{2,}# .*$`)
 
-// TestReadmeCommands types every command of both READMEs, as it stands there, in the order of its block.
+// TestReadmeCommands runs every command of both READMEs exactly as printed, in the order of its block.
 func TestReadmeCommands(t *testing.T) {
 	skipIfShort(t, "every command of the README")
 	t.Parallel()
@@ -183,7 +185,7 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-// checkLine runs a line of the README, or leaves it out where it is listed.
+// checkLine runs a line of the README, or skips it if it is listed.
 func (r *reader) checkLine(t *testing.T, b codeBlock, line string) {
 	bare := listing(line)
 	if _, ok := skippedCommands[bare]; ok {
@@ -193,7 +195,7 @@ func (r *reader) checkLine(t *testing.T, b codeBlock, line string) {
 	switch {
 	case strings.HasPrefix(bare, "ferry config key "), strings.Contains(bare, "/dev/stdin"):
 		stdin = "canary-key-0003\n"
-	case bare == "ferry config init": // the first command of somebody who has no file yet
+	case bare == "ferry config init": // the first command of a user who has no file yet
 		check(t, os.Remove(filepath.Join(r.dir, ".config", "ferry", "config.yaml")))
 	}
 	want := otherCodes[bare].code
@@ -202,10 +204,10 @@ func (r *reader) checkLine(t *testing.T, b codeBlock, line string) {
 	}
 }
 
-// listing is a line as the lists have it: without its remark.
+// listing returns a line as the lists have it: without its remark.
 func listing(line string) string { return remark.ReplaceAllString(line, "") }
 
-// listed are all listed lines. The tests that they name have to be there.
+// listed returns all listed lines and checks that the tests they name exist.
 func listed(t *testing.T) map[string]bool {
 	var there strings.Builder
 	tests, err := filepath.Glob("*_test.go")
@@ -230,7 +232,7 @@ func listed(t *testing.T) map[string]bool {
 	return all
 }
 
-// TestExitCodesPage runs what the page on exit codes says to try, and holds each command to its code.
+// TestExitCodesPage runs the examples of the page on exit codes, and checks the exit code of each.
 func TestExitCodesPage(t *testing.T) {
 	skipIfShort(t, "every command of the page")
 	t.Parallel()
@@ -270,7 +272,7 @@ func (r *reader) succeeds(t *testing.T, line string, env ...string) string {
 	return said
 }
 
-// TestRecipesForCI runs the steps of both systems in their order, and the smoke check against a node that refuses.
+// TestRecipesForCI runs the steps of both systems in order, and the smoke check against a node that refuses requests.
 func TestRecipesForCI(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -322,7 +324,7 @@ func TestRecipesForCI(t *testing.T) {
 	}
 }
 
-// TestRecipeForKubernetes types the commands; a stand-in is the cluster.
+// TestRecipeForKubernetes runs the commands with a replacement for the cluster.
 func TestRecipeForKubernetes(t *testing.T) {
 	t.Parallel()
 	r := newReader(t, newWorld(t))
@@ -337,7 +339,7 @@ func TestRecipeForKubernetes(t *testing.T) {
 	equal(t, "commands", typed, 5)
 }
 
-// TestRecipeForCron runs the crontab's command: the file is readable by others, and whole where a node is down.
+// TestRecipeForCron runs the crontab's command: others can read the file, and it is complete even if a node is down.
 func TestRecipeForCron(t *testing.T) {
 	t.Parallel()
 	const folder = "/var/lib/prometheus/node-exporter"
@@ -366,7 +368,7 @@ func TestRecipeForCron(t *testing.T) {
 	looks(`ferry_bench_success_ratio{node="singapore",connection="cold"} 0`)
 }
 
-// TestRecipeForCommits commits with the hook: with a node, without one, and with a message of one's own.
+// TestRecipeForCommits commits with the hook: with a node, without one, and with the user's own message.
 func TestRecipeForCommits(t *testing.T) {
 	skipIfShort(t, "commits in a repository")
 	t.Parallel()
@@ -410,6 +412,6 @@ func TestRecipeForMake(t *testing.T) {
 	for _, page := range []string{"notes.fr.md", "second.fr.md"} {
 		contains(t, page, read(t, filepath.Join(r.dir, page)), "Translate this page")
 	}
-	r.succeeds(t, line, refuses) // nothing is left to ask
+	r.succeeds(t, line, refuses) // nothing is left to do
 	equal(t, "files that are translated twice", found("*.fr.fr.md"), nil)
 }

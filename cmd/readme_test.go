@@ -18,15 +18,15 @@ import (
 // readmes are the README in both languages.
 var readmes = []string{"README.md", "README.zh-CN.md"}
 
-// codeBlock is a block of a README's code, with the heading that it stands below.
+// codeBlock is a block of code in a README, with the heading above it.
 type codeBlock struct {
 	file, language, section, text string
-	line                          int // of its first line of code
+	line                          int // number of its first line of code
 }
 
 func readme(t *testing.T, file string) string { return read(t, filepath.Join(checkout, file)) }
 
-// readmeBlocks are the blocks of both READMEs.
+// readmeBlocks returns the blocks of code of both READMEs.
 func readmeBlocks(t *testing.T) (all []codeBlock) {
 	for _, file := range readmes {
 		all = append(all, blocksOf(t, file)...)
@@ -57,7 +57,8 @@ func blocksOf(t *testing.T, file string) []codeBlock {
 	return all
 }
 
-// TestReadmeSizes: a README is read in one go. Both lead to each other, and show the same picture.
+// TestReadmeSizes checks that a README is short enough to read at once, and that both link to each other and show the
+// same picture.
 func TestReadmeSizes(t *testing.T) {
 	for _, file := range readmes {
 		text := readme(t, file)
@@ -68,7 +69,7 @@ func TestReadmeSizes(t *testing.T) {
 	contains(t, "README.zh-CN.md", readme(t, readmes[1]), "\n[English](README.md) | 简体中文\n")
 }
 
-// TestReadmeLinks expects that every link inside the repository leads to something that is there.
+// TestReadmeLinks checks that the target of every link inside the repository exists.
 func TestReadmeLinks(t *testing.T) {
 	pages := helpPages()
 	for _, file := range readmes {
@@ -99,7 +100,7 @@ func TestReadmeLinks(t *testing.T) {
 	}
 }
 
-// anchorOf is what a heading is linked by on a page: lower case, dashes for spaces, no punctuation.
+// anchorOf returns the link anchor of a heading: lower case, dashes for spaces, no punctuation.
 func anchorOf(heading string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -112,7 +113,7 @@ func anchorOf(heading string) string {
 	}, heading)
 }
 
-// TestVariables holds the source to the page of the variables.
+// TestVariables compares the variables in the source with the help page on variables.
 func TestVariables(t *testing.T) {
 	page := ferry(t, nil, "help", "environment").stdout
 	named, found := regexp.MustCompile(`"(FERRY_[A-Z0-9_]+)"`), 0
@@ -125,7 +126,7 @@ func TestVariables(t *testing.T) {
 	atLeast(t, "variables", found, 20)
 }
 
-// TestReadmeExitCodes holds the tables to the page: the same codes.
+// TestReadmeExitCodes compares the exit codes in the tables with the help page.
 func TestReadmeExitCodes(t *testing.T) {
 	page := ferry(t, nil, "help", "exit-codes").stdout
 	for _, file := range readmes {
@@ -142,14 +143,14 @@ func TestReadmeExitCodes(t *testing.T) {
 	}
 }
 
-// curlRows are the rows of ferry help curl: curl's option and what it is here.
+// curlRows returns the rows of ferry help curl: curl's option and ferry's equivalent.
 func curlRows(t *testing.T) [][2]string {
 	page, _, found := strings.Cut(ferry(t, nil, "help", "curl").stdout, "\nComing from the bash/curl script")
 	fatalIf(t, !found, "the page on curl has no part on the script")
 	var rows [][2]string
 	for _, line := range regexp.MustCompile(`(?m)^  (.{38})(.*)$`).FindAllStringSubmatch(page, -1) {
 		option, here := strings.TrimSpace(line[1]), line[2]
-		if last := len(rows) - 1; last >= 0 && !strings.HasPrefix(option, "-") && option != "curl URL" { // goes on
+		if last := len(rows) - 1; last >= 0 && !strings.HasPrefix(option, "-") && option != "curl URL" { // a continued row
 			rows[last] = [2]string{strings.TrimSpace(rows[last][0] + " " + option), rows[last][1] + " " + here}
 			continue
 		}
@@ -158,7 +159,7 @@ func curlRows(t *testing.T) [][2]string {
 	return rows
 }
 
-// TestCurlPage compares ferry's side of the page with the flags and keys that there are.
+// TestCurlPage checks that the flags and keys on the page exist.
 func TestCurlPage(t *testing.T) {
 	ask := ferry(t, nil, "ask", "--help").stdout
 	stream := ferry(t, nil, "stream", "--help").stdout
@@ -202,7 +203,7 @@ func TestReadmeConfigurations(t *testing.T) {
 	equal(t, "configurations", loaded, len(readmes))
 }
 
-// TestReadmeRecipes expects that both READMEs lead to each file in testdata/recipes.
+// TestReadmeRecipes checks that both READMEs link to each file in testdata/recipes.
 func TestReadmeRecipes(t *testing.T) {
 	found, err := filepath.Glob(filepath.Join(checkout, "testdata", "recipes", "*"))
 	fatalIf(t, err != nil || len(found) < 7, "%d recipes, %v", len(found), err)
@@ -218,7 +219,7 @@ func TestReadmeRecipes(t *testing.T) {
 	}
 }
 
-// TestReadmeMeasured expects a day, a machine, goals and a command for each row of the last run's figures.
+// TestReadmeMeasured expects a date, a machine, goals and a command for each row of the last run's figures.
 func TestReadmeMeasured(t *testing.T) {
 	text := measured(t)
 	day := regexp.MustCompile(`One run of .make compare. on \*\*(\d{4}-\d\d-\d\d)\*\* \(UTC\): \*\*\d+ cores?, .*\*\*;\nferry \S+`).FindStringSubmatch(text)
@@ -239,12 +240,12 @@ func TestReadmeMeasured(t *testing.T) {
 	}
 }
 
-// measured are the figures of the last run.
+// measured returns the figures of the last run.
 func measured(t *testing.T) string {
 	return read(t, filepath.Join(checkout, "testdata", "measured.md"))
 }
 
-// measuredSection is a README's summary of the figures.
+// measuredSection returns a README's summary of the figures.
 func measuredSection(t *testing.T, file string) string {
 	parts := regexp.MustCompile(`(?s)\n## (?:Measured|实测数据)\n\n(.*?)\n\n## `).FindStringSubmatch(readme(t, file))
 	fatalIf(t, parts == nil, "%s has no section on the figures", file)
@@ -267,7 +268,7 @@ func TestReadmeMeasuredFigures(t *testing.T) {
 	}
 }
 
-// commandRows are the commands of all rows; every table has a column for them, and no cell of it is empty.
+// commandRows returns the commands of all rows. Every table has a column for them without empty cells.
 func commandRows(t *testing.T, section string) []string {
 	bar := regexp.MustCompile(`(?:^|[^\\])\|`)
 	var all []string
@@ -301,7 +302,7 @@ func commandRows(t *testing.T, section string) []string {
 
 var flagWord = regexp.MustCompile(`(?:^| )(-[A-Za-z]|--[a-z-]+)\b`)
 
-// checkTyped holds a command of ours to the flags that there are, and make to its targets.
+// checkTyped checks that the flags of a ferry command and the targets of a make command exist.
 func checkTyped(t *testing.T, command string) {
 	t.Helper()
 	_, typed, isFerry := strings.Cut(" "+command, " ferry ")
@@ -322,7 +323,8 @@ func checkTyped(t *testing.T, command string) {
 	}
 }
 
-// TestReadmeFigures: outside of that section a measured figure stands only where its command does, in a block of code.
+// TestReadmeFigures checks that outside of that section measured figures appear only in blocks of code, next to their
+// command.
 func TestReadmeFigures(t *testing.T) {
 	inside := regexp.MustCompile("(?s)```.*?```|`[^`]*`")
 	unit := regexp.MustCompile(`\d ?(ms|µs|ns|MiB|MB|MB/s|items/s)\b|\d(\.\d+)? ×`)

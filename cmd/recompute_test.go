@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestRecompute has Node work out every figure of a report from the saved runs alone, in each form: with failures, over
-// both kinds of connection, of streams, at a fixed rate, of many rounds, and merged over places and days.
+// TestRecompute has Node calculate every figure of a report from the saved runs only, in each form: with failures,
+// over both kinds of connection, of streams, at a fixed rate, of many rounds, and merged over places and days.
 func TestRecompute(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -39,7 +39,7 @@ func TestRecompute(t *testing.T) {
 			for i, run := range runs {
 				file := filepath.Join(dir, fmt.Sprintf("run-%d.jsonl", i))
 				ferryOnce(t, append([]string{"bench", "-q", "--seed", fmt.Sprint(i + 1), "--save", file, "-o", "csv"}, run...))
-				// Virtual time always begins at the same moment: the runs are moved to days of their own.
+				// Virtual time always begins at the same moment, so the runs are moved to different days.
 				saved, err := os.ReadFile(file)
 				check(t, err)
 				moved := strings.Replace(string(saved), `"started":"2000-01-01T00`, fmt.Sprintf(`"started":"2000-01-%02dT%02d`, 1+2*i, 5*i), 1)
@@ -63,7 +63,7 @@ func TestRecompute(t *testing.T) {
 	}
 }
 
-// ferryOnce is what a bench prints in virtual time, whatever its exit code.
+// ferryOnce returns what a bench prints in virtual time, whatever its exit code.
 func ferryOnce(t *testing.T, args []string) string {
 	t.Helper()
 	r, _ := inVirtualTime(t, args...)

@@ -17,8 +17,8 @@ import (
 	"ferry/pkg/text"
 )
 
-// recorded are the commands of the README's picture. Of what one printed, cut takes out the lines from one that begins
-// with its first word up to the one that begins with its second; without that, all that follow.
+// recorded are the commands of the README's picture. cut removes lines from the output: from one that begins with the
+// first word up to one that begins with the second, or all lines after it if there is none.
 var recorded = []struct {
 	line string
 	cut  [][2]string
@@ -47,14 +47,14 @@ func TestRecording(t *testing.T) {
 	got, err := textOf(picture(rows))
 	check(t, err)
 	fatalIf(t, len(want) < 20, "the picture has %d rows of text, want 20 at least: it was misread", len(want))
-	// Where a line breaks goes by the figures in it.
+	// Line breaks depend on the figures in the lines.
 	if strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("the picture is not current (make recording); ferry prints:\n%s\nthe picture shows:\n%s",
 			strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
-// record gives the rows of the terminal after all commands.
+// record returns the rows of the terminal after all commands.
 func record(t *testing.T) [][]glyph {
 	here := newPlace(t)
 	var rows [][]glyph
@@ -77,7 +77,7 @@ func record(t *testing.T) [][]glyph {
 	return rows
 }
 
-// shortened puts a sign in the place of the lines that are cut out.
+// shortened replaces the removed lines with a mark.
 func shortened(rows [][]glyph, cuts [][2]string) [][]glyph {
 	var kept [][]glyph
 	until, cutting := "", false
@@ -102,13 +102,13 @@ func shortened(rows [][]glyph, cuts [][2]string) [][]glyph {
 	return kept
 }
 
-// The measures of the picture, in pixels.
+// Sizes of the picture, in pixels.
 const (
 	cellWidth, rowHeight = 8.4, 20
 	margin, titleHeight  = 20, 38
 )
 
-// The picture brings its ground along, so that it can be read on a page of either colour.
+// The picture has its own background, so that it can be read on a light or dark page.
 const pictureStyle = `
   .ground { fill: #fdfdfc; stroke: #d4d4d0 } .bar { fill: #f0f0ee }
   text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Noto Sans Mono CJK SC", monospace; fill: #24292f }
@@ -119,7 +119,7 @@ const pictureStyle = `
   }
 `
 
-// picture draws rows as an SVG: text as text, each piece held to its columns whatever the font.
+// picture draws rows as an SVG. Text stays text, and each piece has fixed columns, whatever the font.
 func picture(rows [][]glyph) string {
 	columns := float64(recordedColumns)
 	width, height := columns*cellWidth+2*margin, titleHeight+len(rows)*rowHeight+2*margin-8
@@ -143,9 +143,9 @@ func picture(rows [][]glyph) string {
 				class = ` class="` + p.style + `"`
 			}
 			var text strings.Builder
-			_ = xml.EscapeText(&text, []byte(p.text)) // a Builder takes everything
+			_ = xml.EscapeText(&text, []byte(p.text)) // a Builder never fails
 			adjust := "spacingAndGlyphs"
-			if p.wide { // which are a little narrower than two columns, and would be stretched
+			if p.wide { // they are slightly narrower than two columns, and would be stretched
 				adjust = "spacing"
 			}
 			fmt.Fprintf(&b, `<tspan%s x="%.1f" textLength="%.1f" lengthAdjust="%s">%s</tspan>`,
@@ -162,7 +162,7 @@ var (
 	drawnChart   = regexp.MustCompile(`[.▁▂▃▄▅▆▇█]{20,}`)
 )
 
-// textOf reads the rows of a picture with their styles, without what differs from run to run.
+// textOf returns the rows of a picture with their styles, without what differs between runs.
 func textOf(svg string) ([]string, error) {
 	type drawing struct {
 		Rows []struct {
@@ -195,7 +195,7 @@ func textOf(svg string) ([]string, error) {
 // glyph is one column of a screen. The second column of a wide character has no text.
 type glyph struct{ text, style string }
 
-// screen is a terminal that grows downwards and knows only what ferry sends to one.
+// screen is a terminal that grows downwards and supports only what ferry sends.
 type screen struct {
 	columns  int
 	rows     [][]glyph
@@ -203,7 +203,7 @@ type screen struct {
 	style    string
 }
 
-// write shows what a program sent.
+// write processes the output of a program.
 func (s *screen) write(sent string) error {
 	for len(sent) > 0 {
 		if rest, ok := strings.CutPrefix(sent, "\x1b["); ok {
@@ -260,7 +260,7 @@ func (s *screen) execute(command byte, argument string) error {
 	return nil
 }
 
-// line makes sure that the cursor's row is there.
+// line makes sure that the cursor's row exists.
 func (s *screen) line() {
 	for len(s.rows) <= s.row {
 		s.rows = append(s.rows, nil)
@@ -290,8 +290,8 @@ type piece struct {
 	wide          bool
 }
 
-// pieces are the parts of a row: two spaces, a change of style and one between narrow and wide characters end one, so that
-// no font can move the next.
+// pieces returns the parts of a row. A part ends at two spaces, at a change of style and between narrow and wide
+// characters, so that no font can shift the next part.
 func pieces(row []glyph) []piece {
 	var all []piece
 	for column := 0; column < len(row); {
@@ -306,7 +306,7 @@ func pieces(row []glyph) []piece {
 				break
 			}
 			text += row[column].text
-			if isWide(row, column) { // and not a space between wide characters
+			if isWide(row, column) { // but not a space between wide characters
 				column++
 			}
 			column++

@@ -20,9 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestRoundTrips counts from the packets on a link how often a command has to wait for the far end: TCP, TLS 1.3 and the
-// request once each, and no other time. Where a busy machine has an end speak later than it could, more is counted: the
-// best of some tries counts.
+// TestRoundTrips counts, from the packets on a link, how often a command waits for the far end: once each for TCP, TLS
+// 1.3 and the request, and no more. On a busy machine an end may send later than it could, which counts as more, so
+// the best of several tries counts.
 func TestRoundTrips(t *testing.T) {
 	skipIfShort(t, "some thirty round trips over a slow link")
 	findProgram(t, "nginx")
@@ -35,7 +35,7 @@ func TestRoundTrips(t *testing.T) {
 	batch, answers := filepath.Join(t.TempDir(), "batch.txt"), filepath.Join(t.TempDir(), "answers.jsonl")
 	write(t, batch, "one\ntwo\nthree\nfour\n")
 	quiet := []string{ferry, "ask", "-q", "--retry-delay", "0s"}
-	anew := []string{"sh", "-c", `rm -f ` + answers + `; "$@" && cat ` + answers, "sh"} // a batch prints nothing by itself
+	anew := []string{"sh", "-c", `rm -f ` + answers + `; "$@" && cat ` + answers, "sh"} // a batch itself prints nothing
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-42s %11s %s\n", "", "round trips", "  bytes out, in")
 	for _, c := range []struct {
@@ -62,7 +62,7 @@ func TestRoundTrips(t *testing.T) {
 	t.Log("\n" + table.String())
 }
 
-// moreNodes are far nodes that refuse every second time, or that take more round trips or fewer.
+// moreNodes returns far nodes that refuse every second request, or that take more or fewer round trips.
 func moreNodes(t *testing.T, link *slowLink) (config string) {
 	by := newAuthority(t, "more", nil)
 	own := []tls.Certificate{by.issueAt(t, link.far.AsSlice())}
@@ -75,7 +75,7 @@ func moreNodes(t *testing.T, link *slowLink) (config string) {
 	)
 }
 
-// startFarGo runs the demo node on Go's own server at the far end, and gives its address.
+// startFarGo runs the demo node on Go's own server at the far end, and returns its address.
 func startFarGo(t *testing.T, link *slowLink, config *tls.Config) (url string) {
 	s := serve(t, nil, listeningAt(t, ":0"), withTLS(config), func(s *server) {
 		if s.EnableHTTP2 = config != nil; config != nil {
@@ -86,20 +86,20 @@ func startFarGo(t *testing.T, link *slowLink, config *tls.Config) (url string) {
 	return scheme + "://" + net.JoinHostPort(link.far.String(), s.port())
 }
 
-// bothFamilies are two names of one node, each with an IPv4 address and an IPv6 one. RFC 6724 has the first of them tried
-// over IPv6 first, since its address there is a global one, and the second over IPv4.
+// bothFamilies are two names of one node, each with an IPv4 address and an IPv6 address. By RFC 6724 the first name is
+// tried over IPv6 first, because its IPv6 address is global, and the second over IPv4.
 var bothFamilies = []struct {
 	name          string
-	address       netip.Addr // of the far end; the near end's is the one before it
-	first, second byte       // the versions of IP in the order in which they are tried
+	address       netip.Addr // of the far end; the near end has the address before it
+	first, second byte       // IP versions in the order in which they are tried
 }{
 	{"six-test", netip.MustParseAddr("2001:db8:231::2"), 6, 4},
 	{"four-test", netip.MustParseAddr("fd00:231::2"), 4, 6},
 }
 
-// TestHappyEyeballs has a name with two addresses, of which one answers nothing: the other one is tried a third of a
-// second later (RFC 8305), and not when the connect timeout is over. The kernel's packets count, and not the time: of a
-// connection that nobody answers it sends the first again after a second, and six times before that timeout is over.
+// TestHappyEyeballs has a name with two addresses, of which one does not answer: the other is tried a third of a
+// second later (RFC 8305), and not after the connect timeout. The test counts the kernel's packets, not the time: the
+// kernel resends the first packet of an unanswered connection after a second, and six times within that timeout.
 func TestHappyEyeballs(t *testing.T) {
 	skipIfShort(t, "a third of a second of real time for each dead path")
 	if !aloneOnNetwork(t) {
@@ -126,8 +126,8 @@ func TestHappyEyeballs(t *testing.T) {
 	})
 }
 
-// tries runs an ask while all packets of one version of IP are lost, and holds it to the versions that it tries. A machine
-// that is too busy for an answer within a third of a second has it try the other one too, now and then.
+// tries runs an ask while all packets of one IP version are lost, and checks the versions that it tries. If a machine
+// is too busy to answer within a third of a second, ferry sometimes tries the other version too.
 func (l *linkUser) tries(t *testing.T, args []string, dead byte, want ...byte) {
 	t.Helper()
 	for try := 1; ; try++ {
@@ -147,7 +147,7 @@ func (l *linkUser) tries(t *testing.T, args []string, dead byte, want ...byte) {
 	}
 }
 
-// captureWithout begins a capture on a link that loses all packets of that version of IP.
+// captureWithout starts a capture on a link that drops all packets of the given IP version.
 func (l *slowLink) captureWithout(t *testing.T, version byte) *capture {
 	c := l.capture(t)
 	watch := func(outward bool, data []byte) bool { c.see(outward, data); return data[0]>>4 == version }
@@ -155,7 +155,8 @@ func (l *slowLink) captureWithout(t *testing.T, version byte) *capture {
 	return c
 }
 
-// families are the versions of IP that were tried, and how many packets asked before the second one was.
+// families returns the IP versions that were tried, and the number of connection packets sent before the second was
+// tried.
 func (c *capture) families() (tried []byte, asked int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,7 +174,7 @@ func (c *capture) families() (tried []byte, asked int) {
 	return tried, asked
 }
 
-// newEyeballs is a user at a link with IPv6, with a hosts file of his own and a node at the far end.
+// newEyeballs returns a user at a link with IPv6, with a separate hosts file and a node at the far end.
 func newEyeballs(t *testing.T, link *slowLink) *linkUser {
 	by := newAuthority(t, "eyeballs", nil)
 	to, err := url.Parse(startFarGo(t, link, &tls.Config{Certificates: []tls.Certificate{by.issueFor(t, bothFamilies[0].name, bothFamilies[1].name)}}))
@@ -199,10 +200,10 @@ func newEyeballs(t *testing.T, link *slowLink) *linkUser {
 	return l
 }
 
-// awaitAddress waits until the kernel has taken the addresses of IPv6 into use, which it does on its own time.
+// awaitAddress waits until the kernel uses the IPv6 addresses, which takes some time.
 func awaitAddress(t *testing.T, link *slowLink, address string) {
 	eventually(t, address+" can be reached", func() bool {
-		// What it sends before the near end has its own address is never answered.
+		// Packets sent before the near end has its own address are never answered.
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		conn, err := link.dial(ctx, "tcp", address)
@@ -213,7 +214,7 @@ func awaitAddress(t *testing.T, link *slowLink, address string) {
 	})
 }
 
-// ownHosts puts a file over /etc/hosts, for this thread and the processes that it starts.
+// ownHosts mounts a file over /etc/hosts, for this thread and the processes that it starts.
 func ownHosts(file string) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return os.NewSyscallError("unshare", err)
@@ -225,7 +226,7 @@ func ownHosts(file string) error {
 	return os.NewSyscallError("mount", err)
 }
 
-// giveAddress6 gives a device an address of IPv6, in a net of 64 bits.
+// giveAddress6 gives a device an IPv6 address, in a /64 network.
 func giveAddress6(device string, addr netip.Addr) error {
 	on, err := net.InterfaceByName(device)
 	if err != nil {
@@ -248,9 +249,9 @@ func giveAddress6(device string, addr netip.Addr) error {
 	return nil
 }
 
-// TestStrayOverSlowLink has a server send a second response some time behind each answer, so that it arrives while the
-// next request is on its way. No system has acknowledged that request then, so the response is not taken for its answer:
-// the request goes out once more on a new connection.
+// TestStrayOverSlowLink has a server send a second response some time after each answer, so that it arrives while the
+// next request is in transit. The server's system cannot have acknowledged that request yet, so ferry does not use the
+// response as its answer: it resends the request on a new connection.
 func TestStrayOverSlowLink(t *testing.T) {
 	skipIfShort(t, "a dozen round trips over a slow link")
 	if !aloneOnNetwork(t) {

@@ -15,14 +15,15 @@ import (
 	"ferry/pkg/demo"
 )
 
-// The canaries are keys that must never be seen. They hold every character that JSON or a URL would spell differently.
+// The canaries are keys that must never appear. They contain every character that JSON or a URL would write
+// differently.
 const (
 	canaryKey    = `canary/key"0001\%+=&<>`
 	canaryHeader = "canary-header-0002"
 	canaryShaped = "sk-ant-api03-canary0003canary"
 )
 
-// TestCanary looks for keys that a server echoes in all that any call prints or writes.
+// TestCanary looks for keys that a server echoes, in everything that any call prints or writes.
 func TestCanary(t *testing.T) {
 	skipIfShort(t, "every call that there is")
 	home := t.TempDir()
@@ -56,7 +57,7 @@ func TestCanary(t *testing.T) {
 	}
 	atLeast(t, "times that the key arrived: if too few, this test looks at calls that do not send it", arrived, 50)
 
-	// The key that config key stores stands in its own file and nowhere else.
+	// The key that config key stores is in its own file and nowhere else.
 	r := ferryReads(t, env, canaryKey+"\n", "config", "key", "gate").must()
 	checkNoKey(t, "config key", r.stdout+r.stderr)
 	_ = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
@@ -69,11 +70,11 @@ func TestCanary(t *testing.T) {
 	})
 }
 
-// faultQueries order the faults that all canaries meet.
+// faultQueries are the queries for the faults that all canaries are tested with.
 var faultQueries = []string{"", "status=401", "status=429", "status=500", "status=503", "html", "empty", "truncate", "truncate=clean", "reset",
 	"envelope&status=429", "envelope=string&status=401", "spend-cap", "gzip", "error-event", "big-header=100"}
 
-// faultCalls meet faults of a demo node that echoes its key, in every dialect and form.
+// faultCalls returns calls to a demo node that has these faults and echoes its key, in every dialect and form.
 func faultCalls(url, prompt string, more ...string) (calls [][]string) {
 	add := func(args ...string) { calls = append(calls, args) }
 	for _, query := range append(more, faultQueries...) {
@@ -90,7 +91,7 @@ func faultCalls(url, prompt string, more ...string) (calls [][]string) {
 	return calls
 }
 
-// canaryCalls are command lines that show as much as they can.
+// canaryCalls returns command lines that print as much as they can.
 func canaryCalls(url string) [][]string {
 	calls := faultCalls(url, "hello", "status=403", "redirect", "redirect-to=http://elsewhere.invalid/canary", "big=100", "big-header=70000")
 	add := func(args ...string) { calls = append(calls, args) }
@@ -132,7 +133,7 @@ func canaryCalls(url string) [][]string {
 	return calls
 }
 
-// checkNoKey fails the test where a text holds a canary.
+// checkNoKey fails the test if text contains a canary.
 func checkNoKey(t *testing.T, where, text string) {
 	t.Helper()
 	if found := keyIn(text); found != "" {
@@ -140,7 +141,7 @@ func checkNoKey(t *testing.T, where, text string) {
 	}
 }
 
-// keyIn is where a text holds a canary, as it is or as JSON or a URL would spell it; "" where it does not.
+// keyIn returns the canary that text contains, as it is or as JSON or a URL would write it, or "" if there is none.
 func keyIn(text string) string {
 	for _, form := range []string{
 		canaryKey, canaryHeader, canaryShaped, `canary/key\"0001\\%+=&<>`, `canary\/key\"0001\\%+=&<>`, `canary/key\"0001\\%+=\u0026\u003c\u003e`,
@@ -153,7 +154,7 @@ func keyIn(text string) string {
 	return ""
 }
 
-// TestRawRefusesKeyInPieces expects raw to show no key that a reader could put together from pieces.
+// TestRawRefusesKeyInPieces checks that raw output has no key that a reader could reassemble from pieces.
 func TestRawRefusesKeyInPieces(t *testing.T) {
 	const (
 		key   = "canary-key-0009-pieces"
@@ -202,7 +203,7 @@ func TestRawRefusesKeyInPieces(t *testing.T) {
 	}
 }
 
-// TestRawBodyRefusesKeyInPieces is the same of a whole answer, whose blocks hold the pieces.
+// TestRawBodyRefusesKeyInPieces does the same for an answer that is not streamed, whose blocks contain the pieces.
 func TestRawBodyRefusesKeyInPieces(t *testing.T) {
 	const key = "canary-key-0009-pieces"
 	for body, refused := range map[string]bool{
@@ -223,8 +224,8 @@ func TestRawBodyRefusesKeyInPieces(t *testing.T) {
 	}
 }
 
-// TestKeyCutAtTheEnd expects no part of a key where a reply ends inside one, however it ends and whatever is made of it. A
-// whole answer that ends so keeps its end.
+// TestKeyCutAtTheEnd checks that no part of a key is printed if a reply ends inside it, however it ends and in every
+// form. A complete answer with such an end keeps it.
 func TestKeyCutAtTheEnd(t *testing.T) {
 	const key, part = "canary/key-0012-0123456789abcdef", "canary/key-0012-0123456789abc"
 	for name, reply := range map[string]struct {
@@ -281,7 +282,7 @@ func TestKeyCutAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestKeyEscapedTwice holds that no key is shown of an error that a gateway quotes as JSON inside JSON.
+// TestKeyEscapedTwice checks that no key is shown if a gateway quotes an error as JSON inside JSON.
 func TestKeyEscapedTwice(t *testing.T) {
 	const key = `canary/key"0013/9=`
 	for _, spelled := range []string{`canary\\\/key\\\"0013\\\/9=`, `canary/key\\u00220013/9\\u003d`} {
@@ -300,7 +301,7 @@ func TestKeyEscapedTwice(t *testing.T) {
 	}
 }
 
-// TestPlaceholderKey holds that a key which is none damages neither an answer nor an address.
+// TestPlaceholderKey checks that a placeholder key changes neither an answer nor an address.
 func TestPlaceholderKey(t *testing.T) {
 	const script = "ollama pull llama3.2 && ollama serve"
 	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -315,7 +316,8 @@ func TestPlaceholderKey(t *testing.T) {
 	ferry(t, env, "ask", "--api", "chat", "-m", "llama3.2", "-n", server.URL+"/ollama", "hi").fails(1, server.URL+"/ollama/chat/completions")
 }
 
-// TestKeyInHeaderName holds that -v masks a key of mixed case in the name of a header, whose case gets lost.
+// TestKeyInHeaderName checks that -v masks a key of mixed case in the name of a header, which is printed in lower
+// case.
 func TestKeyInHeaderName(t *testing.T) {
 	const key = "Canary-kEy-00Ab-XYz"
 	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -326,8 +328,8 @@ func TestKeyInHeaderName(t *testing.T) {
 	lacks(t, "what is printed", strings.ToLower(r.stdout+r.stderr), strings.ToLower(key))
 }
 
-// TestKeyWithUnseenCharacters holds that no key is to be read where a server puts characters that show nothing, or NULs,
-// between its own: in errors, headers, ids and names. A model's answer keeps such characters.
+// TestKeyWithUnseenCharacters checks that no key can be read if a server puts invisible characters or NULs into it: in
+// errors, headers, IDs and names. A model's answer keeps such characters.
 func TestKeyWithUnseenCharacters(t *testing.T) {
 	const key = "canary-key-0011"
 	unseen := []string{"\u200b", "\u00ad", "\ufeff", "\u2060", "\u200d", "\U000e0041", "\x00"}
@@ -361,14 +363,15 @@ func TestKeyWithUnseenCharacters(t *testing.T) {
 	}
 }
 
-// personal is canary data of a person, as a server could say it in an error: a name, a mobile number, an identity card
-// and a bank card with checksums that hold, and an address; and something that only a pattern of the user's knows.
+// personal is canary data of a person, as a server could put it into an error: a name, a mobile number, an identity
+// card and a bank card with valid checksums, and an email address; and something that only a user's own pattern
+// matches.
 const personal = "姓名:张三丰 电话:13812345678 证件 11010519491231002X 卡 4111 1111 1111 1111 a.canary@example.com badge E-77177"
 
-// personalParts are what must not be seen of it.
+// personalParts are the parts of it that must not appear.
 var personalParts = []string{"张三丰", `\u5f20\u4e09`, "1381234", "11010519491231", "4111 1111", "canary@", "example.com", "E-77177"}
 
-// personalEcho is a ResponseWriter that puts personal data in the place of the key that the demo node echoes.
+// personalEcho is a ResponseWriter that replaces the key that the demo node echoes with personal data.
 type personalEcho struct {
 	http.ResponseWriter
 	key []byte
@@ -383,7 +386,7 @@ func (s personalEcho) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// personalServer is a demo node that says personal data in place of the key, which is as long.
+// personalServer returns a demo node that sends personal data in place of the key, which has the same length.
 func personalServer(t *testing.T) (url, key string) {
 	key = strings.Repeat("K", len(personal))
 	node := demo.New(demo.Options{Sleep: (&storyClock{waits: os.DevNull}).Sleep})
@@ -442,7 +445,8 @@ func TestPersonalData(t *testing.T) {
 	}
 }
 
-// personalCalls end with the prompt, which is personal, but for a bench, whose report names a node as it was named.
+// personalCalls returns calls that end with the prompt, which is personal, except for bench, whose report has the
+// node's name as the user gave it.
 func personalCalls(url string) [][]string {
 	queries := []string{"status=400", "say=html", "say=malformed", "say=header"}
 	calls := faultCalls(url, personal, append(queries, "redirect-to=http://elsewhere.invalid/?to=13812345678", "phone=13812345678")...)
@@ -452,7 +456,7 @@ func personalCalls(url string) [][]string {
 	return append(calls,
 		[]string{"ask", "-x", "-n", url, personal},
 		[]string{"config", "check", "--live", url + "?echo-key&status=401"},
-		[]string{strings.TrimSuffix(personal, " badge E-77177")}, // no file is read to say that there is no such command
+		[]string{strings.TrimSuffix(personal, " badge E-77177")}, // an unknown command is reported without reading the file
 		[]string{"ask", "--expect", "(" + personal, "x"}, []string{"ask", "--13812345678", "x"},
 	)
 }
@@ -465,7 +469,7 @@ func checkNoPersonalData(t *testing.T, where, text string) {
 	}
 }
 
-// TestAnswersAreNotRedacted holds that a model's words on standard output are its own.
+// TestAnswersAreNotRedacted checks that a model's answer on standard output is unchanged.
 func TestAnswersAreNotRedacted(t *testing.T) {
 	for _, args := range [][]string{
 		{"ask"}, {"stream"}, {"ask", "-o", "json"}, {"ask", "-o", "raw"}, {"stream", "-o", "raw"}, {"ask", "--dry-run"},

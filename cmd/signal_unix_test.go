@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestCatchAfterEnd holds that a signal is no longer caught once the process is to die of one: it would swallow that one.
+// TestCatchAfterEnd checks that a signal is no longer caught when the process is about to die of one: it would be
+// lost.
 func TestCatchAfterEnd(t *testing.T) {
 	kept := make(chan os.Signal, 1)
 	signal.Notify(kept, syscall.SIGHUP) // the test survives its own signal
@@ -24,7 +25,7 @@ func TestCatchAfterEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-kept
-	signal.Stop(kept) // waits until the signal has gone to all who asked for it
+	signal.Stop(kept) // waits until all channels have received the signal
 	if late.Err() != nil || c.caught.Load() != nil {
 		t.Errorf("got %v and %v, want nothing caught after the end", late.Err(), c.caught.Load())
 	}

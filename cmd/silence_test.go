@@ -19,12 +19,12 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// terminalWithin is a pseudo-terminal for a program inside this process, and what gives all that reached it.
+// terminalWithin opens a pseudo-terminal for a program inside this process. shown returns everything written to it.
 func terminalWithin(t *testing.T, columns uint16) (terminal *os.File, shown func() string) {
 	t.Helper()
 	master, terminal := openTerminal(t, columns)
 	all := make(chan string, 1)
-	go func() { all <- readAll(master) }() // a terminal that is not read takes little
+	go func() { all <- readAll(master) }() // the buffer of an unread terminal is small
 	return terminal, func() string { terminal.Close(); return <-all }
 }
 
@@ -41,7 +41,7 @@ func virtualTerminal(t *testing.T, columns uint16, vars map[string]string, args 
 
 const erased = "\r\x1b[1A\x1b[J"
 
-// frames are the lines that were drawn in place, without repetitions, and what is left on the screen beside them.
+// frames returns the lines that were drawn in place, without repetitions, and the rest of the screen.
 func frames(shown string) (drawn []string, left string) {
 	for _, piece := range strings.Split(strings.ReplaceAll(shown, "\r\x1b[1A", ""), "\n") {
 		line, isFrame := strings.CutSuffix(strings.TrimSuffix(piece, "\r"), "\x1b[K")
@@ -56,7 +56,8 @@ func frames(shown string) (drawn []string, left string) {
 	return drawn, ansi.Strip(strings.TrimSuffix(left, "\n"))
 }
 
-// TestSilence expects on a terminal, after a second, what is waited for, in place and taken away before the answer.
+// TestSilence checks that, on a terminal, ferry shows after a second what it waits for, in place, and clears it before
+// the answer.
 func TestSilence(t *testing.T) {
 	long := strings.Repeat("香港代理节点", 3)
 	vars := withConfig(t, "nodes:\n  hongkong: {url: 'demo:?latency=3s'}\n  "+long+": {url: 'demo:?latency=3s'}\n", nil)
@@ -101,7 +102,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// TestSilenceElsewhere expects plain lines where a terminal cannot be drawn on, and nothing in a pipe or under -q.
+// TestSilenceElsewhere expects plain lines if a terminal cannot be drawn on, and nothing in a pipe or under -q.
 func TestSilenceElsewhere(t *testing.T) {
 	ask := []string{"ask", "-n", "demo:?latency=12s", "hello"}
 	for _, plain := range []string{"TERM", "NO_COLOR"} {
@@ -114,7 +115,8 @@ func TestSilenceElsewhere(t *testing.T) {
 	equal(t, "a pipe", r.stderr, "ferry: demo is the demo node: its answers are made up here\n")
 }
 
-// TestSilenceInterrupted presses Ctrl-C while ferry shows that it waits: the line goes, and one says what may be billed.
+// TestSilenceInterrupted presses Ctrl-C while ferry shows that it waits: the line is cleared, and another says what
+// may be billed.
 func TestSilenceInterrupted(t *testing.T) {
 	p := realFerry(t, "ask", "--no-stdin", "-n", "demo:?stall", "hello")
 	terminal := p.terminal(80)
@@ -128,7 +130,8 @@ func TestSilenceInterrupted(t *testing.T) {
 	p.wait().killedBy(syscall.SIGINT)
 }
 
-// TestSilenceOfACheck expects of config check the findings alone on standard output, and beside them what is waited for.
+// TestSilenceOfACheck checks that config check prints only the findings on standard output, and shows on standard
+// error what it waits for.
 func TestSilenceOfACheck(t *testing.T) {
 	r := virtualTerminal(t, 80, nil, "config", "check", "--live", "demo:?latency=3s")
 	drawn, left := frames(r.stderr)
@@ -138,7 +141,7 @@ func TestSilenceOfACheck(t *testing.T) {
 	lacks(t, "standard output", r.stdout, "waiting for the answer", "\x1b")
 }
 
-// TestSilenceOfManyRequests expects of bench and batch, whose progress is drawn, what they wait for.
+// TestSilenceOfManyRequests checks that bench and batch, which draw their progress, show what they wait for.
 func TestSilenceOfManyRequests(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "in.txt"), "one\ntwo\nthree\n")
@@ -160,9 +163,9 @@ func TestSilenceOfManyRequests(t *testing.T) {
 	}
 }
 
-// TestSilenceOfARace expects that ferry says what it does while no node of a race is ready.
+// TestSilenceOfARace checks that ferry shows what it does while no node of a race is ready.
 func TestSilenceOfARace(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // which speaks no TLS
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // does not use TLS
 	check(t, err)
 	defer silent.Close()
 	vars := withConfig(t, fmt.Sprintf("connect_timeout: 1500ms\nnodes:\n  a: {url: 'https://%[1]s', key: 'env:NODE_KEY'}\n"+
@@ -176,7 +179,7 @@ func TestSilenceOfARace(t *testing.T) {
 	lacks(t, "what is left", left, "connecting to 2 nodes")
 }
 
-// TestKeyFromATerminal ends the question for a key without one.
+// TestKeyFromATerminal ends the prompt for a key without entering one.
 func TestKeyFromATerminal(t *testing.T) {
 	vars := withConfig(t, "nodes: {h: {url: 'https://h.example.com'}}\n", nil)
 	p := realFerry(t, "config", "key", "h").with("FERRY_CONFIG=" + vars["FERRY_CONFIG"])

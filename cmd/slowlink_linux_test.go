@@ -22,14 +22,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownNetwork says, in the environment of a test that runs itself again, that it is alone on its network.
+// ownNetwork is the variable of a test that runs itself again, which says that it has its own network.
 const ownNetwork = "FERRY_TEST_OWN_NETWORK"
 
-// aloneOnNetwork runs the test again as a process with a network of its own, in which it may make devices, and reports
-// whether this is that process. Nothing of the machine's network is touched, and all of it is gone with the process.
+// aloneOnNetwork runs the test again as a process with its own network, in which it may create devices, and reports
+// whether this is that process. The machine's network is not changed, and everything is removed when the process ends.
 //
-// The right to do that is not to be had everywhere, and nothing can be installed for it: this is the one skip that CI
-// lets pass. .ci/run shows it.
+// Not every system allows this, and no package adds it, so this is the only skip that CI accepts. .ci/run shows it.
 func aloneOnNetwork(t *testing.T) bool {
 	if os.Getenv(ownNetwork) != "" {
 		return true
@@ -80,21 +79,22 @@ func runAgain(t *testing.T, out *strings.Builder, how *syscall.SysProcAttr) (*ex
 	return c, c.Start()
 }
 
-// slowLink leads from this process's network, the far end, to another one, the near end.
+// slowLink connects this process's network, the far end, with another network, the near end.
 type slowLink struct {
 	far   netip.Addr
 	jobs  chan func()
-	space int // of the near end's network, a file descriptor
+	space int // file descriptor of the near end's network
 	loss  float64
 	// dead drops everything.
 	dead atomic.Bool
-	// watch is told each packet as an end sends it, outward from the near one. What it says is lost is lost.
+	// watch gets each packet as an end sends it, outward if from the near end. The packet is dropped if watch returns
+	// true.
 	watch atomic.Pointer[func(outward bool, data []byte) (lost bool)]
 }
 
 const tunDevice = "/dev/net/tun"
 
-// newSlowLink makes a link that delays each packet and drops some, each way. Number tells links apart.
+// newSlowLink creates a link that delays each packet and drops some, each way. number distinguishes links.
 func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *slowLink {
 	l := &slowLink{jobs: make(chan func())}
 	skipUnprivileged(t, deviceUp("lo"))
@@ -114,14 +114,14 @@ func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *
 	return l
 }
 
-// beside makes a second link from the same near end to another address of the far end.
+// beside creates a second link from the same near end to another address of the far end.
 func (l *slowLink) beside(t *testing.T, number byte, delay time.Duration, loss float64) *slowLink {
 	second := &slowLink{jobs: l.jobs, space: l.space}
 	second.connect(t, fmt.Sprint("near", number), number, delay, loss)
 	return second
 }
 
-// connect makes the devices of both ends, and carries packets between them until the test ends.
+// connect creates the devices of both ends, and carries packets between them until the test ends.
 func (l *slowLink) connect(t *testing.T, device string, number byte, delay time.Duration, loss float64) {
 	near := netip.AddrFrom4([4]byte{10, 231, number, 1})
 	l.far, l.loss = near.Next(), loss
@@ -129,13 +129,13 @@ func (l *slowLink) connect(t *testing.T, device string, number byte, delay time.
 	skipUnprivileged(t, err)
 	var nearTun *os.File
 	skipUnprivileged(t, l.near(func() (err error) { nearTun, err = newTun(device, near); return err }))
-	// Closing the devices is what ends the carrying.
+	// Closing the devices ends carry.
 	t.Cleanup(func() { farTun.Close(); nearTun.Close() })
 	go l.carry(true, nearTun, farTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 1)))
 	go l.carry(false, farTun, nearTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 2)))
 }
 
-// skipUnprivileged skips the test where a right is missing, and fails it at any other error.
+// skipUnprivileged skips the test if a permission is missing, and fails it on any other error.
 func skipUnprivileged(t *testing.T, err error) {
 	t.Helper()
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
@@ -144,7 +144,7 @@ func skipUnprivileged(t *testing.T, err error) {
 	check(t, err)
 }
 
-// work is the thread that stands at the near end. It is never unlocked: no other goroutine is to find itself there.
+// work runs the thread at the near end. It is never unlocked, so that no other goroutine runs there.
 func (l *slowLink) work() {
 	runtime.LockOSThread()
 	for job := range l.jobs {
@@ -152,14 +152,14 @@ func (l *slowLink) work() {
 	}
 }
 
-// near runs a function at the near end: processes that it starts and sockets that it makes are there.
+// near runs a function at the near end. Processes that it starts and sockets that it opens are there too.
 func (l *slowLink) near(do func() error) error {
 	done := make(chan error)
 	l.jobs <- func() { done <- do() }
 	return <-done
 }
 
-// dial connects from the near end, on a thread of its own that is not used again.
+// dial connects from the near end, on a separate thread that is not used again.
 func (l *slowLink) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	type dialled struct {
 		conn net.Conn
@@ -179,7 +179,7 @@ func (l *slowLink) dial(ctx context.Context, network, address string) (net.Conn,
 	return d.conn, d.err
 }
 
-// carry takes packets from one end to the other. That each is late is what a slow link is: the wait is no test's.
+// carry moves packets from one end to the other. The delay is that of the link; no test waits here.
 func (l *slowLink) carry(outward bool, from, to *os.File, delay time.Duration, loss float64, chance *rand.Rand) {
 	type packet struct {
 		due  time.Time
@@ -191,7 +191,7 @@ func (l *slowLink) carry(outward bool, from, to *os.File, delay time.Duration, l
 		for p := range late {
 			time.Sleep(time.Until(p.due))
 			if !l.dead.Load() {
-				_, _ = to.Write(p.data) // one that is not taken is lost, as on any link
+				_, _ = to.Write(p.data) // a packet that cannot be written is lost, as on any link
 			}
 		}
 	}()
@@ -211,7 +211,7 @@ func (l *slowLink) carry(outward bool, from, to *os.File, delay time.Duration, l
 	}
 }
 
-// newTun makes a device of this thread's network, whose packets are read and written here.
+// newTun creates a device in this thread's network, whose packets this process reads and writes.
 func newTun(name string, addr netip.Addr) (*os.File, error) {
 	fd, err := unix.Open(tunDevice, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -235,7 +235,7 @@ func newTun(name string, addr netip.Addr) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// giveAddress gives a device an address in a net of four.
+// giveAddress gives a device an address in a /30 network.
 func giveAddress(device string, addr netip.Addr) error {
 	for _, set := range []struct {
 		request uint
@@ -277,26 +277,26 @@ func onDevice(device string, do func(fd int, r *unix.Ifreq) error) error {
 	return do(fd, request)
 }
 
-// capture is what crossed a slow link: the test carries the packets, so it needs no other tool to see them.
+// capture is the traffic on a slow link. The test carries the packets itself, so it needs no other tool to see them.
 type capture struct {
 	mu      sync.Mutex
 	started time.Time
 	packets []packet
-	// others counts the UDP packets outward, of which a look-up of a name would make some.
+	// others counts outward UDP packets; a name lookup would send some.
 	others int
 }
 
-// packet is one of TCP or UDP, as an end sent it. The first packet of a QUIC connection counts as its SYN.
+// packet is a TCP or UDP packet, as an end sent it. The first packet of a QUIC connection counts as its SYN.
 type packet struct {
 	at            time.Duration
 	outward       bool
-	version       byte   // of IP
-	port          uint16 // the near end's, which tells connections apart
-	size, payload int    // with and without the headers of IP and TCP
+	version       byte   // IP version
+	port          uint16 // the near end's, which identifies the connection
+	size, payload int    // with and without the IP and TCP headers
 	syn, fin, udp bool
 }
 
-// capture begins one. It takes the place of one before it.
+// capture starts a capture, which replaces an earlier one.
 func (l *slowLink) capture(t *testing.T) *capture {
 	c := &capture{started: time.Now()}
 	watch := func(outward bool, data []byte) bool { c.see(outward, data); return false }
@@ -330,18 +330,18 @@ func (c *capture) see(outward bool, data []byte) {
 	}
 }
 
-// ipPayload gives the protocol that an IP packet carries, and its part.
+// ipPayload returns the protocol that an IP packet carries, and its payload.
 func ipPayload(data []byte) (protocol byte, rest []byte) {
 	switch {
 	case len(data) >= 20 && data[0]>>4 == 4 && len(data) >= int(data[0]&15)*4:
 		return data[9], data[int(data[0]&15)*4:]
-	case len(data) >= 40 && data[0]>>4 == 6: // extension headers do not come up here
+	case len(data) >= 40 && data[0]>>4 == 6: // extension headers do not occur here
 		return data[6], data[40:]
 	}
 	return 0, nil
 }
 
-// connection gives the packets of one connection.
+// connection returns the packets of one connection.
 func (c *capture) connection(port uint16) *capture {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -354,8 +354,8 @@ func (c *capture) connection(port uint16) *capture {
 	return one
 }
 
-// ports lists the connections on which the near end spoke, and those of them that it made. One from before that it only
-// closes, with TLS's last word and a FIN, is none.
+// ports returns the connections on which the near end sent something, and the new ones among them. An older connection
+// that it only closes, with TLS's close_notify and a FIN, does not count.
 func (c *capture) ports() (spoken, made []uint16) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -379,10 +379,10 @@ func (c *capture) ports() (spoken, made []uint16) {
 	}), made
 }
 
-// trips counts how often the far end spoke after the near one had, until the near end closed: on a link that loses nothing
-// and delays for longer than either end thinks, these are the round trips until the answer was there. To speak is to
-// send payload or a SYN; a bare acknowledgement of TCP waits for nobody and nobody waits for it. What the far end says
-// before the near one's packet can have reached it answers another one.
+// trips counts how often the far end sent something after the near end, until the near end closed. On a link that
+// drops nothing and delays for longer than either end takes to respond, these are the round trips until the answer
+// arrived. Only payload and SYNs count; a bare TCP acknowledgement waits for nothing, and nothing waits for it. What
+// the far end sends before the near end's packet can have reached it answers an earlier packet.
 func (c *capture) trips() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -403,7 +403,7 @@ func (c *capture) trips() (n int) {
 	return n
 }
 
-// bytes gives what crossed each way, headers included.
+// bytes returns the bytes sent each way, headers included.
 func (c *capture) bytes() (out, in int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -417,7 +417,7 @@ func (c *capture) bytes() (out, in int) {
 	return out, in
 }
 
-// sequence shows in turn what the near end (>) and the far end (<) sent, as ">SYN <SYN >320 <900 <80 >90".
+// sequence returns in order what the near end (>) and the far end (<) sent, as ">SYN <SYN >320 <900 <80 >90".
 func (c *capture) sequence() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -26,7 +26,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // which have one keyring for all that a user runs
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // they have one keyring for everything that a user runs
 		keyring.MockInitWithError(errors.New("no test writes into it"))
 	}
 	if os.Getenv(usualWaits) == "" {
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// allTests takes away what all tests share.
+// allTests removes what all tests share.
 type allTests struct{ *testing.M }
 
 func (m allTests) Run() int {
@@ -46,10 +46,11 @@ func (m allTests) Run() int {
 	return m.M.Run()
 }
 
-// usualWaits has a ferry give up on a holder as early as it does for its users, and not wait as a test's does.
+// usualWaits is the variable that makes ferry give up on a holder as early as for its users, instead of a test's
+// longer wait.
 const usualWaits = "FERRY_TEST_USUAL_WAITS"
 
-// peakFile names, in the environment of ferry-real, the file that gets its status at the end, with the peak of its memory.
+// peakFile is the variable of ferry-real with the file that gets its status at the end, which has its peak memory.
 const peakFile = "FERRY_TEST_PEAK"
 
 func notingPeak(code int) int {
@@ -60,13 +61,13 @@ func notingPeak(code int) int {
 	return code
 }
 
-// waitsFile names, in the environment of a story, the file in which the clock writes down what it was asked to wait.
+// waitsFile is the variable of a story with the file in which the clock records the requested waits.
 const waitsFile = "FERRY_TEST_WAITS"
 
 // Under the race detector each process would wait a second before it ends.
 const raceExit, raceAtOnce = "GORACE", "atexit_sleep_ms=0"
 
-// storyFerry is the whole program with a clock that takes no time between attempts and writes down each wait.
+// storyFerry is the complete program with a clock that does not wait between attempts and records each wait.
 func storyFerry() {
 	env := cmd.SystemEnv()
 	if len(os.Args) < 4 || os.Args[2] != "hold" || os.Args[3] != "run" { // a holder outlives the story's command
@@ -75,7 +76,7 @@ func storyFerry() {
 	os.Exit(cmd.Run(context.Background(), os.Args[1:], env))
 }
 
-// storyClock jumps over each wait.
+// storyClock skips each wait.
 type storyClock struct {
 	mu     sync.Mutex
 	waits  string
@@ -88,7 +89,7 @@ func (c *storyClock) Now() time.Time {
 	return time.Now().Add(c.jumped)
 }
 
-// Boottime has no name for the machine's start, so that limits count by Now, which jumps.
+// Boottime returns no name for the machine's start, so that limits use Now, which jumps.
 func (c *storyClock) Boottime() (time.Duration, string) { return 0, "" }
 
 func (c *storyClock) Sleep(ctx context.Context, d time.Duration) error {
@@ -110,7 +111,7 @@ func (c *storyClock) Sleep(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-// TestStories runs testdata/script: each file tells one story of a person at a shell.
+// TestStories runs testdata/script: each file is the story of a user at a shell.
 func TestStories(t *testing.T) {
 	dir := filepath.Join("..", "testdata", "script")
 	if found, _ := filepath.Glob(filepath.Join(dir, "*.txtar")); len(found) < 10 {
@@ -147,7 +148,7 @@ func TestStories(t *testing.T) {
 	})
 }
 
-// exits CODE PROGRAM ARG… runs a program and holds it to its exit code.
+// exits CODE PROGRAM ARG… runs a program and checks its exit code.
 func storyExits(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "exits CODE PROGRAM…")
 	want, err := strconv.Atoi(args[0])
@@ -165,7 +166,7 @@ func storyExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// waits D… holds what the clock was asked to wait since the last call to exactly these durations.
+// waits D… checks that the clock was asked for exactly these waits since the last call.
 func storyWaits(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "waits…")
 	path := ts.Getenv(waitsFile)
@@ -179,7 +180,7 @@ func storyWaits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// fill FILE BYTES writes a file of so many bytes of text.
+// fill FILE BYTES writes a file with BYTES bytes of text.
 func storyFill(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "fill FILE BYTES")
 	size, err := strconv.Atoi(args[1])
@@ -187,7 +188,7 @@ func storyFill(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat("x", size)), 0o600))
 }
 
-// base64 FILE TEXT writes a file of the bytes that the text stands for.
+// base64 FILE TEXT writes the decoded bytes of TEXT to FILE.
 func storyBase64(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "base64 FILE TEXT")
 	content, err := base64.StdEncoding.DecodeString(args[1])
@@ -200,7 +201,7 @@ type storyTest struct{}
 
 func storyT(ts *testscript.TestScript) testing.TB { return ts.Value(storyTest{}).(testing.TB) }
 
-// usage ends a story whose command is written in another way than this: its name, its arguments, and … for more of them.
+// usage ends a story whose command does not match words: its name, its arguments, and … for more of them.
 func usage(ts *testscript.TestScript, neg bool, args []string, words string) {
 	want := len(strings.Fields(words)) - 1
 	if more := strings.HasSuffix(words, "…"); neg || len(args) < want || len(args) > want && !more {
@@ -208,7 +209,7 @@ func usage(ts *testscript.TestScript, neg bool, args []string, words string) {
 	}
 }
 
-// runtime gives the story a folder for sockets, and expects that the story leaves no holder behind.
+// runtime gives the story a folder for sockets, and checks that the story leaves no holder behind.
 func storyRuntime(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "runtime")
 	dir, err := os.MkdirTemp("/tmp", "run")
@@ -217,12 +218,12 @@ func storyRuntime(ts *testscript.TestScript, neg bool, args []string) {
 	t := storyT(ts)
 	ts.Defer(func() {
 		left, err := filepath.Glob(filepath.Join(dir, "ferry", "*.sock"))
-		os.RemoveAll(dir) // which ends a holder too, a little later
+		os.RemoveAll(dir) // this ends a holder too, a little later
 		fatalIf(t, err != nil || len(left) > 0, "the story leaves holders: %v, %v, want none", left, err)
 	})
 }
 
-// certificate CERT KEY NAME writes a certificate for a name that is its own authority, and its key.
+// certificate CERT KEY NAME writes a self-signed certificate for NAME, and its key.
 func storyCertificate(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "certificate CERT KEY NAME")
 	t := storyT(ts)
@@ -231,13 +232,13 @@ func storyCertificate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.Rename(key, ts.MkAbs(args[1])))
 }
 
-// private FILE closes a file to others, as those with secrets must be.
+// private FILE makes a file unreadable to others, as files with secrets must be.
 func storyPrivate(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "private FILE")
 	ts.Check(os.Chmod(ts.MkAbs(args[0]), 0o600))
 }
 
-// servers are the servers of all stories, by address: a story finds its own through its environment.
+// servers are the servers of all stories, by address. A story finds its own servers through its environment.
 var servers sync.Map
 
 func storyServe(ts *testscript.TestScript, name string, handler http.Handler, how ...func(*server)) {
@@ -246,14 +247,14 @@ func storyServe(ts *testscript.TestScript, name string, handler http.Handler, ho
 	ts.Setenv(name, s.URL)
 }
 
-// node NAME starts a demo node on loopback and puts its address into the variable NAME.
+// node NAME starts a demo node on loopback and sets the variable NAME to its address.
 func storyNode(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "node NAME")
 	storyServe(ts, args[0], nil)
 }
 
-// provider NAME PROXY HOST starts a demo node with a certificate of HOST, which the story trusts, and a proxy that leads to
-// it whatever is asked for.
+// provider NAME PROXY HOST starts a demo node with a certificate of HOST, which the story trusts, and a proxy that
+// leads to it for every host.
 func storyProvider(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "provider NAME PROXY HOST")
 	t := storyT(ts)
@@ -263,14 +264,14 @@ func storyProvider(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("SSL_CERT_FILE", ca.file)
 }
 
-// secure NAME starts a server whose certificate no authority has signed.
+// secure NAME starts a server with a certificate that no authority signed.
 func storySecure(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "secure NAME")
 	storyServe(ts, args[0], nil, withTLS(&tls.Config{}))
 }
 
-// reply NAME FILE… starts a server that answers request k with the bytes of FILE k (the last one from then on), as they
-// stand there but for line ends in the header, and closes the connection. The address goes into the variable NAME.
+// reply NAME FILE… starts a server that answers request k with the bytes of FILE k (the last one from then on),
+// unchanged except for line ends in the header, and closes the connection. It sets the variable NAME to the address.
 func storyReply(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "reply NAME FILE…")
 	var replies [][]byte
@@ -289,7 +290,7 @@ func storyReply(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 }
 
-// requests NAME N expects exactly so many requests at the server of that variable.
+// requests NAME N checks that the server of that variable got exactly N requests.
 func storyRequests(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "requests NAME N")
 	want, err := strconv.Atoi(args[1])
@@ -299,7 +300,7 @@ func storyRequests(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// sent NAME FILE writes the last request that the server of that variable saw into a file.
+// sent NAME FILE writes the last request of the server of that variable to a file.
 func storySent(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "sent NAME FILE")
 	last := findServer(ts, args[0]).last()
@@ -314,7 +315,7 @@ func findServer(ts *testscript.TestScript, name string) *server {
 	return found.(*server)
 }
 
-// headLines is a request's head in a form that a story can compare.
+// headLines returns a request's header in a form that a story can compare.
 func headLines(r *http.Request) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL)

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// trustCase is a server and a configuration, and what comes of them.
+// trustCase is a server and a configuration, and the expected result.
 type trustCase struct {
 	name   string
 	server *tls.Config
-	// node is what the configuration says of the node beside url and key.
+	// node is the node's configuration apart from url and key.
 	node string
-	// want is how the error goes on behind "TLS certificate of HOST rejected: ", "" for an answer.
+	// want is the rest of the error after "TLS certificate of HOST rejected: ", "" for an answer.
 	want string
 }
 
@@ -74,7 +74,7 @@ func trustCases(t *testing.T) []trustCase {
 	}
 }
 
-// sameFault are the cases that are one fault, and share their message.
+// sameFault maps cases that are the same fault and share their message.
 var sameFault = map[string]string{
 	"the pin of an appended certificate":     "wrong pin",
 	"a right pin under an unknown authority": "unknown authority",
@@ -82,7 +82,8 @@ var sameFault = map[string]string{
 
 var noTrust = regexp.MustCompile(`(?m)^Error: n: TLS certificate of (\S+) rejected: (.*)$`)
 
-// TestTrust crosses TLS servers of every kind: each fault has its own message, and the server gets not a byte.
+// TestTrust runs ferry against TLS servers of every kind: each fault has its own message, and the server gets not one
+// byte.
 func TestTrust(t *testing.T) {
 	skipIfShort(t, "every fault of trust under every policy, by both ways")
 	proxy := connectProxy(t, nil)
@@ -128,7 +129,8 @@ func TestTrust(t *testing.T) {
 	atLeast(t, "messages", len(messages), 9)
 }
 
-// TestConfigPin shows a chain with its pins, whether or not the configured ones fit, and sends nothing.
+// TestConfigPin checks that config pin prints a chain with its pins, whether or not the configured pins match, and
+// sends nothing.
 func TestConfigPin(t *testing.T) {
 	root := newAuthority(t, "The Root", nil)
 	middle := newAuthority(t, "The Middle", root)
@@ -139,7 +141,7 @@ func TestConfigPin(t *testing.T) {
 	ca := fmt.Sprintf("label: 香港, tls: {ca: '%s'}", root.file)
 	for _, tt := range []struct {
 		node   string
-		marked string // the pin that is said to be pinned
+		marked string // the pin that is marked as pinned
 		note   string
 	}{
 		{ca, "", "nothing is pinned yet"},
@@ -165,7 +167,7 @@ func TestConfigPin(t *testing.T) {
 	}
 	equal(t, "connections with a byte of a request", node.active.Load(), 0)
 
-	// The line that it shows is one that works, and takes what is pinned already away.
+	// The printed command works, and replaces the old pins.
 	env := configure(t, node.URL, ca+`, pins: ["`+other+`"]`)
 	ferry(t, env, "ask", "-n", "n", "hello").want(1, "", "ferry config pin n shows the chain")
 	lines := strings.Split(strings.TrimSpace(ferry(t, env, "config", "pin", "n").stdout), "\n")
@@ -189,7 +191,7 @@ func TestConfigPinFails(t *testing.T) {
 	}
 }
 
-// TestPinsAreShown looks at the other commands that know of pins.
+// TestPinsAreShown checks the other commands that print pins.
 func TestPinsAreShown(t *testing.T) {
 	root := newAuthority(t, "The Root", nil)
 	node := serve(t, nil, overTLS(root.issue(t, nil)))

@@ -11,7 +11,7 @@ import (
 	"ferry/pkg/limit"
 )
 
-// TestLimitLanguage holds that the limiter takes every rate that the configuration takes.
+// TestLimitLanguage checks that the limiter accepts every rate that the configuration accepts.
 func TestLimitLanguage(t *testing.T) {
 	for _, given := range []string{"50/min", "50 / min", "1/s", "1000000/s", "50/1m30s", "50/1s", "50/24h", "50/24h1ns", "1/day"} {
 		for _, burst := range []string{"", "0", "1", "+1", "-1", "5", "10000", "10001", "x", "5 ", "05", "99999999999999999999"} {
@@ -30,7 +30,7 @@ func TestLimitLanguage(t *testing.T) {
 	}
 }
 
-// TestProxiesOfARun: a proxy whose address is part of another's is listed too, and each once.
+// TestProxiesOfARun checks that each proxy is listed once, even if its address is part of another's.
 func TestProxiesOfARun(t *testing.T) {
 	list := ""
 	for _, proxy := range []string{"http://10.0.0.1:8080", "http://10.0.0.1:80", "socks5h://10.0.0.1:80", "http://10.0.0.1:80", "http://10.0.0.1:8080"} {
@@ -95,7 +95,7 @@ func TestParseAge(t *testing.T) {
 	}
 }
 
-// TestMovingClock looks at the clock until it has moved, which takes no thousand looks; it never goes back.
+// TestMovingClock reads the clock until it has moved, which takes less than a thousand reads; it never goes back.
 func TestMovingClock(t *testing.T) {
 	now := systemClock{}.Now
 	for range 100 {
@@ -112,7 +112,7 @@ func TestMovingClock(t *testing.T) {
 	}
 }
 
-// TestChineseOfLongTexts translates what is known in a text of many parts, each of them once.
+// TestChineseOfLongTexts checks that the known parts of long text are translated, each once.
 func TestChineseOfLongTexts(t *testing.T) {
 	lines := strings.Repeat("field: some words\n", 200)
 	parts := strings.Repeat("a: b c; ", 400)

@@ -16,13 +16,13 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// place is a folder with ferry on its PATH and two nodes in its configuration: what a host to measure from has.
+// place is a folder with ferry on its PATH and two nodes in its configuration, like a host to measure from.
 type place struct {
 	dir string
 	env []string
 }
 
-// emptyPlace has ferry first on the PATH, and more in its environment.
+// emptyPlace returns a place with ferry first on its PATH and the given variables in its environment.
 func emptyPlace(t *testing.T, env ...string) place {
 	self, err := os.Executable()
 	check(t, err)
@@ -48,7 +48,7 @@ func (p place) file(t *testing.T, name, text string, mode os.FileMode) string {
 	return path
 }
 
-// shell runs a line there, and gives standard output and the exit code.
+// shell runs a line in the place, and returns standard output and the exit code.
 func (p place) shell(t *testing.T, line string, env ...string) (string, int) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), "sh", "-c", line)
@@ -65,7 +65,7 @@ func (p place) shell(t *testing.T, line string, env ...string) (string, int) {
 	return string(out), c.ProcessState.ExitCode()
 }
 
-// TestVantagesOverSSH runs the recipe's line for GNU parallel. A real sshd on loopback stands for its hosts.
+// TestVantagesOverSSH runs the recipe's line for GNU parallel. A real sshd on loopback replaces its hosts.
 func TestVantagesOverSSH(t *testing.T) {
 	skipIfShort(t, "whole benches")
 	findProgram(t, "parallel")
@@ -91,7 +91,7 @@ func TestVantagesOverSSH(t *testing.T) {
 	t.Log("\n" + table)
 }
 
-// TestShardsOverSSH runs the line for GNU parallel of the help on batches: twice, of which the second run asks nothing.
+// TestShardsOverSSH runs the line for GNU parallel of the help on batches twice. The second run sends nothing.
 func TestShardsOverSSH(t *testing.T) {
 	skipIfShort(t, "an sshd")
 	findProgram(t, "parallel")
@@ -109,10 +109,10 @@ func TestShardsOverSSH(t *testing.T) {
 	}
 }
 
-// serveSSH starts an sshd on loopback and has the place's ssh lead every host there, into the folder far.
+// serveSSH starts an sshd on loopback and makes the place's ssh connect to it for every host, into the folder far.
 func serveSSH(t *testing.T, p place, hosts []string) {
 	sshd, ssh := findProgram(t, "sshd"), findProgram(t, "ssh")
-	const separation = "/run/sshd" // the empty folder that sshd wants when root starts it, as Debian's service does
+	const separation = "/run/sshd" // empty folder that sshd requires when root starts it, as in Debian's service
 	if os.Getuid() == 0 && os.Mkdir(separation, 0o755) == nil {
 		t.Cleanup(func() { _ = os.Remove(separation) })
 	}
@@ -131,7 +131,7 @@ func serveSSH(t *testing.T, p place, hosts []string) {
 	login := p.file(t, "login", far.String(), 0o600)
 	config := p.file(t, "sshd_config", fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nHostKey %s/host\nPidFile none\nUsePAM no\n"+
 		"StrictModes no\nAuthorizedKeysFile %s/user.pub\nPasswordAuthentication no\nForceCommand sh %s\n", port, p.dir, p.dir, login), 0o600)
-	runServer(t, exec.Command(sshd, "-D", "-e", "-f", config), "127.0.0.1:"+port) // by its whole path, which it wants
+	runServer(t, exec.Command(sshd, "-D", "-e", "-f", config), "127.0.0.1:"+port) // by its absolute path, which sshd requires
 
 	me, err := user.Current()
 	check(t, err)
