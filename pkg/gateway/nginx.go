@@ -85,7 +85,7 @@ func (p *plan) temp() string {
 	if p.Temp == "" {
 		return ""
 	}
-	out := lines("", "# The folders that nginx insists on. Nothing of a request or an answer goes there.")
+	out := lines("", "# Folders that nginx requires. No part of a request or an answer is written there.")
 	for _, of := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		out += lines(of + "_temp_path " + quoted(p.Temp+"/"+of) + ";")
 	}
@@ -109,7 +109,7 @@ func (p *plan) listen(tcp, udp string) (out string) {
 	if !p.HTTP3 {
 		return out
 	}
-	out += lines("# HTTP/3 needs nginx 1.25 or later with its http_v3_module, and a firewall that lets UDP through.")
+	out += lines("# HTTP/3 needs nginx 1.25 or later with http_v3_module, and a firewall that allows UDP.")
 	for _, at := range p.Listen {
 		out += lines("listen " + at + " " + udp + ";")
 	}
@@ -151,7 +151,7 @@ func (p *plan) choose() string {
 		return ""
 	}
 	out := lines("",
-		"# One session stays on one node, so that what the API keeps of a prompt is found again; requests without one spread.",
+		"# A session stays on one node, so that the API finds its prompt cache. Requests without a session are distributed.",
 		"map $http_x_ferry_session $ferry_session {", "    default $http_x_ferry_session;", `    "" $request_id;`, "}",
 		`split_clients "$ferry_session" $ferry_upstream {`)
 	share := 10000 / len(p.Nodes)
@@ -198,7 +198,7 @@ location = /_ferry/failure {
 // keys returns the file with the headers of each node.
 func (p *plan) keys() []byte {
 	var out bytes.Buffer
-	out.WriteString(Mark + "# The keys of the nodes. A block of the kind geo, since nginx expands a dollar everywhere else.\n")
+	out.WriteString(Mark + "# The keys of the nodes. They are in geo blocks, because nginx expands $ everywhere else.\n")
 	for i, u := range p.Nodes {
 		for j, h := range u.Headers {
 			fmt.Fprintf(&out, "geo %s { default %s; }\n", secretName(i, j), quoted(h.Value))

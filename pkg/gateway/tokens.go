@@ -169,7 +169,7 @@ func (s Store) change(ctx context.Context, edit func([]Token) ([]Token, error)) 
 	}
 	var b strings.Builder
 	b.WriteString(Mark)
-	b.WriteString("# The tokens of callers, for nginx's map. ferry config token new, list and revoke keep this file.\n")
+	b.WriteString("# The tokens of callers, for nginx's map. ferry config token new and revoke edit this file.\n")
 	for _, t := range tokens {
 		b.WriteString(t.line())
 	}
