@@ -1,10 +1,10 @@
-// Recomputes every figure of a bench report from the saved runs alone, and holds it against the report in each form. It
+// Recomputes every figure of a bench report from the saved runs only, and compares it with the report in each form. It
 // shares no code with ferry and needs no packages.
 //
 //   node recompute.mjs FOLDER RUN.jsonl…
 //
-// FOLDER has the report as report.json, report.csv, report.prom, report.md, report.txt, report.html and report.xml. It
-// prints what is wrong and then how many figures it compared.
+// FOLDER has the report as report.json, report.csv, report.prom, report.md, report.txt, report.html and report.xml. The
+// program prints what is wrong and then how many figures it compared.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -13,7 +13,7 @@ const report = (name) => readFileSync(join(folder, "report." + name), "utf8");
 const wrong = [];
 let compared = 0;
 
-// hold compares a figure with what it has to be; half is how far rounding may move it.
+// hold compares a figure with its expected value; half is the largest difference that rounding may cause.
 function hold(what, got, want, half) {
   compared++;
   const none = (v) => v === null || v === undefined || v === "" || (typeof v === "number" && !Number.isFinite(v));
@@ -22,7 +22,7 @@ function hold(what, got, want, half) {
   if (!same) wrong.push(`${what}: got ${JSON.stringify(got)}, want ${JSON.stringify(want)}`);
 }
 
-// ---- what the files have
+// ---- the saved runs
 
 const runs = files.map((file) => {
   const lines = readFileSync(file, "utf8").trim().split("\n").map((line) => JSON.parse(line));
@@ -33,7 +33,7 @@ const started = Math.min(...runs.map((r) => Date.parse(r.header.started)));
 const lastStarted = Math.max(...runs.map((r) => Date.parse(r.header.started)));
 const place = (r) => r.header.vantage ?? "";
 const vantages = [...new Set(runs.map(place))];
-const elapsedOf = new Map(); // of the parts of one run the longest counts
+const elapsedOf = new Map(); // for several parts of one run, the longest counts
 for (const r of runs) elapsedOf.set(r.header.id, Math.max(elapsedOf.get(r.header.id) ?? 0, (r.end.elapsed_ns ?? 0) / 1e9));
 const elapsed = [...elapsedOf.values()].reduce((a, b) => a + b, 0);
 const open = header.rate > 0;
@@ -68,7 +68,8 @@ function describe(values) {
   return { n, mean, sd, min: sorted[0], p50: percentile(50), p90: percentile(90), p95: percentile(95), p99: percentile(99), max: sorted[n - 1], sorted };
 }
 
-// phi is the normal distribution, by its series, and far out by the continued fraction of its tail; quantile inverts it.
+// phi is the normal distribution function, calculated by a series, and for |x| > 5 by a continued fraction of the
+// tail. quantile is its inverse.
 function phi(x) {
   if (Math.abs(x) > 5) {
     let fraction = Math.abs(x);
@@ -98,7 +99,7 @@ function wilson(ok, n) {
   return { value: p, low: ok === 0 ? 0 : centre - half, high: ok === n ? 1 : centre + half };
 }
 
-// compare is Wilcoxon's signed-rank test of log ratios, and the interval of the ratios that it would not reject.
+// compare returns Wilcoxon's signed-rank test of log ratios, and the interval of ratios that the test does not reject.
 function compare(logs, level) {
   const values = logs.filter((v) => v !== 0);
   const c = { pairs: logs.length, ratio: 1, low: 0, high: Infinity, p: 1, level, verdict: "no difference shown" };
@@ -308,7 +309,7 @@ if (days) {
       const hour = new Date(q.began + zone).getUTCHours();
       hours.set(hour, [...(hours.get(hour) ?? []), q]);
     }
-    const shown = json.nodes[i].hours ?? []; // one hour alone is no view
+    const shown = json.nodes[i].hours ?? []; // a single hour is not shown
     hold(title(r) + " hours", shown.length, hours.size > 1 ? hours.size : 0, 0);
     for (const hour of shown) {
       const all = hours.get(hour.hour) ?? [], good = all.filter((q) => !q.class);
@@ -381,7 +382,7 @@ for (const [name, want] of Object.entries({
   paired_ratio: rows.filter((r) => r.versus).length, in_flight_requests: rows.length,
 })) hold("lines of " + name, seen[name] ?? 0, want, 0);
 
-// ---- what people read: each number is right in the digits that are shown
+// ---- text and Markdown: each number is correct to the digits shown
 
 const factors = { ms: 1, s: 1000, "%": 0.01, "": 1 };
 function holdShown(what, cell, want) {
@@ -413,7 +414,7 @@ for (const p of ["p50", "p95", "p99"]) {
 const phaseColumns = { DNS: "dns", connect: "connect", TLS: "tls", wait: "wait", transfer: "transfer" };
 for (const name in phaseColumns) columns[name] = (r) => r.phases[phaseColumns[name]] || undefined;
 
-// A table is a line of titles that begins with node, and the lines under it; columns are where the titles end.
+// A table is a line of titles that begins with node, and the lines below it; columns end where their titles end.
 const text = report("txt").split("\n");
 let tables = 0;
 text.forEach((line, at) => {

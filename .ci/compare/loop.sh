@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What people use instead of ferry: curl in a retry loop, with jq to read the status that the gateway puts in the body.
-#   loop.sh URL BODY     the key comes from GATEWAY_KEY
+#   loop.sh URL BODY     reads the key from GATEWAY_KEY
 set -u
 for try in 1 2 3; do
   answer=$(curl --silent --show-error --request POST "$1" --data "$2" \

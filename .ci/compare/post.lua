@@ -1,4 +1,4 @@
--- What wrk sends.
+-- The request that wrk sends.
 wrk.method = "POST"
 wrk.body = '{"model":"claude-haiku-5-5","max_tokens":100,"messages":[{"role":"user","content":"hi"}]}'
 wrk.headers["content-type"] = "application/json"

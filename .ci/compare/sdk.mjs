@@ -1,4 +1,4 @@
-// One message through the official client, as a user's smallest program would send it.
+// Sends one message with the official client, like a user's smallest program.
 import Anthropic from "../../testdata/sdk/node_modules/@anthropic-ai/sdk/index.mjs";
 
 const client = new Anthropic({

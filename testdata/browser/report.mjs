@@ -1,8 +1,8 @@
-// Opens reports in a headless Chromium and holds them to what a reader sees: node report.mjs FOLDER
+// Opens reports in a headless Chromium and checks what a reader sees: node report.mjs FOLDER
 //
 // FOLDER has NAME.html and, for each, NAME.json: {"rows": [names], "plots": [ids]}. FERRY_CHROMIUM names the browser.
-// Where FERRY_SHOTS names a folder, pictures of all pages are put there. Every line of the output that begins with "not ok"
-// is a fault; the exit code says whether there was one.
+// If FERRY_SHOTS names a folder, pictures of all pages are saved there. Every line of the output that begins with "not
+// ok" is a fault; the exit code shows whether there was one.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,11 +11,11 @@ import { chromium } from 'playwright-core';
 const folder = resolve(process.argv[2]);
 const shots = process.env.FERRY_SHOTS;
 const widths = [420, 800, 1280];
-const deepest = 1280; // at this width contrast is measured too: it does not change with it
+const deepest = 1280; // contrast is measured only at this width, because it does not depend on the width
 const schemes = ['light', 'dark'];
-const patience = 300_000; // ms: only a hang takes longer, however busy the machine is
+const patience = 300_000; // ms: longer means a hang, even on a busy machine
 
-// measure runs inside the page and returns what is to be judged.
+// measure runs inside the page and returns the facts to check.
 function measure(deep) {
   const seen = (e) => e.checkVisibility() && !e.closest('.hidden, thead');
   const rows = [...document.querySelectorAll('#results-table tbody tr[data-row]')];
@@ -68,7 +68,7 @@ function measure(deep) {
   };
 }
 
-// faults are what is wrong with a measured page.
+// faults returns what is wrong with a measured page.
 function faults(seen, expected) {
   const all = [];
   const same = (what, have, want) => {
@@ -107,7 +107,7 @@ await context.route('**/*', (route) => {
   return route.abort();
 });
 
-// look opens a page as one reader does and returns what is wrong with it.
+// look opens a page at one width and colour scheme, and returns what is wrong with it.
 async function look(file, expected, width, scheme) {
   noise = [];
   await page.setViewportSize({ width, height: 900 });
@@ -117,7 +117,7 @@ async function look(file, expected, width, scheme) {
   return { ground: seen.ground, faults: [...faults(seen, expected), ...noise] };
 }
 
-// control is a page with every kind of fault: a check that finds nothing there would find nothing anywhere.
+// control is a page with every kind of fault. If a check finds nothing there, the check does not work.
 const control = `<!DOCTYPE html><main><p id=a style="width:3000px;color:#999">wide and pale</p><p id=a>twice</p>
 <img src="http://127.0.0.1:9/x.png"><script>console.error('said'); throw new Error('thrown')</script></main>`;
 

@@ -1,5 +1,5 @@
-# An Indexed Job for each region, with testdata/kubernetes/bench-job.yaml. What bench ends with is final: an exit code of its
-# own, 5 for a missed threshold above all, is never run again, so that nothing is paid for twice.
+# Runs an Indexed Job for each region, with testdata/kubernetes/bench-job.yaml. If bench itself ends with an error,
+# such as 5 for a missed threshold, the run is not repeated, so that nothing is paid for twice.
 kubectl create secret generic ferry-bench --from-file=key=/dev/stdin     # paste the key, Ctrl-D
 kubectl apply -f testdata/kubernetes/bench-job.yaml
 kubectl get jobs -l app=ferry-bench --watch                              # until both have ended

@@ -1,4 +1,4 @@
-# make -j4 -f translate.mk: a French page beside each page. One that was paid for is not asked for again.
+# make -j4 -f translate.mk: writes a French page next to each page. An existing translation is not requested again.
 PAGES = $(filter-out %.fr.md,$(wildcard *.md))
 
 .DELETE_ON_ERROR:

@@ -1,5 +1,5 @@
-// The official JavaScript clients against a demo node: what they take for an answer, an error and a stream is what
-// the node has to speak. Start a node (`ferry demo`), say where it is in FERRY_DEMO_URL, then:
+// Runs the official JavaScript clients against a demo node: they must accept the node's answers, errors and streams.
+// Start a node (`ferry demo`), set FERRY_DEMO_URL to its address, then:
 //
 //	npm ci && FERRY_DEMO_URL=http://127.0.0.1:8080 npm test
 //
@@ -12,13 +12,13 @@ import OpenAI from 'openai';
 const base = process.env.FERRY_DEMO_URL?.replace(/\/+$/, '');
 if (!base) throw new Error('FERRY_DEMO_URL is not set: it is the address of a demo node');
 
-// A node counts requests per query string. The nonce gives every use of a query a count of its own, also when the
-// node has served an earlier run.
+// A node counts requests per query string. The nonce gives every use of a query its own count, even if the node has
+// served an earlier run.
 let serial = 0;
 const nonce = () => `${process.pid}-${Date.now()}-${++serial}`;
 const query = (faults = {}) => ({ query: { ...faults, nonce: nonce() } });
 
-// seen counts what really went over the wire, retries included.
+// seen counts the requests that were sent, retries included.
 let seen = 0;
 const counting = (...args) => {
   seen++;
@@ -35,7 +35,7 @@ const chat = { model: 'qwen-plus', messages: [{ role: 'user', content: '你好, 
 const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 const pdf = 'JVBERi0xLjQKJeLjz9MKJSVFT0YK';
 
-// rejected returns the error of a promise that has to fail.
+// rejected returns the error of a promise that must fail.
 async function rejected(promise) {
   try {
     await promise;
