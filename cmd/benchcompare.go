@@ -48,7 +48,7 @@ func runBenchCompare(a *app, files []string, o reportOptions) error {
 		return err
 	}
 	checks := c.Check(o.thresholds, o.successesOnly)
-	err = a.show(o, checks, c.Warnings, report.OutcomeOfChanges(c, a.lang), func(w io.Writer, options report.Options) error {
+	err = a.show(o, checks, report.Warnings(c.New, c.Warnings, a.lang), report.OutcomeOfChanges(c, a.lang), func(w io.Writer, options report.Options) error {
 		return report.WriteChanges(w, o.output, c, options)
 	})
 	if err != nil {

@@ -145,7 +145,7 @@ func checkWritable(path string) error {
 // printReport prints the report, and what was missed.
 func (a *app) printReport(s *bench.Summary, o reportOptions) error {
 	checks := s.Check(o.thresholds, o.successesOnly)
-	err := a.show(o, checks, s.Warnings, report.Outcome(s, a.lang), func(w io.Writer, options report.Options) error {
+	err := a.show(o, checks, report.Warnings(s, s.Warnings, a.lang), report.Outcome(s, a.lang), func(w io.Writer, options report.Options) error {
 		return report.Write(w, o.output, s, options)
 	})
 	switch {
@@ -158,7 +158,7 @@ func (a *app) printReport(s *bench.Summary, o reportOptions) error {
 }
 
 // show writes a report. It also prints the warnings if the form is not text, and the outcome if the report is a file.
-func (a *app) show(o reportOptions, checks []bench.Check, warnings []bench.Warning, outcome []string,
+func (a *app) show(o reportOptions, checks []bench.Check, warnings, outcome []string,
 	write func(io.Writer, report.Options) error,
 ) error {
 	var b bytes.Buffer
@@ -178,8 +178,8 @@ func (a *app) show(o reportOptions, checks []bench.Check, warnings []bench.Warni
 		return &outputError{err}
 	}
 	if o.output != report.Text {
-		for _, w := range warnings {
-			a.note("%s", w.Text)
+		for _, warning := range warnings {
+			a.note("%s", warning)
 		}
 	}
 	if o.out != "" {

@@ -74,6 +74,12 @@ func OutcomeOfChanges(c *bench.Changes, lang string) []string {
 	return textsOf(languageOf(lang).outcome(c))
 }
 
+// Warnings returns warnings about a summary as text in a language.
+func Warnings(s *bench.Summary, warnings []bench.Warning, lang string) []string {
+	l := languageOf(lang)
+	return each(warnings, func(w bench.Warning) string { return l.warning(s, w) })
+}
+
 func textsOf(lines []line) []string { return each(lines, func(l line) string { return l.text }) }
 
 // The languages of text, Markdown and HTML.
