@@ -90,12 +90,12 @@ func appendLine(f *os.File, line []byte) error {
 // rotate makes space for more bytes: FILE becomes FILE.1, FILE.1 becomes FILE.2, and the oldest is removed. The caller
 // holds the lock.
 func (l Log) rotate(more int64) error {
-	most := l.MaxSize
-	if most <= 0 {
-		most = DefaultMaxSize
+	limit := l.MaxSize
+	if limit <= 0 {
+		limit = DefaultMaxSize
 	}
 	info, err := os.Lstat(l.Path)
-	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Size()+more <= most {
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Size()+more <= limit {
 		return nil // opening the file reports what is wrong with it
 	}
 	for k := MaxRotated; k > 0; k-- {

@@ -109,11 +109,11 @@ func (e Entry) line(redact func(string) string) []byte {
 	return text.EncodeLine(e)
 }
 
-// cut shortens s to at most most bytes, at a character boundary, and marks the cut with "…".
-func cut(s string, most int) string {
+// cut shortens s to at most limit bytes, at a character boundary, and marks the cut with "…".
+func cut(s string, limit int) string {
 	const more = "…"
-	if len(s) <= most {
+	if len(s) <= limit {
 		return s
 	}
-	return strings.ToValidUTF8(string(text.WholeRunes([]byte(s[:most-len(more)]))), "\ufffd") + more
+	return strings.ToValidUTF8(string(text.WholeRunes([]byte(s[:limit-len(more)]))), "\ufffd") + more
 }

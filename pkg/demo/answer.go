@@ -107,18 +107,18 @@ func (x *exchange) answer(body []byte) {
 
 // answerText returns the answer text, in Chinese if the prompt contains Chinese characters, else in English.
 func answerText(prompt string) string {
-	said, n := prompt, 0
+	quote, n := prompt, 0
 	for i := range prompt {
 		if n++; n > maxQuoted {
-			said = prompt[:i] + "…"
+			quote = prompt[:i] + "…"
 			break
 		}
 	}
 	if strings.ContainsFunc(prompt, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
-		return "你好，这里是演示节点：没有调用任何模型，这段回答就在本机生成。你写的是：「" + said +
+		return "你好，这里是演示节点：没有调用任何模型，这段回答就在本机生成。你写的是：「" + quote +
 			"」。在地址后加 ?status=429,200 或 ?latency=800ms，可以看到节点出错时的样子。"
 	}
-	return "Hello from the demo node: no model was asked, and this answer was made on your own machine. You wrote: “" + said +
+	return "Hello from the demo node: no model was asked, and this answer was made on your own machine. You wrote: “" + quote +
 		"”. Add ?status=429,200 or ?latency=800ms to the node's address to see what a bad day looks like."
 }
 

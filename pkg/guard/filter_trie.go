@@ -73,8 +73,8 @@ func (w *wordSet) trie() *trie {
 	slices.SortFunc(w.all, func(x, y folded) int {
 		return cmp.Or(slices.Compare(w.symbols[x.from:x.to], w.symbols[y.from:y.to]), cmp.Compare(x.line, y.line))
 	})
-	most := len(w.symbols) + 1
-	t := &trie{symbol: make([]rune, 1, most), child: make([]int32, 0, most+1), line: make([]int32, 1, most), depth: make([]int32, 1, most)}
+	size := len(w.symbols) + 1
+	t := &trie{symbol: make([]rune, 1, size), child: make([]int32, 0, size+1), line: make([]int32, 1, size), depth: make([]int32, 1, size)}
 	level, next := [][]folded{w.all}, [][]folded(nil)
 	for depth := int32(0); len(level) > 0; depth++ {
 		first := len(t.symbol) - len(level)

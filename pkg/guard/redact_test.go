@@ -26,9 +26,9 @@ func identityCard(first17 string) string {
 }
 
 // bankCard appends the Luhn checksum to a number.
-func bankCard(most string) string {
+func bankCard(digits string) string {
 	for check := range 10 {
-		number, sum := fmt.Sprint(most, check), 0
+		number, sum := fmt.Sprint(digits, check), 0
 		for i := range number {
 			v := int(number[len(number)-1-i] - '0')
 			if i%2 == 1 {

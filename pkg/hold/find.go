@@ -67,7 +67,7 @@ const readyFD = 3
 
 // start starts a holder and waits until it listens.
 func (l Launch) start(o order) error {
-	told, err := json.Marshal(o)
+	input, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (l Launch) start(o order) error {
 	c := exec.Command(l.Program)
 	c.Args = append([]string{"ferry"}, l.Args...)
 	c.Env = append([]string{"GODEBUG=clobberfree=1,asyncpreemptoff=1"}, l.Env...)
-	c.Stdin, c.ExtraFiles = bytes.NewReader(told), []*os.File{tellReady}
+	c.Stdin, c.ExtraFiles = bytes.NewReader(input), []*os.File{tellReady}
 	err = detach(c)
 	if err == nil {
 		err = c.Start()

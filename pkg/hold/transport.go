@@ -130,15 +130,15 @@ func (t *Transport) throughHolder(outer *http.Request) (*http.Response, error) {
 		err = lost
 	}
 	if err == nil {
-		said, ok := readReport(resp)
-		said.copyTo(trace)
+		reported, ok := readReport(resp)
+		reported.copyTo(trace)
 		switch {
-		case !ok || said.Fault != nil && said.Fault.Kind == unsent:
+		case !ok || reported.Fault != nil && reported.Fault.Kind == unsent:
 			err = transport.NotSent(errNotSent)
-		case said.Fault != nil && said.Fault.Kind == late:
+		case reported.Fault != nil && reported.Fault.Kind == late:
 			err = transport.NotSent(t.settings.Reach.NewConnectTimeoutError())
-		case said.Fault != nil:
-			err = said.Fault.error(t.settings.Reach)
+		case reported.Fault != nil:
+			err = reported.Fault.error(t.settings.Reach)
 		}
 		if err != nil {
 			resp.Body.Close()

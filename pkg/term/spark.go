@@ -58,7 +58,7 @@ func Histogram(sorted []float64, low, high float64, columns int) string {
 		return ""
 	}
 	counts := make([]int, columns)
-	most := 0
+	highest := 0
 	for _, v := range sorted {
 		if math.IsNaN(v) {
 			continue
@@ -68,7 +68,7 @@ func Histogram(sorted []float64, low, high float64, columns int) string {
 			cell = min(int(share(v, low, high)*float64(columns)), columns-1)
 		}
 		counts[cell]++
-		most = max(most, counts[cell])
+		highest = max(highest, counts[cell])
 	}
 	var b strings.Builder
 	for _, n := range counts {
@@ -77,7 +77,7 @@ func Histogram(sorted []float64, low, high float64, columns int) string {
 			continue
 		}
 		// Rounded up, so that one value is still visible next to a thousand.
-		b.WriteRune(bars[(n*len(bars)+most-1)/most-1])
+		b.WriteRune(bars[(n*len(bars)+highest-1)/highest-1])
 	}
 	return b.String()
 }

@@ -117,11 +117,11 @@ func (v *VisibleStream) Flush(dst []byte) []byte {
 
 // visible returns as much of s as fits into limit bytes, with space for an indent on each line, and how many bytes of
 // s that is. If strict is set, invisible characters become escapes too.
-func visible(s string, most int, strict bool) (shown string, used int) {
+func visible(s string, limit int, strict bool) (shown string, used int) {
 	const margin = 8
 	var b strings.Builder
 	var last rune
-	for room := most; used < len(s); {
+	for room := limit; used < len(s); {
 		r, size := utf8.DecodeRuneInString(s[used:])
 		part := s[used : used+size]
 		switch hidden := isUnsafe(r) || strict && isHiddenAfter(r, last); {

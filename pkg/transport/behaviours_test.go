@@ -216,9 +216,9 @@ func particular(t testing.TB) []behaviour {
 			"a length": hello, "chunks": good["chunks"], "no content": good["no content"], "trailers": good["trailers"],
 		} {
 			list = append(list,
-				behaviour{name: first + " and " + more + " at once", pieces: []string{answer + more}, unjudged: races},
-				behaviour{name: first + " and " + name + " behind it", pieces: []string{answer, more}, unjudged: races},
-				behaviour{name: first + ", " + name + " and the end", pieces: []string{answer, more}, end: fin, unjudged: races})
+				behaviour{name: first + " and " + more + " at once", pieces: []string{answer + more}, incomparable: races},
+				behaviour{name: first + " and " + name + " behind it", pieces: []string{answer, more}, incomparable: races},
+				behaviour{name: first + ", " + name + " and the end", pieces: []string{answer, more}, end: fin, incomparable: races})
 		}
 	}
 	return list

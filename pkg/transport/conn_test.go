@@ -85,7 +85,7 @@ func TestUnaskedBytes(t *testing.T) {
 					for _, part := range more[1:] {
 						_, _ = io.WriteString(conn, part)
 					}
-					awaitTaken(t, conn)
+					awaitAccepted(t, conn)
 					said <- true
 				}
 			}, func(t *testing.T, o Options) {
@@ -106,8 +106,8 @@ func TestUnaskedBytes(t *testing.T) {
 	}
 }
 
-// awaitTaken waits until the peer's system has received all written bytes, if the system reports this.
-func awaitTaken(t *testing.T, conn net.Conn) {
+// awaitAccepted waits until the peer's system has received all written bytes, if the system reports this.
+func awaitAccepted(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if secured, ok := conn.(*tls.Conn); ok {
 		conn = secured.NetConn()

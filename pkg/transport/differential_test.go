@@ -30,9 +30,9 @@ type behaviour struct {
 	end    ending   // what follows the pieces
 	// differs is why http.Transport's result is different; want is then ferry's result.
 	differs, want string
-	// unjudged is why the result of the second request varies with http.Transport. It always varies if the server
+	// incomparable is why the result of the second request varies with http.Transport. It always varies if the server
 	// closes the connection: the bytes after the response may arrive before or after that request.
-	unjudged string
+	incomparable string
 }
 
 type ending int
@@ -171,8 +171,8 @@ func (tr *trial) end() {
 	tr.served.Wait()
 }
 
-// start returns a transport whose server runs serve: http.Transport if judge is set, else ferry's.
-func (l *link) start(t *testing.T, judge bool, serve func(net.Conn)) *trial {
+// start returns a transport whose server runs serve: http.Transport if useNetHTTP is set, else ferry's.
+func (l *link) start(t *testing.T, useNetHTTP bool, serve func(net.Conn)) *trial {
 	t.Helper()
 	tr := new(trial)
 	dial := func(context.Context, string, string) (net.Conn, error) {
@@ -188,7 +188,7 @@ func (l *link) start(t *testing.T, judge bool, serve func(net.Conn)) *trial {
 		tr.served.Go(func() { serve(far) })
 		return near, nil
 	}
-	if judge {
+	if useNetHTTP {
 		bare := &http.Transport{DialContext: dial, DisableCompression: true, MaxResponseHeaderBytes: MaxHeader}
 		if l.ca != nil {
 			bare.TLSClientConfig = &tls.Config{ServerName: "node.test", RootCAs: l.ca.pool()}
@@ -224,12 +224,12 @@ func result(t *testing.T, rt http.RoundTripper, r *http.Request) string {
 	if resp == nil {
 		return "no answer: " + kind(t, err)
 	}
-	said := fmt.Sprintf("%s %s, %d of %d bytes %q, header %v, trailer %v",
+	text := fmt.Sprintf("%s %s, %d of %d bytes %q, header %v, trailer %v",
 		resp.Proto, resp.Status, len(body), resp.ContentLength, body, resp.Header, resp.Trailer)
 	if err != nil {
-		return "broken: " + kind(t, err) + ", after " + said
+		return "broken: " + kind(t, err) + ", after " + text
 	}
-	return said
+	return text
 }
 
 // kind classifies the error of a call.
@@ -265,10 +265,10 @@ func kind(t *testing.T, err error) string {
 }
 
 // play makes two calls to a server and describes their results.
-func (l *link) play(t *testing.T, judge bool, b behaviour) (first, second string) {
+func (l *link) play(t *testing.T, useNetHTTP bool, b behaviour) (first, second string) {
 	t.Helper()
 	done := make(chan bool, 9)
-	tr := l.start(t, judge, func(conn net.Conn) { b.serve(conn, done) })
+	tr := l.start(t, useNetHTTP, func(conn net.Conn) { b.serve(conn, done) })
 	defer tr.end()
 	first = outcome(t, tr, l.target()+"/first")
 	<-done
@@ -288,12 +288,12 @@ func (l *link) compare(t *testing.T, b behaviour) {
 	first, second := l.play(t, false, b)
 	wantFirst, wantSecond := l.play(t, true, b)
 	if b.differs != "" {
-		errorIf(t, first == wantFirst && (second == wantSecond || b.unjudged != ""),
+		errorIf(t, first == wantFirst && (second == wantSecond || b.incomparable != ""),
 			"%s: no difference, though %s", b.name, b.differs)
 		wantFirst = b.want
 	}
 	errorIf(t, first != wantFirst, "%s:\n got %.500s\nwant %.500s", b.name, first, wantFirst)
-	if b.unjudged != "" || b.end != open {
+	if b.incomparable != "" || b.end != open {
 		wantSecond = sound
 	}
 	errorIf(t, second != wantSecond, "%s, the second request:\n got %s\nwant %s", b.name, second, wantSecond)

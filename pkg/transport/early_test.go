@@ -73,16 +73,16 @@ func (e early) serve(conn net.Conn, release <-chan bool) {
 }
 
 // play makes a call with a long body, with or without a known length, and then a second call.
-func (e early) play(t *testing.T, l *link, judge, told bool) (first, second string) {
+func (e early) play(t *testing.T, l *link, useNetHTTP, knownLength bool) (first, second string) {
 	t.Helper()
 	release := make(chan bool)
-	tr := l.start(t, judge, func(conn net.Conn) { e.serve(conn, release) })
+	tr := l.start(t, useNetHTTP, func(conn net.Conn) { e.serve(conn, release) })
 	defer tr.end()
 	defer close(release)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var body io.Reader = strings.NewReader(strings.Repeat("x", 2<<20))
-	if !told {
+	if !knownLength {
 		body = struct{ io.Reader }{body}
 	}
 	return result(t, tr, request(t, l.target()+"/first", body).WithContext(ctx)), outcome(t, tr, l.target()+"/second")
@@ -124,24 +124,24 @@ func TestEarlyAnswers(t *testing.T) {
 			if e.then == leave && runtime.GOOS == "windows" {
 				continue // Windows drops an unread response when the connection is reset
 			}
-			for _, told := range []bool{true, false} {
-				if !told && e.want == tooEarly {
+			for _, knownLength := range []bool{true, false} {
+				if !knownLength && e.want == tooEarly {
 					continue // it may be accepted: the number of missing body bytes is not known
 				}
 				want := e.want
 				if want == "" {
-					want, _ = e.play(t, l, true, told)
+					want, _ = e.play(t, l, true, knownLength)
 				}
 				times := 1
 				if e.then == leave && !testing.Short() {
 					times = 15 // the response and the reset race
 				}
 				for range times {
-					got, second := e.play(t, l, false, told)
+					got, second := e.play(t, l, false, knownLength)
 					errorIf(t, !strings.HasPrefix(got, want), "%s, TLS %t, length told %t:\n got %.500s\nwant %.500s",
-						e.name, secured, told, got, want)
+						e.name, secured, knownLength, got, want)
 					errorIf(t, second != sound, "%s, TLS %t, length told %t, the second request:\n got %s\nwant %s",
-						e.name, secured, told, second, sound)
+						e.name, secured, knownLength, second, sound)
 				}
 			}
 		}

@@ -36,24 +36,24 @@ func FuzzReply(f *testing.F) {
 		if n := (end - begin) * int(times); n > 0 && n < 4*MaxHeader {
 			reply = bytes.Join([][]byte{reply[:begin], bytes.Repeat(reply[begin:end], int(times)), reply[end:]}, nil)
 		}
-		ask := func(judge bool) (got string, kept, taken int) {
+		ask := func(useNetHTTP bool) (got string, kept, taken int) {
 			l := newLink(t, inMemory, false)
 			l.options.MaxBody = fuzzBody
-			tr := l.start(t, judge, func(conn net.Conn) {
+			tr := l.start(t, useNetHTTP, func(conn net.Conn) {
 				defer conn.Close()
 				if r, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
 					_, _ = io.Copy(io.Discard, r.Body)
 				}
 				if len(reply) > 0 {
 					n, _ := conn.Write(reply)
-					if !judge { // http.Transport may use more than one connection
+					if !useNetHTTP { // http.Transport may use more than one connection
 						taken = n
 					}
 				}
 			})
 			defer tr.end()
-			if judge {
-				return outcome(t, boundedJudge{tr}, l.target()), 0, 0
+			if useNetHTTP {
+				return outcome(t, boundedNetHTTP{tr}, l.target()), 0, 0
 			}
 			got = outcome(t, tr, l.target())
 			kept = tr.RoundTripper.(*Transport).Idle()
@@ -70,11 +70,11 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
-// boundedJudge is http.Transport with ferry's differences: bodies are limited and decompressed, and no body is a raw
+// boundedNetHTTP is http.Transport with ferry's differences: bodies are limited and decompressed, and no body is a raw
 // connection.
-type boundedJudge struct{ http.RoundTripper }
+type boundedNetHTTP struct{ http.RoundTripper }
 
-func (j boundedJudge) RoundTrip(r *http.Request) (*http.Response, error) {
+func (j boundedNetHTTP) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := j.RoundTripper.RoundTrip(r)
 	if err != nil {
 		return nil, err

@@ -17,10 +17,10 @@ import (
 // TestRequestAsWritten checks that a request has exactly the same bytes as with http.Transport.
 func TestRequestAsWritten(t *testing.T) {
 	untold := func(words string) io.Reader { return struct{ io.Reader }{strings.NewReader(words)} }
-	written := func(judge bool, change func(*http.Request), body io.Reader) string {
+	written := func(useNetHTTP bool, change func(*http.Request), body io.Reader) string {
 		var got bytes.Buffer
 		l := newLink(t, inMemory, false)
-		tr := l.start(t, judge, func(conn net.Conn) {
+		tr := l.start(t, useNetHTTP, func(conn net.Conn) {
 			defer conn.Close()
 			r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &got)))
 			if err == nil {

@@ -93,12 +93,12 @@ func IsFile(head []byte) bool {
 // EstimateFile estimates the number of tokens of a file of size bytes from its first bytes. It rather overestimates:
 // the maximum for a picture, some pages by size for a PDF, a third of the bytes for text.
 func EstimateFile(head []byte, size int64) int {
-	const most, pageBytes = 5000, 50 << 10
+	const imageTokens, pageBytes = 5000, 50 << 10
 	switch mime := http.DetectContentType(head); {
 	case mime == pdf:
-		return most * (1 + int(size/pageBytes))
+		return imageTokens * (1 + int(size/pageBytes))
 	case strings.HasPrefix(mime, "image/"):
-		return most
+		return imageTokens
 	}
 	return int(size/3) + 1
 }
