@@ -163,9 +163,9 @@ func (r *checkReport) check(ctx context.Context, node config.Node, o checkOption
 	env := r.clientEnv()
 	env.OnStart = r.onStart
 	check := client.Check{
-		Env: env, Endpoint: &e.Endpoint, Node: node, Reach: e.options, Inside: e.demo != nil, Keyless: keyless,
+		Env: env, Endpoint: &e.Endpoint, Node: node, TransportOptions: e.options, InProcess: e.demo != nil, Keyless: keyless,
 		Live: o.live, Timeout: o.timeout, Report: r.finding,
-		Listed: func(ids []string) { _ = r.storeModels(node, ids) }, // a list that cannot be stored does not fail the check
+		OnModels: func(ids []string) { _ = r.storeModels(node, ids) }, // a list that cannot be stored does not fail the check
 	}
 	if !o.added {
 		check.NoModel = node.CheckModel()

@@ -72,7 +72,7 @@ func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attemp
 	if resp == nil {
 		return nil, nil, attempt.Err
 	}
-	body := bodyBuffer{length: resp.ContentLength, room: func(size int) error { return call.Memory.take(ctx, size) }}
+	body := bodyBuffer{length: resp.ContentLength, room: func(size int) error { return call.Memory.acquire(ctx, size) }}
 	switch {
 	case resp.StatusCode != http.StatusOK:
 		err = s.readRejected(ctx, resp.Body, &body, end)
@@ -109,7 +109,7 @@ func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *
 	// A server that rejects the client certificate has discarded what was sent with it.
 	attempt.Sent = attempt.Class != Trust && !transport.Unsent(err)
 	attempt.Ambiguous = attempt.Sent
-	attempt.describe(time.Time{})
+	attempt.recordTrace(time.Time{})
 	attempt.clean(s.Masker, nil)
 	return nil
 }
@@ -119,7 +119,7 @@ func (s *attemptStage) received(resp *http.Response, attempt *Attempt) {
 	resp.Body.Close()
 	ended := s.Clock.Now()
 	attempt.Latency = ended.Sub(attempt.Started)
-	attempt.describe(ended)
+	attempt.recordTrace(ended)
 	attempt.Sent = true
 	attempt.HTTPStatus, attempt.Status = resp.StatusCode, resp.StatusCode
 	for _, name := range []string{"request-id", "x-request-id"} {
@@ -140,10 +140,10 @@ func (s *attemptStage) decode(
 	switch target := resp.Header.Get("Location"); {
 	case resp.StatusCode/100 == 3 && target != "": // not followed: it would send the key and the prompt to another host
 		target = text.Shown(s.Masker.String(target), text.MaxShown)
-		attempt.end(Redirect, text.Errorf("if that is the right address, set it as the node's url",
+		attempt.setFailure(Redirect, text.Errorf("if that is the right address, set it as the node's url",
 			"status %d: a redirect to %s, not followed", resp.StatusCode, target), retry.Final)
 	case err != nil:
-		if attempt.cut(ctx, resp, body, err); attempt.Ambiguous {
+		if attempt.recordCutReply(ctx, resp, body, err); attempt.Ambiguous {
 			answer.Text = partialText(api, body)
 		}
 	default:
@@ -179,8 +179,8 @@ func (a *Attempt) mask(m *guard.Masker, answer *wire.Answer) {
 	}
 }
 
-// describe records what the transport measured. ended is the end of the answer, zero if there was none.
-func (a *Attempt) describe(ended time.Time) {
+// recordTrace records what the transport measured. ended is the end of the answer, zero if there was none.
+func (a *Attempt) recordTrace(ended time.Time) {
 	t := a.trace
 	a.Phases = bench.Phases{DNS: t.DNS, Connect: t.Connect, TLS: t.TLS}
 	if !t.First.IsZero() && !ended.IsZero() {
@@ -206,7 +206,7 @@ func (a *Attempt) reusedConnClosed(err error) bool {
 	case errors.As(err, &early):
 		return true
 	}
-	return a.trace.First.IsZero() && (transport.Unsent(err) || broken(err) && !errors.As(err, &holder))
+	return a.trace.First.IsZero() && (transport.Unsent(err) || isConnClosed(err) && !errors.As(err, &holder))
 }
 
 // Attempt is the record of one attempt.
@@ -318,8 +318,8 @@ func shownHeader(header http.Header, m *guard.Masker) []Field {
 	return fields
 }
 
-// end records a failure.
-func (a *Attempt) end(class Class, err error, kind retry.Kind) {
+// setFailure records a failure.
+func (a *Attempt) setFailure(class Class, err error, kind retry.Kind) {
 	a.Class, a.Err, a.outcome.Kind = class, err, kind
 }
 
@@ -331,7 +331,7 @@ func (a *Attempt) fail(ctx context.Context, err error) {
 	if class == Trust || class == PlainHTTP || class == Cancelled || errors.As(err, &over) {
 		kind = retry.Final
 	}
-	a.end(class, err, kind)
+	a.setFailure(class, err, kind)
 }
 
 // recordReply records the dialect's result for a complete reply.
@@ -342,11 +342,11 @@ func (a *Attempt) recordReply(answer wire.Answer, err error, resp *http.Response
 	case err == nil, reading == AsBody && errors.As(err, &none) && none.Object:
 		a.Status, a.outcome.Kind = http.StatusOK, retry.Answered
 	case errors.As(err, &apiErr):
-		a.reject(apiErr, resp)
+		a.recordAPIError(apiErr, resp)
 		a.Ambiguous = answer.Text != "" || answer.Usage != nil // a part of an answer arrived, which is billed
 	case errors.As(err, &none):
 		a.Status = http.StatusOK
-		a.end(NotAnAnswer, err, retry.NotAnAnswer)
+		a.setFailure(NotAnAnswer, err, retry.NotAnAnswer)
 		switch {
 		case none.WrongShape:
 			a.outcome.Kind = retry.Final
@@ -358,8 +358,8 @@ func (a *Attempt) recordReply(answer wire.Answer, err error, resp *http.Response
 	}
 }
 
-// reject records a reply that is an error.
-func (a *Attempt) reject(apiErr *wire.APIError, resp *http.Response) {
+// recordAPIError records a reply that is an error.
+func (a *Attempt) recordAPIError(apiErr *wire.APIError, resp *http.Response) {
 	if a.RequestID == "" {
 		a.RequestID = apiErr.RequestID
 	}
@@ -376,36 +376,36 @@ func (a *Attempt) reject(apiErr *wire.APIError, resp *http.Response) {
 	}
 }
 
-// cut records a reply whose body is incomplete. If the status is not 200, only the status matters.
-func (a *Attempt) cut(ctx context.Context, resp *http.Response, body []byte, err error) {
+// recordCutReply records a reply whose body is incomplete. If the status is not 200, only the status matters.
+func (a *Attempt) recordCutReply(ctx context.Context, resp *http.Response, body []byte, err error) {
 	class, cause := classify(ctx, err)
 	if resp.StatusCode != http.StatusOK && class != Cancelled {
-		a.reject(&wire.APIError{Status: resp.StatusCode, HTTPStatus: resp.StatusCode, Body: body}, resp)
+		a.recordAPIError(&wire.APIError{Status: resp.StatusCode, HTTPStatus: resp.StatusCode, Body: body}, resp)
 		return
 	}
 	a.Ambiguous = resp.StatusCode == http.StatusOK
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		a.end(Truncated, fmt.Errorf("the answer was cut after %d bytes", len(body)), retry.NotAnAnswer)
+		a.setFailure(Truncated, fmt.Errorf("the answer was cut after %d bytes", len(body)), retry.NotAnAnswer)
 	case class == Reset:
 		// The answer was already arriving, so it is billed: do not retry.
-		a.end(Truncated, fmt.Errorf("the connection was reset after %d bytes of the answer", len(body)), retry.Final)
+		a.setFailure(Truncated, fmt.Errorf("the connection was reset after %d bytes of the answer", len(body)), retry.Final)
 	default:
-		a.end(class, cause, retry.Final)
+		a.setFailure(class, cause, retry.Final)
 	}
 }
 
-// refuse records that the sink returned an error. A retry would cost a second answer and fail too.
-func (a *Attempt) refuse(err error) {
-	a.end(Output, err, retry.Final)
+// recordSinkError records that the sink returned an error. A retry would cost a second answer and fail too.
+func (a *Attempt) recordSinkError(err error) {
+	a.setFailure(Output, err, retry.Final)
 	var blocked *guard.BlockedError
 	if errors.As(err, &blocked) {
 		a.Class = Blocked
 	}
 }
 
-// quoted returns a pointer to the body that an error quotes, nil if it quotes none.
-func quoted(err error) *[]byte {
+// quotedBody returns a pointer to the body that an error quotes, nil if it quotes none.
+func quotedBody(err error) *[]byte {
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
 	var malformed *wire.MalformedError
@@ -449,7 +449,7 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) []byte {
 			network.err = nil
 		}
 	}
-	quote := quoted(a.Err)
+	quote := quotedBody(a.Err)
 	if body == nil && quote != nil {
 		body = *quote
 	}

@@ -31,10 +31,10 @@ type BatchFiles struct {
 
 // Price is the estimated number of tokens of an item, with its image and PDF files.
 type Price struct {
-	// Input and Output are the tokens of one attempt at the first node. MostInput and MostOutput are the maximum of one
+	// Input and Output are the tokens of one attempt at the first node. MaxInput and MaxOutput are the maximum of one
 	// attempt at any node.
-	Input, Output         int64
-	MostInput, MostOutput int64
+	Input, Output       int64
+	MaxInput, MaxOutput int64
 	// All is the maximum of all attempts at all nodes, input and output. Files counts the files sent as files.
 	All   int64
 	Files int

@@ -230,13 +230,13 @@ func (b *batchTrial) file(item int) string {
 	return filepath.Join(filepath.Dir(b.in), fmt.Sprint("f", item))
 }
 
-// tellingClock calls a function on each call of Now: when an item's call is made, and when its files have been read.
-type tellingClock struct {
+// notifyingClock calls a function on each call of Now: when an item's call is made, and when its files have been read.
+type notifyingClock struct {
 	fakeClock
 	told func()
 }
 
-func (c *tellingClock) Now() time.Time {
+func (c *notifyingClock) Now() time.Time {
 	c.told()
 	return c.fakeClock.Now()
 }
@@ -252,7 +252,7 @@ func TestBatchAttachStops(t *testing.T) {
 	}
 	var stop context.CancelFunc
 	b.run.Sending, stop = context.WithCancel(t.Context())
-	b.request.Clock = &tellingClock{told: stop} // on the call of the first item
+	b.request.Clock = &notifyingClock{told: stop} // on the call of the first item
 	tally, err := batch.Run(t.Context(), b.run)
 	batch.Close()
 	if err != nil || len(b.asked) > 0 || tally.Failed != 0 || b.read(b.out+".failed") != "" || b.run.Sending.Err() == nil {
@@ -270,7 +270,7 @@ func TestBatchAttachFirst(t *testing.T) {
 	withFiles(b, 2)
 	os.Remove(b.file(1))
 	sent := func() int { return strings.Count(b.read(b.out+".journal"), "\ns ") }
-	b.request.Clock = &tellingClock{told: func() {
+	b.request.Clock = &notifyingClock{told: func() {
 		if n := sent(); n != 0 {
 			t.Errorf("%d items are sent when files are read, want none", n)
 		}

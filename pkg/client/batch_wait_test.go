@@ -51,7 +51,7 @@ func TestBatchWaits(t *testing.T) {
 	e := b.request.Endpoint
 	env := Env{Clock: clock, Wait: func(context.Context, Pause) error { return nil }}
 	for number := 1; number <= 2; number++ {
-		waited, failed := env.waitForLimit(t.Context(), &Call{Endpoint: e, number: number, turnAt: e, waited: time.Second})
+		waited, failed := env.waitForLimit(t.Context(), &Call{Endpoint: e, number: number, waitedAt: e, waited: time.Second})
 		if want := int64(2 + number); failed != nil || limiter.taken.Load() != want || number == 1 && waited != time.Second {
 			t.Errorf("attempt %d: waited %v, %v, %d turns, want %d", number, waited, failed, limiter.taken.Load(), want)
 		}

@@ -50,7 +50,7 @@ func (b *BatchRequest) Price(item Item) Price {
 	count := func(e *Endpoint) (input, output int64) {
 		r := call.To(e).Request
 		input, output = EstimateInput(r)+files, int64(r.MaxAnswerTokens())
-		price.MostInput, price.MostOutput = max(price.MostInput, input), max(price.MostOutput, output)
+		price.MaxInput, price.MaxOutput = max(price.MaxInput, input), max(price.MaxOutput, output)
 		price.All += (input + output) * int64(max(1, e.Rule.Attempts))
 		return input, output
 	}
@@ -101,7 +101,7 @@ func (b *BatchRequest) read(ctx context.Context, name string, memory *MemoryShar
 	}
 	defer file.Close()
 	*total += int(min(size, wire.MaxRequest+1))
-	if err := memory.take(ctx, *total); err != nil {
+	if err := memory.acquire(ctx, *total); err != nil {
 		return nil, err
 	}
 	var content bytes.Buffer

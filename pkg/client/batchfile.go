@@ -108,7 +108,7 @@ type record struct {
 	isNew              bool           // OUT does not exist
 	header             *journalHeader // nil before the first run
 	shard              Shard          // from the header
-	done, sent         marks
+	done, sent         lineSet
 	journalEnd, outEnd int64 // end of the last complete line
 }
 

@@ -62,7 +62,10 @@ func TestBatchSyncs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disks := []*fakeFile{{}, {}, {}}
 		sending, halt := context.WithCancelCause(t.Context())
-		r := &running{sending: sending, halt: halt, journal: &lineFile{file: disks[0]}, out: &lineFile{file: disks[1]}, failed: &lineFile{file: disks[2], size: 1}}
+		r := &runState{
+			sending: sending, halt: halt, journal: &lineFile{file: disks[0]}, out: &lineFile{file: disks[1]},
+			failed: &lineFile{file: disks[2], size: 1},
+		}
 		over := make(chan struct{})
 		go r.keepSynced(over)
 		var written []time.Time

@@ -353,7 +353,7 @@ func (in *BatchInput) scan(each func(Item, *ItemError) error) (digest string, er
 // seenIDs finds duplicate IDs. It needs a few bytes for an item's own ID, and one bit for a line number.
 type seenIDs struct {
 	own      map[[16]byte]int // line by 128 bits of the ID's digest; a collision is practically impossible
-	numbered marks
+	numbered lineSet
 }
 
 // add returns an error if an earlier item has the same ID.
@@ -376,20 +376,20 @@ func (s *seenIDs) add(item Item) error {
 		"lines %d and %d have the same id %q", first, item.Line, item.ID)
 }
 
-// marks is a set of line numbers with one bit per line.
-type marks []uint64
+// lineSet is a set of line numbers with one bit per line.
+type lineSet []uint64
 
-func (m *marks) set(line int) {
+func (m *lineSet) set(line int) {
 	for len(*m) <= line/64 {
 		*m = append(*m, 0)
 	}
 	(*m)[line/64] |= 1 << (line % 64)
 }
 
-func (m marks) clear(line int) {
+func (m lineSet) clear(line int) {
 	if line/64 < len(m) {
 		m[line/64] &^= 1 << (line % 64)
 	}
 }
 
-func (m marks) has(line int) bool { return line/64 < len(m) && m[line/64]&(1<<(line%64)) != 0 }
+func (m lineSet) has(line int) bool { return line/64 < len(m) && m[line/64]&(1<<(line%64)) != 0 }

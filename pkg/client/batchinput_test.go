@@ -154,7 +154,7 @@ func TestBatchRequest(t *testing.T) {
 	}
 	b.Endpoint.Rule.Attempts, b.Others = 3, []*Endpoint{{Model: "n", MaxTokens: 500, Rule: retry.Rule{Attempts: 2}}}
 	price := b.Price(Item{Prompt: "four words are here"})
-	if in := price.MostInput; price.Output != 7 || price.MostOutput != 500 || price.All != 3*(price.Input+7)+2*(in+500) {
+	if in := price.MaxInput; price.Output != 7 || price.MaxOutput != 500 || price.All != 3*(price.Input+7)+2*(in+500) {
 		t.Errorf("got a price of %+v at two nodes, want all attempts at both", price)
 	}
 	b.Others = nil
@@ -177,7 +177,7 @@ func TestAttachedTime(t *testing.T) {
 		var others []*MemoryShare
 		for _, size := range []int{sharedMemory, 2 * sharedMemory} {
 			share := memory.Share()
-			if err := share.take(t.Context(), size); err != nil {
+			if err := share.acquire(t.Context(), size); err != nil {
 				t.Fatal(err)
 			}
 			others = append(others, share)

@@ -61,8 +61,8 @@ func (b *Batch) Progress() Tally {
 	return b.tally
 }
 
-// running is the state of a run.
-type running struct {
+// runState is the state of a run.
+type runState struct {
 	*Batch
 	BatchRun
 	ctx                  context.Context
@@ -89,7 +89,7 @@ type running struct {
 func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 	sending, halt := context.WithCancelCause(how.Sending)
 	defer halt(nil)
-	r := &running{
+	r := &runState{
 		Batch: b, BatchRun: how, ctx: ctx, sending: sending, halt: halt, memory: NewMemory(), fileMemory: NewMemory(), changed: sync.NewCond(&b.mu),
 	}
 	if err := r.begin(); err != nil {
@@ -125,7 +125,7 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 }
 
 // begin opens the files for writing. It opens OUT first: a journal without OUT would be refused.
-func (r *running) begin() error {
+func (r *runState) begin() error {
 	r.ran = true
 	var err error
 	if r.out, err = openLines(r.files.Out, os.O_RDWR, r.record.outEnd); err != nil {
@@ -146,7 +146,7 @@ func (r *running) begin() error {
 }
 
 // keepSynced syncs the files repeatedly until the run ends, then once more.
-func (r *running) keepSynced(over <-chan struct{}) {
+func (r *runState) keepSynced(over <-chan struct{}) {
 	ticker := time.NewTicker(syncEvery)
 	defer ticker.Stop()
 	for ended := false; !ended; {
@@ -171,7 +171,7 @@ func (r *running) keepSynced(over <-chan struct{}) {
 }
 
 // check ends the sending if err is a write error, and reports whether err is nil.
-func (r *running) check(err error) bool {
+func (r *runState) check(err error) bool {
 	if err != nil {
 		r.halt(err)
 	}
@@ -179,13 +179,13 @@ func (r *running) check(err error) bool {
 }
 
 // stopped reports whether no more items may be sent.
-func (r *running) stopped() bool { return r.sending.Err() != nil }
+func (r *runState) stopped() bool { return r.sending.Err() != nil }
 
 // errStopped stops reading the input after the sending has ended.
 var errStopped = errors.New("stopped")
 
 // dispatch sends the items to the workers until there are no more or the run is stopped.
-func (r *running) dispatch(items chan<- Item) error {
+func (r *runState) dispatch(items chan<- Item) error {
 	var line bytes.Buffer
 	return r.files.In.items(io.Discard, nil, func(item Item, fault *ItemError) error {
 		switch {
@@ -216,7 +216,7 @@ func (r *running) dispatch(items chan<- Item) error {
 }
 
 // runItem sends one item and stores its result. line is a buffer that the worker reuses.
-func (r *running) runItem(item Item, line *bytes.Buffer) {
+func (r *runState) runItem(item Item, line *bytes.Buffer) {
 	asked := &Result{}
 	defer func() { r.charge(item, asked) }()
 	if r.stopped() {
@@ -258,15 +258,15 @@ func (r *running) runItem(item Item, line *bytes.Buffer) {
 
 // noteFailed records in the journal that an item is not in flight. It does not do so if an earlier run left the item in
 // flight, because that run's request may have been carried out.
-func (r *running) noteFailed(item Item) bool {
+func (r *runState) noteFailed(item Item) bool {
 	return r.record.sent.has(item.Line) || r.check(r.journal.note('f', item.Line))
 }
 
 // ask writes the "s" line of an item to the journal and sends the item. Before the call's time limit starts, it waits
 // for the rate limit and for budget tokens that other calls in progress have reserved. The error is errStopped if the
 // sending ended before the item was sent.
-func (r *running) ask(item Item, call *Call) (*Result, error) {
-	if !r.awaitTurn(call) {
+func (r *runState) ask(item Item, call *Call) (*Result, error) {
+	if !r.waitForRateLimit(call) {
 		return &Result{}, errStopped
 	}
 	for {
@@ -279,14 +279,14 @@ func (r *running) ask(item Item, call *Call) (*Result, error) {
 		if len(asked.Attempts) > 0 || !errors.As(err, &spent) || spent.Reserved == 0 || seen < 0 {
 			return asked, err
 		}
-		if !r.noteFailed(item) || !r.awaitEnd(seen) {
+		if !r.noteFailed(item) || !r.waitForCallEnd(seen) {
 			return asked, errStopped
 		}
 	}
 }
 
-// awaitTurn waits for the rate limit of the first endpoint. It returns false if the sending ended before that.
-func (r *running) awaitTurn(call *Call) bool {
+// waitForRateLimit waits for the rate limit of the first endpoint. It returns false if the sending ended before that.
+func (r *runState) waitForRateLimit(call *Call) bool {
 	first := *call
 	first.Endpoint, first.Deadline = r.files.Request.Endpoint, time.Time{}
 	env := Env{Clock: r.files.Request.Clock, Wait: r.Wait}
@@ -295,13 +295,13 @@ func (r *running) awaitTurn(call *Call) bool {
 		r.halt(failed)
 		return false
 	}
-	call.turnAt, call.waited = first.Endpoint, waited
+	call.waitedAt, call.waited = first.Endpoint, waited
 	return true
 }
 
 // askOnce makes the call. seen is the number of ended calls that its result takes into account, -1 if no other call was
 // in progress.
-func (r *running) askOnce(call *Call) (asked *Result, seen int, err error) {
+func (r *runState) askOnce(call *Call) (asked *Result, seen int, err error) {
 	r.mu.Lock()
 	r.asking++
 	before := r.ended
@@ -323,8 +323,8 @@ func (r *running) askOnce(call *Call) (asked *Result, seen int, err error) {
 	return asked, seen, err
 }
 
-// awaitEnd waits until more than seen calls have ended. It returns false if the sending ended.
-func (r *running) awaitEnd(seen int) bool {
+// waitForCallEnd waits until more than seen calls have ended. It returns false if the sending ended.
+func (r *runState) waitForCallEnd(seen int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for r.ended == seen && !r.stopped() {
@@ -343,7 +343,7 @@ func resultOf(item Item, asked *Result) resultLine {
 }
 
 // recordAnswer stores an answer.
-func (r *running) recordAnswer(item Item, asked *Result, line *bytes.Buffer) {
+func (r *runState) recordAnswer(item Item, asked *Result, line *bytes.Buffer) {
 	pieces := encodeResult(resultOf(item, asked), line)
 	written := r.check(r.out.put(pieces))
 	r.mu.Lock()
@@ -368,7 +368,7 @@ func (r *running) recordAnswer(item Item, asked *Result, line *bytes.Buffer) {
 
 // recordFailure stores a failure. It reports whether the item may have been carried out; the journal then leaves it in
 // flight.
-func (r *running) recordFailure(item Item, asked *Result, why error, line *bytes.Buffer) (ambiguous bool) {
+func (r *runState) recordFailure(item Item, asked *Result, why error, line *bytes.Buffer) (ambiguous bool) {
 	failed := &Error{}
 	errors.As(why, &failed)
 	ambiguous = slices.ContainsFunc(asked.Attempts, func(at *Attempt) bool { return at.Ambiguous })
@@ -395,12 +395,12 @@ func (r *running) recordFailure(item Item, asked *Result, why error, line *bytes
 }
 
 // report writes a line of OUT.failed.
-func (r *running) report(result resultLine, line *bytes.Buffer) error {
+func (r *runState) report(result resultLine, line *bytes.Buffer) error {
 	return r.failed.put(encodeResult(result, line))
 }
 
 // reserve waits until the item fits under the cap on tokens. It returns an error if it never will.
-func (r *running) reserve(item Item) error {
+func (r *runState) reserve(item Item) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for r.spent+r.reserved+item.price.All > r.MaxTokens {
@@ -417,12 +417,12 @@ func (r *running) reserve(item Item) error {
 }
 
 // charge replaces the tokens reserved for an item by the billed tokens.
-func (r *running) charge(item Item, asked *Result) {
+func (r *runState) charge(item Item, asked *Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reserved -= item.price.All
 	for _, at := range asked.Attempts {
-		input, output := at.billedTokens(item.price.MostInput, item.price.MostOutput)
+		input, output := at.billedTokens(item.price.MaxInput, item.price.MaxOutput)
 		r.spent += input + output
 	}
 	r.changed.Broadcast()

@@ -152,7 +152,7 @@ func (m *Merged) count(item Item, fault *ItemError) error {
 
 // Write calls put for every line of the shards, with its line end, once per item: of two answers, the first is used.
 func (m *Merged) Write(put func(line []byte) error) error {
-	var written marks
+	var written lineSet
 	for _, out := range m.outs {
 		file, err := openExisting(out.out)
 		if err != nil {

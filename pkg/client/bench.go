@@ -62,7 +62,7 @@ func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 		}
 		o = b.outcome(result, failed, cold)
 		if failed == nil {
-			o.Class, o.Detail = noSuccess(result.Answer, sink.words)
+			o.Class, o.Detail = answerFailure(result.Answer, sink.words)
 			o.Chunks = sink.chunks
 		}
 		if o.Started.IsZero() {
@@ -129,10 +129,10 @@ func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome 
 	return o
 }
 
-// noSuccess returns the class of a complete answer that a benchmark does not count as a success, and the reason; "" for
-// any other answer. streamed says that a stream had text, which answer then does not have. White space does not count
-// as text.
-func noSuccess(answer wire.Answer, streamed bool) (class, detail string) {
+// answerFailure returns the class of a complete answer that a benchmark does not count as a success, and the reason; ""
+// for any other answer. streamed says that a stream had text, which answer then does not have. White space does not
+// count as text.
+func answerFailure(answer wire.Answer, streamed bool) (class, detail string) {
 	switch {
 	case wire.EndingOf(answer.StopReason) == wire.Refused:
 		return bench.Refused, "the model declined to answer (" + answer.StopReason + ")"

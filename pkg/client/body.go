@@ -37,7 +37,7 @@ type bodyBuffer struct {
 	room   func(size int) error
 }
 
-// grow makes space for more bytes. It doubles the buffer. At maxWhole, where only the end is expected, it adds a few
+// grow makes space for more bytes. It doubles the buffer. At maxBody, where only the end is expected, it adds a few
 // bytes.
 func (b *bodyBuffer) grow(more int) error {
 	if cap(b.bytes)-len(b.bytes) >= more {
@@ -104,7 +104,7 @@ func (t *tee) Read(p []byte) (int, error) {
 // because the stream itself may never end. The caller decodes the bytes.
 func (s *attemptStage) readEvents(api wire.API, from io.Reader, to *bodyBuffer, end context.CancelCauseFunc) error {
 	tee := &tee{from: from, to: to.write}
-	err := s.follow(&Attempt{}, api.NewStream(tee), &discard{}, end)
+	err := s.forwardEvents(&Attempt{}, api.NewStream(tee), &discard{}, end)
 	if err == io.EOF || tee.readErr == io.EOF { //nolint:errorlint // a wrapped io.EOF is a failure
 		return nil
 	}
@@ -123,7 +123,7 @@ func (s *attemptStage) readRejected(ctx context.Context, from io.Reader, to *bod
 	more := s.newAlarm(end, errRejected)
 	more.set(rejectedWait)
 	defer more.stop()
-	err := to.readAll(&watched{from, more, rejectedWait})
+	err := to.readAll(&alarmReader{from, more, rejectedWait})
 	if errors.Is(context.Cause(ctx), errRejected) {
 		return nil
 	}
@@ -172,7 +172,7 @@ func isEventStream(body *bufio.Reader, isType bool) bool {
 	return true
 }
 
-// partialText returns the text at the beginning of an incomplete body. It uses at most maxWhole/2 bytes, because it
+// partialText returns the text at the beginning of an incomplete body. It uses at most maxBody/2 bytes, because it
 // makes several copies.
 func partialText(api wire.API, body []byte) string {
 	return api.Partial(body[:min(len(body), maxBody/2)])
@@ -190,7 +190,7 @@ func (r *Result) clip() {
 		r.Answer.Text = string(text.WholeRunes([]byte(r.Answer.Text[:maxClipped])))
 	}
 	if last := r.last(); last != nil {
-		if quote := quoted(last.Err); quote != nil {
+		if quote := quotedBody(last.Err); quote != nil {
 			short(quote)
 		}
 	}
@@ -209,8 +209,8 @@ func NewMemory() *Memory {
 	return &Memory{exclusive: make(chan struct{}, 1), freed: make(chan struct{}, 1)}
 }
 
-// fits takes more bytes if there is space.
-func (m *Memory) fits(more int64) bool {
+// tryAcquire takes more bytes if there is space.
+func (m *Memory) tryAcquire(more int64) bool {
 	for {
 		was := m.shared.Load()
 		if was+more > sharedMemory {
@@ -222,8 +222,8 @@ func (m *Memory) fits(more int64) bool {
 	}
 }
 
-// give returns size bytes and wakes one waiting call.
-func (m *Memory) give(size int64) {
+// release returns size bytes and wakes one waiting call.
+func (m *Memory) release(size int64) {
 	m.shared.Add(-size)
 	select {
 	case m.freed <- struct{}{}:
@@ -234,47 +234,47 @@ func (m *Memory) give(size int64) {
 // MemoryShare is the part of Memory that one call uses. A nil share is not bounded by Memory.
 type MemoryShare struct {
 	of        *Memory
-	taken     int64
+	acquired  int64
 	exclusive bool
 }
 
 // Share returns a new share. Call Release when the call's result is no longer used.
 func (m *Memory) Share() *MemoryShare { return &MemoryShare{of: m} }
 
-// take takes memory for a body of size bytes in total. If other bodies use it, take waits. A share that is alone never
-// waits, so there is no deadlock.
-func (s *MemoryShare) take(ctx context.Context, size int) error {
+// acquire takes memory for a body of size bytes in total. If other bodies use it, acquire waits. An exclusive share
+// never waits, so there is no deadlock.
+func (s *MemoryShare) acquire(ctx context.Context, size int) error {
 	if s == nil || s.exclusive || size <= smallBody {
 		return nil
 	}
-	more, freed := int64(size)-s.taken, s.of.freed
+	more, freed := int64(size)-s.acquired, s.of.freed
 	if size > sharedMemory {
 		freed = nil // it can never fit with others
 	}
-	for !s.of.fits(more) {
+	for !s.of.tryAcquire(more) {
 		select {
 		case s.of.exclusive <- struct{}{}:
-			s.of.give(s.taken)
-			s.taken, s.exclusive = 0, true
+			s.of.release(s.acquired)
+			s.acquired, s.exclusive = 0, true
 			return nil
 		case <-freed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	s.taken += more
-	s.of.give(0) // there may be space for another call
+	s.acquired += more
+	s.of.release(0) // there may be space for another call
 	return nil
 }
 
-// Release returns the memory that was taken.
+// Release returns the acquired memory.
 func (s *MemoryShare) Release() {
 	if s == nil {
 		return
 	}
-	s.of.give(s.taken)
+	s.of.release(s.acquired)
 	if s.exclusive {
 		<-s.of.exclusive
 	}
-	s.taken, s.exclusive = 0, false
+	s.acquired, s.exclusive = 0, false
 }

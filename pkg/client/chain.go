@@ -111,9 +111,9 @@ type Call struct {
 
 	number   int // of the attempt, from 1
 	prepared *Prepared
-	// turnAt is the endpoint whose rate limit the first attempt has waited for already; waited is the duration.
-	turnAt *Endpoint
-	waited time.Duration
+	// waitedAt is the endpoint whose rate limit the first attempt has waited for already; waited is the duration.
+	waitedAt *Endpoint
+	waited   time.Duration
 }
 
 // Result is the outcome of a call, complete or not.

@@ -44,17 +44,16 @@ type Check struct {
 	Node config.Node
 	// NoModel is the reason why there is no model; nil if there is one or none is needed.
 	NoModel error
-	// Reach has the transport options of the endpoint. Inside says that the node runs in this process and has no
-	// address.
-	Reach  transport.Options
-	Inside bool
+	// TransportOptions are those of the endpoint. InProcess says that the node runs in this process and has no address.
+	TransportOptions transport.Options
+	InProcess        bool
 	// Keyless says that the endpoint has no key. The caller has reported that.
 	Keyless bool
 	// Live adds one small request, which is billed.
 	Live    bool
 	Timeout time.Duration
-	// Listed receives the model IDs of the list; it may be nil.
-	Listed func(ids []string)
+	// OnModels receives the model IDs of the list; it may be nil.
+	OnModels func(ids []string)
 	// Report is called with each finding as soon as it is known.
 	Report func(Finding)
 }
@@ -91,8 +90,8 @@ func (c *Check) Run(ctx context.Context) {
 			return probe.Attempt.Status
 		})
 		c.model(probe)
-		if c.Listed != nil && len(probe.ModelIDs) > 0 {
-			c.Listed(probe.ModelIDs)
+		if c.OnModels != nil && len(probe.ModelIDs) > 0 {
+			c.OnModels(probe.ModelIDs)
 		}
 	}
 	switch {
@@ -107,12 +106,12 @@ func (c *Check) Run(ctx context.Context) {
 
 // checkConnection reports the steps up to the first byte of a reply, and returns whether all of them succeeded.
 func (c *Check) checkConnection(probe *Probe, err error) bool {
-	if c.Inside {
+	if c.InProcess {
 		c.good("address", "inside ferry")
 		return true
 	}
-	target, via := c.Reach.Target, ""
-	if proxy := c.Reach.Proxy; proxy != nil {
+	target, via := c.TransportOptions.Target, ""
+	if proxy := c.TransportOptions.Proxy; proxy != nil {
 		via = " through the proxy " + proxy.Scheme + "://" + proxy.Host
 	}
 	switch {
@@ -149,9 +148,9 @@ func (c *Check) checkConnection(probe *Probe, err error) bool {
 	switch {
 	case probe.Attempt.HTTP3:
 		c.good("HTTP/3", "the node answers over it")
-	case c.Reach.HTTP3 != transport.NoHTTP3 && c.Reach.Proxy != nil:
+	case c.TransportOptions.HTTP3 != transport.NoHTTP3 && c.TransportOptions.Proxy != nil:
 		c.skip("HTTP/3", "it does not go through a proxy")
-	case c.Reach.HTTP3 != transport.NoHTTP3:
+	case c.TransportOptions.HTTP3 != transport.NoHTTP3:
 		c.skip("HTTP/3", "TCP connected first: UDP is slower or blocked here")
 	case probe.has("alt-svc", "h3="): // RFC 7838, RFC 9114 section 3.1.1
 		how := "--http3"
@@ -162,8 +161,8 @@ func (c *Check) checkConnection(probe *Probe, err error) bool {
 	}
 	// The handshake has verified that a pinned key is in the chain.
 	for _, cert := range guard.Distinct(probe.State.VerifiedChains) {
-		if pin := guard.PinOf(cert); slices.Contains(c.Reach.Pins, pin) {
-			c.good("pins", "the key of %s is pinned: %s (of %d)", guard.Subject(cert), pin, len(c.Reach.Pins))
+		if pin := guard.PinOf(cert); slices.Contains(c.TransportOptions.Pins, pin) {
+			c.good("pins", "the key of %s is pinned: %s (of %d)", guard.Subject(cert), pin, len(c.TransportOptions.Pins))
 		}
 	}
 	return true
@@ -262,9 +261,10 @@ func (p *Probe) has(name, part string) bool {
 func (p *Probe) fromGateway() bool { return p.has("x-ferry-gateway", "") }
 
 // checkHealth, checkOldTLS and checkUnknownToken check what a gateway must do: report that it is healthy, refuse older
-// TLS versions, and refuse an unknown API token. All are free; the two requests count against the caller's rate limit at the gateway.
+// TLS versions, and refuse an unknown API token. All are free; the two requests count against the caller's rate limit at
+// the gateway.
 func (c *Check) checkHealth(ctx context.Context) {
-	at := *c.Reach.Target
+	at := *c.TransportOptions.Target
 	at.Path, at.RawPath, at.RawQuery = "/healthz", "", ""
 	status, body, err := c.get(ctx, at.String(), "")
 	var said struct{ Status string }
@@ -279,15 +279,15 @@ func (c *Check) checkHealth(ctx context.Context) {
 }
 
 func (c *Check) checkOldTLS(ctx context.Context) {
-	if c.Reach.Proxy != nil {
+	if c.TransportOptions.Proxy != nil {
 		c.skip("floor", "not checked through a proxy")
 		return
 	}
-	if c.Reach.Target.Scheme != "https" {
+	if c.TransportOptions.Target.Scheme != "https" {
 		c.bad("floor", errors.New("the gateway is reached without TLS"))
 		return
 	}
-	refuses, err := transport.RefusesTLS12(ctx, c.Reach)
+	refuses, err := transport.RefusesTLS12(ctx, c.TransportOptions)
 	switch {
 	case err != nil:
 		c.bad("floor", fmt.Errorf("cannot check whether TLS 1.2 is refused: %s", transport.Innermost(err)))

@@ -25,7 +25,8 @@ import (
 func checked(t *testing.T, tr *trial, change func(*Check)) (steps []string, all string) {
 	t.Helper()
 	c := &Check{
-		Env: tr.Env, Endpoint: &tr.Endpoint, Node: config.Node{Name: "n", InFile: true}, Reach: transport.Options{Target: tr.URL}, Timeout: time.Minute,
+		Env: tr.Env, Endpoint: &tr.Endpoint, Node: config.Node{Name: "n", InFile: true},
+		TransportOptions: transport.Options{Target: tr.URL}, Timeout: time.Minute,
 		Report: func(f Finding) {
 			steps = append(steps, string(f.Mark)+" "+f.Step)
 			all += string(f.Mark) + " " + f.Step + " " + f.Text + "\n"
@@ -60,7 +61,7 @@ func TestCheck(t *testing.T) {
 		{"no list, in a 200", []reply{body(`{"error":{"code":404,"message":"m"}}`)}, "", nil, "✓ address, – TLS, – models, – live", "no list: n: status 404"},
 		{"something else", []reply{body(`{}`)}, "", nil, "✓ address, – TLS, – models, – live", "the answer is not a list of models"},
 		{"the wrong key", []reply{status(401)}, "", nil, "✓ address, – TLS, ✗ models, – live", "m401"},
-		{"inside", []reply{status(401)}, "", func(c *Check) { c.Inside = true }, "✓ address, ✗ models, – live", "inside ferry"},
+		{"inside", []reply{status(401)}, "", func(c *Check) { c.InProcess = true }, "✓ address, ✗ models, – live", "inside ferry"},
 		{"live", []reply{status(403), answer}, "", live, "✓ address, – TLS, – models, ✓ live", "reports no usage"},
 		{"live, refused", []reply{status(403), status(429), answer}, "", live, "✓ address, – TLS, – models, ✗ live", "m429"},
 	} {
@@ -125,7 +126,7 @@ func TestCheckHTTP3(t *testing.T) {
 				tr.reach.HTTP3 = tt.http3
 				tr.Transport = carrier(t, tr.reach)
 			}
-			_, all := checked(t, tr, func(c *Check) { c.Reach.HTTP3, c.Reach.Proxy = tt.http3, tt.proxy })
+			_, all := checked(t, tr, func(c *Check) { c.TransportOptions.HTTP3, c.TransportOptions.Proxy = tt.http3, tt.proxy })
 			if !strings.Contains(all, tt.want) {
 				t.Errorf("got\n%s\nwant %s", all, tt.want)
 			}
@@ -164,7 +165,7 @@ func TestCheckGateway(t *testing.T) {
 			tr := newTLSTrial(t, server)
 			tr.Endpoint.API = wire.Messages
 			pin := guard.PinOf(server.Certificate())
-			steps, all := checked(t, tr, func(c *Check) { c.Reach.Pins = []guard.Pin{pin} })
+			steps, all := checked(t, tr, func(c *Check) { c.TransportOptions.Pins = []guard.Pin{pin} })
 			want := "✓ address, ✓ TLS, ✓ pins, " + tt.steps + ", – models, – live"
 			if got := strings.Join(steps, ", "); got != want || !strings.Contains(all, tt.want) {
 				t.Errorf("got  %s\nwant %s with %q in:\n%s", got, want, tt.want, all)

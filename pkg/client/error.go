@@ -94,8 +94,8 @@ func (c *Call) fail(result *Result, e *Error) *Error {
 	return e
 }
 
-// stopped returns the error of a wait that was interrupted. The wait may have used its own context.
-func stopped(ctx context.Context, err error) *Error {
+// waitError returns the error of a wait that was interrupted. The wait may have used its own context.
+func waitError(ctx context.Context, err error) *Error {
 	class := Cancelled
 	if ctx.Err() != nil {
 		class, err = classify(ctx, err)
@@ -252,20 +252,20 @@ func classify(ctx context.Context, err error) (Class, error) {
 	case errors.As(err, &dns):
 		return DNS, &networkError{"no address for " + dns.Name + ": " + dns.Err, err}
 	case errors.As(err, &op) && op.Op == "dial" && op.Addr != nil:
-		return Connect, &networkError{"cannot connect to " + op.Addr.String() + ": " + root(err), err}
+		return Connect, &networkError{"cannot connect to " + op.Addr.String() + ": " + rootMessage(err), err}
 	case op != nil && op.Op == "dial":
-		return Connect, &networkError{"cannot connect: " + root(err), err}
+		return Connect, &networkError{"cannot connect: " + rootMessage(err), err}
 	case transport.IsTimeout(err):
-		return Timeout, &networkError{"the connection timed out: " + root(err), err}
-	case broken(err):
-		return Reset, &networkError{"the connection was closed before an answer arrived: " + root(err), err}
+		return Timeout, &networkError{"the connection timed out: " + rootMessage(err), err}
+	case isConnClosed(err):
+		return Reset, &networkError{"the connection was closed before an answer arrived: " + rootMessage(err), err}
 	}
-	return Protocol, &networkError{"no usable reply: " + root(err), err}
+	return Protocol, &networkError{"no usable reply: " + rootMessage(err), err}
 }
 
-func root(err error) string { return transport.Innermost(err).Error() }
+func rootMessage(err error) string { return transport.Innermost(err).Error() }
 
-func broken(err error) bool {
+func isConnClosed(err error) bool {
 	ends := []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, io.ErrClosedPipe}
 	return transport.IsReset(err) || slices.ContainsFunc(ends, func(end error) bool { return errors.Is(err, end) })
 }

@@ -79,17 +79,17 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		call.Memory.Release()
 		more, errNext := s.ask(ctx, call, next, len(order.left))
 		if !isCall(errNext) {
-			over.notAsked = append(over.notAsked, fmt.Sprintf("%s could not be used: %s", next.Name, errNext))
+			over.notTried = append(over.notTried, fmt.Sprintf("%s could not be used: %s", next.Name, errNext))
 			if s.OnSkip != nil && len(order.left) > 0 { // the returned error reports the last one
 				s.OnSkip(next, errNext)
 			}
 			continue
 		}
-		over.notAsked = nil
+		over.notTried = nil
 		over.Before = append(over.Before, failed)
-		result, err, asked = after(result, more), errNext, next
+		result, err, asked = withEarlierAttempts(result, more), errNext, next
 	}
-	if len(over.Before)+len(over.notAsked) == 0 {
+	if len(over.Before)+len(over.notTried) == 0 {
 		return result, err
 	}
 	return result, over.withLast(err)
@@ -112,8 +112,8 @@ func isCall(err error) bool {
 	return err == nil || errors.As(err, &failed)
 }
 
-// after returns r with the attempts of before put first.
-func after(before, r *Result) *Result {
+// withEarlierAttempts returns r with the attempts of before put first.
+func withEarlierAttempts(before, r *Result) *Result {
 	r.Attempts = slices.Concat(before.Attempts, r.Attempts)
 	if first, last := before.Attempts, r.last(); len(first) > 0 && len(r.Attempts) > len(first) {
 		r.Latency = last.Started.Add(last.Latency).Sub(first[0].Started)
@@ -169,7 +169,7 @@ type FailoverError struct {
 	Before []*Error
 	Last   *Error
 
-	notAsked []string // each with its reason
+	notTried []string // each with its reason
 	across   bool     // --across would have tried the next node
 }
 
@@ -187,7 +187,7 @@ func (e *FailoverError) Error() string {
 		}
 		text += "; before it " + strings.Join(before, ", ")
 	}
-	for _, one := range e.notAsked {
+	for _, one := range e.notTried {
 		text += "; " + one
 	}
 	return text
@@ -213,7 +213,7 @@ func (e *FailoverError) stop(asked, next Candidate) {
 		return "zone " + c.Zone
 	}
 	e.across = true
-	e.notAsked = append(e.notAsked, fmt.Sprintf("%s was not tried: it has %s, %s has %s", next.Name, zone(next), asked.Name, zone(asked)))
+	e.notTried = append(e.notTried, fmt.Sprintf("%s was not tried: it has %s, %s has %s", next.Name, zone(next), asked.Name, zone(asked)))
 }
 
 // withLast returns e with err, the error of the last call, as the last failure. If err is not an *Error, it returns err.

@@ -154,18 +154,18 @@ type notifyingTransport struct {
 func (r notifyingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := r.RoundTripper.RoundTrip(req)
 	if err == nil {
-		resp.Body = &tellingBody{ReadCloser: resp.Body, got: r.got}
+		resp.Body = &notifyingBody{ReadCloser: resp.Body, got: r.got}
 	}
 	return resp, err
 }
 
-type tellingBody struct {
+type notifyingBody struct {
 	io.ReadCloser
 	got  chan struct{}
 	once sync.Once
 }
 
-func (b *tellingBody) Read(p []byte) (int, error) {
+func (b *notifyingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
 		b.once.Do(func() { close(b.got) })

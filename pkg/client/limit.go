@@ -33,7 +33,7 @@ func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, *Err
 	switch {
 	case limiter == nil:
 		return 0, nil
-	case call.turnAt == call.Endpoint && call.number == 1:
+	case call.waitedAt == call.Endpoint && call.number == 1:
 		return call.waited, nil
 	}
 	began := e.Clock.Now()
@@ -49,7 +49,7 @@ func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, *Err
 	case errors.As(err, &late):
 		return 0, &Error{Class: Limited, Err: late}
 	case err != nil:
-		return 0, stopped(ctx, err)
+		return 0, waitError(ctx, err)
 	case reserved.Wait <= 0:
 		return 0, nil
 	}
@@ -59,7 +59,7 @@ func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, *Err
 	}
 	if err := e.wait(ctx, pause); err != nil {
 		reserved.Cancel()
-		return 0, stopped(ctx, err)
+		return 0, waitError(ctx, err)
 	}
 	return e.Clock.Now().Sub(began), nil
 }

@@ -21,7 +21,7 @@ func TestMemoryShares(t *testing.T) {
 				share := memory.Share()
 				defer share.Release()
 				for _, size := range []int{sharedMemory / 2, 2 * sharedMemory} {
-					if err := share.take(t.Context(), size); err != nil {
+					if err := share.acquire(t.Context(), size); err != nil {
 						t.Error(err)
 					}
 				}
@@ -38,16 +38,16 @@ func TestMemoryShares(t *testing.T) {
 		}
 
 		alone := memory.Share()
-		if err := alone.take(t.Context(), 2*sharedMemory); err != nil {
+		if err := alone.acquire(t.Context(), 2*sharedMemory); err != nil {
 			t.Fatal(err)
 		}
 		small := memory.Share()
-		if err := small.take(t.Context(), sharedMemory); err != nil {
+		if err := small.acquire(t.Context(), sharedMemory); err != nil {
 			t.Errorf("a body that fits is read beside one that is alone: %v", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		waited := make(chan error)
-		go func() { waited <- memory.Share().take(ctx, smallBody+1) }()
+		go func() { waited <- memory.Share().acquire(ctx, smallBody+1) }()
 		synctest.Wait()
 		select {
 		case err := <-waited:
@@ -60,12 +60,12 @@ func TestMemoryShares(t *testing.T) {
 		}
 		small.Release()
 		small.Release() // the second call does nothing
-		if err := memory.Share().take(t.Context(), sharedMemory); err != nil {
+		if err := memory.Share().acquire(t.Context(), sharedMemory); err != nil {
 			t.Errorf("what was given back can be taken: %v", err)
 		}
 	})
 	var none *MemoryShare
-	if err := none.take(t.Context(), 1<<40); err != nil {
+	if err := none.acquire(t.Context(), 1<<40); err != nil {
 		t.Errorf("without a share: %v", err)
 	}
 	none.Release()
@@ -78,7 +78,7 @@ func TestMemoryFreed(t *testing.T) {
 		memory := NewMemory()
 		take := func(size int) *MemoryShare {
 			share := memory.Share()
-			if err := share.take(t.Context(), size); err != nil {
+			if err := share.acquire(t.Context(), size); err != nil {
 				t.Error(err)
 			}
 			return share
@@ -118,7 +118,7 @@ func TestClip(t *testing.T) {
 		result.clip()
 		kept := []string{string(result.Body), result.Answer.Text}
 		if last := result.last(); last != nil {
-			kept = append(kept, string(*quoted(last.Err)))
+			kept = append(kept, string(*quotedBody(last.Err)))
 		}
 		for i, text := range kept {
 			if want := long[:maxClipped-maxClipped%3]; text != want {

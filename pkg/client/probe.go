@@ -66,7 +66,7 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 		_, err := call.Endpoint.API.Decode(resp.StatusCode, body)
 		// Every unexpected reply gets status 500.
 		if apiErr, ok := errors.AsType[*wire.APIError](err); ok && apiErr.Status != http.StatusInternalServerError {
-			at.reject(apiErr, resp)
+			at.recordAPIError(apiErr, resp)
 		}
 	}
 	return probe, probe.failure(&asked, at.clean(e.Masker, body))

@@ -113,7 +113,7 @@ func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) e
 		call.Memory.Release()
 		pause := Pause{Wait: decision.Wait, Node: call.Endpoint.Name, Attempt: i, Attempts: rule.Attempts, Reason: attempt.Reason()}
 		if err := s.env.wait(ctx, pause); err != nil {
-			return call.fail(result, stopped(ctx, err))
+			return call.fail(result, waitError(ctx, err))
 		}
 	}
 }

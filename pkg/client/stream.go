@@ -47,12 +47,12 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	if resp == nil {
 		return wire.Answer{}, nil
 	}
-	from := bufio.NewReaderSize(&watched{resp.Body, idle, timeout}, readSize)
+	from := bufio.NewReaderSize(&alarmReader{resp.Body, idle, timeout}, readSize)
 	if resp.StatusCode != http.StatusOK || !isEventStream(from, isEventType(resp) && encodingOf(resp) == "") {
 		body := bodyBuffer{length: resp.ContentLength, room: func(size int) error {
 			idle.stop()
 			defer idle.set(timeout)
-			return call.Memory.take(ctx, size)
+			return call.Memory.acquire(ctx, size)
 		}}
 		limited, err := io.LimitReader(from, maxBody+1), error(nil)
 		if resp.StatusCode == http.StatusOK {
@@ -64,19 +64,19 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 			body.bytes, err = nil, &text.LimitError{What: "a reply that is not a stream", Limit: maxBody}
 		}
 		s.received(resp, attempt)
-		return s.showWhole(ctx, call, attempt, resp, body.bytes, err)
+		return s.showCompleteReply(ctx, call, attempt, resp, body.bytes, err)
 	}
 	tee := &tee{from: from, to: call.Sink.Raw}
 	stream := call.Endpoint.API.NewStream(tee)
 	attempt.Status = http.StatusOK
-	err := s.follow(attempt, stream, call.Sink, end)
+	err := s.forwardEvents(attempt, stream, call.Sink, end)
 	if tee.writeErr != nil {
 		err = &sinkError{tee.writeErr}
 	}
 	answer := stream.Answer()
 	attempt.Usage = answer.Usage
 	s.received(resp, attempt)
-	attempt.streamed(ctx, resp, err) // last: the status of an error event overrides that of the reply
+	attempt.recordStreamEnd(ctx, resp, err) // last: the status of an error event overrides that of the reply
 	attempt.unfinished = attempt.Err != nil && answer.StopReason == ""
 	if attempt.Err != nil && (!answer.Empty || answer.Usage != nil) {
 		attempt.Ambiguous = true // a part of an answer arrived, which is billed
@@ -85,9 +85,9 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	return answer, attempt.clean(s.Masker, nil)
 }
 
-// follow passes the events to the sink one by one, and flushes after all events that arrived together. After the end of
-// the answer it waits only a moment for more, even if the stream stays open.
-func (s *attemptStage) follow(attempt *Attempt, stream *wire.Stream, sink Sink, end context.CancelCauseFunc) error {
+// forwardEvents passes the events to the sink one by one, and flushes after all events that arrived together. After the
+// end of the answer it waits only a moment for more, even if the stream stays open.
+func (s *attemptStage) forwardEvents(attempt *Attempt, stream *wire.Stream, sink Sink, end context.CancelCauseFunc) error {
 	linger, wait := s.newAlarm(end, errLingered), time.Duration(0)
 	defer linger.stop()
 	for {
@@ -116,8 +116,8 @@ func (s *attemptStage) follow(attempt *Attempt, stream *wire.Stream, sink Sink, 
 	}
 }
 
-// streamed records the end of a stream.
-func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) {
+// recordStreamEnd records the end of a stream.
+func (a *Attempt) recordStreamEnd(ctx context.Context, resp *http.Response, err error) {
 	var refused *sinkError
 	var apiErr *wire.APIError
 	var malformed *wire.MalformedError
@@ -128,36 +128,36 @@ func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) 
 		a.outcome.Kind = retry.Answered
 		return
 	case errors.As(err, &refused):
-		a.refuse(refused.error)
+		a.recordSinkError(refused.error)
 		return
 	case errors.As(err, &apiErr):
-		a.reject(apiErr, resp)
+		a.recordAPIError(apiErr, resp)
 		return
 	}
 	a.Ambiguous = true
 	var encoding *transport.EncodingError
 	switch {
 	case errors.As(err, &encoding):
-		a.end(NotAnAnswer, encoding, retry.Final)
+		a.setFailure(NotAnAnswer, encoding, retry.Final)
 	case errors.As(err, &limit):
-		a.end(TooLarge, limit, retry.Final)
+		a.setFailure(TooLarge, limit, retry.Final)
 	case errors.As(err, &malformed):
-		a.end(NotAnAnswer, malformed, retry.NotAnAnswer)
+		a.setFailure(NotAnAnswer, malformed, retry.NotAnAnswer)
 	case errors.As(err, &none):
-		a.end(NotAnAnswer, none, retry.NotAnAnswer)
+		a.setFailure(NotAnAnswer, none, retry.NotAnAnswer)
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errLingered):
 		a.fail(ctx, err)
 	case transport.IsReset(err):
 		// The answer was already arriving, so it is billed: do not retry.
-		a.end(Truncated, err, retry.Final)
+		a.setFailure(Truncated, err, retry.Final)
 	default:
-		a.end(Truncated, err, retry.NotAnAnswer)
+		a.setFailure(Truncated, err, retry.NotAnAnswer)
 	}
 }
 
-// showWhole shows a reply that is not the requested stream: an error, a page, or the complete answer at once, which
-// some gateways send even for a stream.
-func (s *attemptStage) showWhole(
+// showCompleteReply shows a reply that is not the requested stream: an error, a page, or the complete answer at once,
+// which some gateways send even for a stream.
+func (s *attemptStage) showCompleteReply(
 	ctx context.Context, call *Call, attempt *Attempt, resp *http.Response, body []byte, err error,
 ) (wire.Answer, []byte) {
 	asAnswer, sink := *call, call.Sink
@@ -179,7 +179,7 @@ func (s *attemptStage) showWhole(
 		err = sink.Flush()
 	}
 	if err != nil {
-		attempt.refuse(err)
+		attempt.recordSinkError(err)
 	}
 	answer.Text = ""
 	return answer, nil
@@ -229,14 +229,14 @@ func (a *alarm) stop() {
 
 func afterFunc(d time.Duration, f func()) (stop func() bool) { return time.AfterFunc(d, f).Stop }
 
-// watched is a body that restarts an alarm whenever bytes arrive.
-type watched struct {
+// alarmReader is a body that restarts an alarm whenever bytes arrive.
+type alarmReader struct {
 	io.Reader
 	alarm *alarm
 	wait  time.Duration
 }
 
-func (w *watched) Read(p []byte) (int, error) {
+func (w *alarmReader) Read(p []byte) (int, error) {
 	n, err := w.Reader.Read(p)
 	if n > 0 {
 		w.alarm.set(w.wait)
