@@ -36,7 +36,7 @@ func TestEarlyAnswer(t *testing.T) {
 					if !ok {
 						return
 					}
-					if r.ContentLength < 1<<20 { // the request of warm
+					if r.ContentLength < 1<<20 { // the request that starts the holder
 						_, _ = io.Copy(io.Discard, r.Body)
 						c.send(rawAnswer("warm"))
 						continue
