@@ -64,7 +64,7 @@ func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOpt
 			return err
 		}
 	}
-	var onStart func(*client.Underway) (ended func())
+	var onStart func(*client.ActiveAttempt) (ended func())
 	if s.err.TTY && !s.quiet {
 		var release context.CancelFunc
 		ctx, release = s.catchWhileWaiting(ctx)
@@ -115,7 +115,7 @@ type checkReport struct {
 	*settings
 	styles term.Styles
 	// onStart shows what the check waits for.
-	onStart func(*client.Underway) func()
+	onStart func(*client.ActiveAttempt) func()
 	object  *checkJSON // collects the findings if they are printed as JSON at the end
 	failed  bool
 	err     error // a failed write to standard output

@@ -138,7 +138,7 @@ var waitsFor = [...]string{
 }
 
 // showPhase shows an attempt that takes long: what it waits for, its number, and its time limit.
-func (s *settings) showPhase(u *client.Underway) (ended func()) {
+func (s *settings) showPhase(u *client.ActiveAttempt) (ended func()) {
 	return s.showWait(func(took string) string {
 		phase, most := u.Phase(), u.Limit
 		what := waitsFor[phase]

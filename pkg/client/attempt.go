@@ -72,7 +72,7 @@ func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attemp
 	if resp == nil {
 		return nil, nil, attempt.Err
 	}
-	body := bodyBuffer{length: resp.ContentLength, room: func(size int) error { return call.Memory.acquire(ctx, size) }}
+	body := bodyBuffer{length: resp.ContentLength, acquire: func(size int) error { return call.Memory.acquire(ctx, size) }}
 	switch {
 	case resp.StatusCode != http.StatusOK:
 		err = s.readRejected(ctx, resp.Body, &body, end)
@@ -91,8 +91,8 @@ func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attemp
 func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *http.Response {
 	once := func(ctx context.Context) (*http.Response, error) {
 		attempt.trace = new(transport.Trace)
-		if attempt.underway != nil {
-			attempt.underway.trace.Store(attempt.trace)
+		if attempt.active != nil {
+			attempt.active.trace.Store(attempt.trace)
 		}
 		return call.Endpoint.Transport.RoundTrip(call.prepared.request(transport.WithTrace(ctx, attempt.trace), s.UserAgent))
 	}
@@ -254,10 +254,10 @@ type Attempt struct {
 	// unfinished says that a stream did not reach its end, so Usage may be only a first estimate.
 	unfinished bool
 
-	outcome  retry.Outcome
-	trace    *transport.Trace // of the last request
-	limit    time.Duration    // limit and underway are for a progress display
-	underway *Underway
+	outcome retry.Outcome
+	trace   *transport.Trace // of the last request
+	limit   time.Duration    // limit and active are for a progress display
+	active  *ActiveAttempt
 	// header masks the reply header for display. It is a function so that printing an Attempt cannot show unmasked
 	// values.
 	header func() []Field
@@ -424,9 +424,9 @@ func quotedBody(err error) *[]byte {
 // body, nil if the error quotes an event. clean returns the quoted body, masked. The message and the body of a failed
 // attempt may end inside a secret.
 func (a *Attempt) clean(m *guard.Masker, body []byte) []byte {
-	shown := func(mask func(string) string, most int, fields ...*string) {
+	shown := func(mask func(string) string, limit int, fields ...*string) {
 		for _, field := range fields {
-			*field = text.Shown(mask(*field), most)
+			*field = text.Shown(mask(*field), limit)
 		}
 	}
 	shown(m.String, text.MaxNamed, &a.RequestID)
@@ -463,8 +463,8 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) []byte {
 	return body
 }
 
-// Underway is an attempt in progress, for a display. Another goroutine may call Phase.
-type Underway struct {
+// ActiveAttempt is an attempt in progress, for a display. Another goroutine may call Phase.
+type ActiveAttempt struct {
 	Node string
 	// Number counts the attempts from 1. Attempts is the maximum.
 	Number, Attempts int
@@ -478,7 +478,7 @@ type Underway struct {
 }
 
 // Phase returns the current phase of the request.
-func (u *Underway) Phase() transport.Phase {
+func (u *ActiveAttempt) Phase() transport.Phase {
 	if trace := u.trace.Load(); trace != nil {
 		return trace.Phase()
 	}
@@ -491,9 +491,9 @@ func (s *attemptStage) show(call *Call, attempt *Attempt) (ended func()) {
 	if !call.Deadline.IsZero() && attempt.limit == 0 {
 		attempt.limit = call.Deadline.Sub(attempt.Started)
 	}
-	attempt.underway = &Underway{
+	attempt.active = &ActiveAttempt{
 		Node: e.Name, Number: attempt.Number, Attempts: e.Rule.Attempts, Stream: call.Sink != nil,
 		Idle: e.IdleTimeout, Limit: attempt.limit,
 	}
-	return s.OnStart(attempt.underway)
+	return s.OnStart(attempt.active)
 }

@@ -171,7 +171,7 @@ func (b *Batch) checkSameBatch() error {
 	if was == nil {
 		return nil
 	}
-	switch what := b.header.differs(was); {
+	switch what := b.header.firstDifference(was); {
 	case what == inputDiffers:
 		return text.Errorf("use another --out for this input", "%s: belongs to another input than %s", b.files.Out, b.files.In.Name)
 	case what != "":

@@ -77,9 +77,9 @@ type slowLimiter struct {
 
 func (s *slowLimiter) Rate() limit.Rate { return limit.Rate{Events: 10, Per: time.Minute} }
 
-func (s *slowLimiter) Reserve(_ context.Context, most time.Duration) (*limit.Reservation, error) {
-	if s.taken.Add(1); most != limit.Forever {
-		s.t.Errorf("the wait may be %v, want no bound", most)
+func (s *slowLimiter) Reserve(_ context.Context, maxWait time.Duration) (*limit.Reservation, error) {
+	if s.taken.Add(1); maxWait != limit.Forever {
+		s.t.Errorf("the wait may be %v, want no bound", maxWait)
 	}
 	return &limit.Reservation{Wait: 6 * time.Second}, nil
 }

@@ -50,8 +50,9 @@ type journalHeader struct {
 	Shard string `json:"shard,omitempty"`
 }
 
-// differs returns the name of the first difference between two batches, "" if there is none. It ignores the shard.
-func (h *journalHeader) differs(other *journalHeader) string {
+// firstDifference returns the name of the first setting in which two batches differ, "" if there is none. It ignores
+// the shard.
+func (h *journalHeader) firstDifference(other *journalHeader) string {
 	if h.Input != other.Input {
 		return inputDiffers
 	}
@@ -249,8 +250,8 @@ type lineFile struct {
 	mu   sync.Mutex
 	file file
 	size int64
-	// fresh says that something was written since the last sync.
-	fresh atomic.Bool
+	// dirty says that something was written since the last sync.
+	dirty atomic.Bool
 	err   error
 }
 
@@ -305,13 +306,13 @@ func (l *lineFile) put(pieces iter.Seq[[]byte]) error {
 		size += int64(n)
 	}
 	l.size = size
-	l.fresh.Store(true)
+	l.dirty.Store(true)
 	return nil
 }
 
 // sync writes to disk what was put before the call. Other goroutines can put lines meanwhile.
 func (l *lineFile) sync() error {
-	if !l.fresh.Swap(false) {
+	if !l.dirty.Swap(false) {
 		return nil
 	}
 	err := l.file.Sync()

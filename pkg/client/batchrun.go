@@ -385,7 +385,7 @@ func (r *runState) recordFailure(item Item, asked *Result, why error, line *byte
 	}
 	r.consecutiveFailures++
 	switch {
-	case failed.Status == 401 || failed.Status == 403 || !isCall(why): // every further request would fail too
+	case failed.Status == 401 || failed.Status == 403 || !callMade(why): // every further request would fail too
 		r.halt(why)
 	case r.MaxFailures > 0 && r.consecutiveFailures >= r.MaxFailures:
 		r.halt(text.Errorf("the same command resumes the batch; --max-failures allows more, and 0 any number",

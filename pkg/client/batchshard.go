@@ -118,7 +118,7 @@ func readShardOut(path string) (*record, error) {
 
 // sameRun returns an error if the shard belongs to another batch than first.
 func (r *record) sameRun(first *record) error {
-	what := r.header.differs(first.header)
+	what := r.header.firstDifference(first.header)
 	if what == "" && r.shard.Of != first.shard.Of {
 		what = "number of shards"
 	}

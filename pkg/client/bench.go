@@ -62,7 +62,7 @@ func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 		}
 		o = b.outcome(result, failed, cold)
 		if failed == nil {
-			o.Class, o.Detail = answerFailure(result.Answer, sink.words)
+			o.Class, o.Detail = answerFailure(result.Answer, sink.hasText)
 			o.Chunks = sink.chunks
 		}
 		if o.Started.IsZero() {
@@ -154,18 +154,18 @@ func (e *Error) withoutNode() string {
 // discard is a sink that drops a stream. It records whether something arrived, whether it had text other than white
 // space, and the number of events with text.
 type discard struct {
-	shown, words bool
-	chunks       int64
+	shown, hasText bool
+	chunks         int64
 }
 
-func (d *discard) Reset()           { d.words, d.chunks = false, 0 }
+func (d *discard) Reset()           { d.hasText, d.chunks = false, 0 }
 func (d *discard) Raw([]byte) error { return nil }
 func (d *discard) Flush() error     { return nil }
 func (d *discard) Shown() bool      { return d.shown }
 
 func (d *discard) Delta(delta wire.Delta) error {
 	d.shown = true
-	d.words = d.words || len(bytes.TrimSpace(delta.Text)) > 0
+	d.hasText = d.hasText || len(bytes.TrimSpace(delta.Text)) > 0
 	if len(delta.Text) > 0 {
 		d.chunks++
 	}

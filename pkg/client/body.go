@@ -30,11 +30,11 @@ const (
 	maxClipped = 256 << 10
 )
 
-// bodyBuffer holds a reply body. Before it grows to more than smallBody, it asks room for the memory.
+// bodyBuffer holds a reply body. Before it grows to more than smallBody, it calls acquire for the memory.
 type bodyBuffer struct {
-	bytes  []byte
-	length int64 // from the reply's header, -1 if unknown
-	room   func(size int) error
+	bytes   []byte
+	length  int64 // from the reply's header, -1 if unknown
+	acquire func(size int) error
 }
 
 // grow makes space for more bytes. It doubles the buffer. At maxBody, where only the end is expected, it adds a few
@@ -49,7 +49,7 @@ func (b *bodyBuffer) grow(more int) error {
 	}
 	size := max(least, min(2*cap(b.bytes), max(maxBody, cap(b.bytes)+1<<10)), len(b.bytes)+more)
 	if size > smallBody {
-		if err := b.room(size); err != nil {
+		if err := b.acquire(size); err != nil {
 			return err
 		}
 	}

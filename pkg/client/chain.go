@@ -180,7 +180,7 @@ type Env struct {
 	// Sent is set to true before the first attempt of a call. It may be nil.
 	Sent *atomic.Bool
 	// OnStart is called at the start of each attempt. The function that it returns is called at the end. It may be nil.
-	OnStart func(*Underway) (ended func())
+	OnStart func(*ActiveAttempt) (ended func())
 	// OnRequest is called with each request before it is sent, OnAttempt at the end of each attempt. They may be nil.
 	OnRequest func(e *Endpoint, p *Prepared)
 	OnAttempt func(at *Attempt, attempts int)

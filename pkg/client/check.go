@@ -75,8 +75,8 @@ func Fault(step string, err error) Finding { return Finding{Bad, step, err.Error
 func (c *Check) Run(ctx context.Context) {
 	call := Call{Timeout: c.Timeout, Deadline: c.Clock.Now().Add(c.Timeout)}
 	probe, err := c.Probe(ctx, call.To(c.Endpoint))
-	stands := c.checkConnection(probe, err)
-	if stands {
+	connected := c.checkConnection(probe, err)
+	if connected {
 		if probe.fromGateway() {
 			c.checkHealth(ctx)
 			c.checkOldTLS(ctx)
@@ -97,7 +97,7 @@ func (c *Check) Run(ctx context.Context) {
 	switch {
 	case !c.Live:
 		c.skip("live", "not checked; --live sends one small paid request")
-	case c.Keyless || c.NoModel != nil || !stands:
+	case c.Keyless || c.NoModel != nil || !connected:
 		c.skip("live", "not checked after the error above")
 	default:
 		c.live(ctx, call)
@@ -169,9 +169,9 @@ func (c *Check) checkConnection(probe *Probe, err error) bool {
 }
 
 // models reports the result of the free request. A list that is open to everyone does not show whether the key is
-// valid: bare requests the list without a key and returns the status, 0 for none. With Live, if the list is refused,
-// the paid request decides.
-func (c *Check) models(probe *Probe, err error, bare func() int) {
+// valid: statusWithoutKey requests the list without a key and returns the status, 0 for none. With Live, if the list is
+// refused, the paid request decides.
+func (c *Check) models(probe *Probe, err error, statusWithoutKey func() int) {
 	listed := fmt.Sprintf("%d listed in %s", probe.Models, text.Latency(probe.Attempt.Latency))
 	status := probe.Attempt.Status
 	switch {
@@ -180,7 +180,7 @@ func (c *Check) models(probe *Probe, err error, bare func() int) {
 	case err == nil && c.Keyless:
 		c.good("models", "%s, without a key", listed)
 	case err == nil:
-		switch bare() {
+		switch statusWithoutKey() {
 		case http.StatusUnauthorized, http.StatusForbidden:
 			c.good("models", "%s; the node accepts the key", listed)
 		case http.StatusOK:
@@ -324,9 +324,9 @@ func (c *Check) get(ctx context.Context, address, token string) (int, []byte, er
 	}
 	trace := new(transport.Trace)
 	if c.OnStart != nil {
-		underway := &Underway{Node: c.Endpoint.Name, Number: 1}
-		underway.trace.Store(trace)
-		defer c.OnStart(underway)()
+		active := &ActiveAttempt{Node: c.Endpoint.Name, Number: 1}
+		active.trace.Store(trace)
+		defer c.OnStart(active)()
 	}
 	reply, err := c.Endpoint.Transport.RoundTrip(request.WithContext(transport.WithTrace(ctx, trace)))
 	if err != nil {

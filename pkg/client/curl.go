@@ -20,9 +20,9 @@ const maxArgument = 100 << 10
 
 // Curl returns the curl command that sends the same request with the same transport options. dir is the folder for
 // relative paths of secrets.
-func (p *Prepared) Curl(way transport.Options, timeout time.Duration, dir string) string {
+func (p *Prepared) Curl(options transport.Options, timeout time.Duration, dir string) string {
 	var b strings.Builder
-	if way.Target.Scheme == "http" && !guard.IsLoopback(way.Target.Hostname()) && !way.Insecure {
+	if options.Target.Scheme == "http" && !guard.IsLoopback(options.Target.Hostname()) && !options.Insecure {
 		b.WriteString("# plain http: ferry sends this only to a private address, curl to any address\n")
 	}
 	body := "--data-binary @-"
@@ -35,7 +35,7 @@ func (p *Prepared) Curl(way transport.Options, timeout time.Duration, dir string
 	if strings.ContainsAny(p.URL.String(), "[]{}") {
 		b.WriteString(" --globoff") // without this, curl expands them to several URLs
 	}
-	for _, option := range curlOptions(way, timeout) {
+	for _, option := range curlOptions(options, timeout) {
 		b.WriteString(" " + option)
 	}
 	for _, f := range p.Header {
@@ -66,53 +66,53 @@ func shellBody(body wire.Body) string {
 	return "{ " + strings.Join(commands, "; ") + "; }"
 }
 
-func curlOptions(way transport.Options, timeout time.Duration) []string {
-	options := []string{
-		fmt.Sprintf("--connect-timeout %g", way.ConnectTimeout.Seconds()),
+func curlOptions(options transport.Options, timeout time.Duration) []string {
+	args := []string{
+		fmt.Sprintf("--connect-timeout %g", options.ConnectTimeout.Seconds()),
 		fmt.Sprintf("--max-time %g", timeout.Seconds()),
 	}
-	if len(way.Resolve) > 0 && way.Proxy == nil {
+	if len(options.Resolve) > 0 && options.Proxy == nil {
 		var addresses []string
-		for _, address := range way.Resolve {
+		for _, address := range options.Resolve {
 			shown := address.String()
 			if address.Is6() {
 				shown = "[" + shown + "]"
 			}
 			addresses = append(addresses, shown)
 		}
-		options = append(options, "--resolve "+text.ShellWord(transport.HostPort(way.Target)+":"+strings.Join(addresses, ",")))
+		args = append(args, "--resolve "+text.ShellWord(transport.HostPort(options.Target)+":"+strings.Join(addresses, ",")))
 	}
-	if way.Target.Scheme == "https" {
-		tls := way.TLS
-		options = append(options, "--tlsv"+cmp.Or(tls.Min, "1.3"))
+	if options.Target.Scheme == "https" {
+		tls := options.TLS
+		args = append(args, "--tlsv"+cmp.Or(tls.Min, "1.3"))
 		switch {
-		case way.HTTP3 == transport.OnlyHTTP3:
-			options = append(options, "--http3-only")
-		case way.HTTP3 == transport.TryHTTP3 && way.Proxy == nil:
-			options = append(options, "--http3")
+		case options.HTTP3 == transport.OnlyHTTP3:
+			args = append(args, "--http3-only")
+		case options.HTTP3 == transport.TryHTTP3 && options.Proxy == nil:
+			args = append(args, "--http3")
 		}
 		if tls.CA != "" {
-			options = append(options, "--cacert "+text.ShellWord(tls.CA))
+			args = append(args, "--cacert "+text.ShellWord(tls.CA))
 		}
 		if tls.Cert != "" {
-			options = append(options, "--cert "+text.ShellWord(tls.Cert), "--key "+text.ShellWord(tls.Key))
+			args = append(args, "--cert "+text.ShellWord(tls.Cert), "--key "+text.ShellWord(tls.Key))
 		}
 	}
-	if pins := way.Pins; len(pins) > 0 {
+	if pins := options.Pins; len(pins) > 0 {
 		// curl checks only the server's own key, so it is at least as strict as ferry.
-		options = append(options, "--pinnedpubkey "+text.ShellWord(guard.JoinPins(pins, ";")))
+		args = append(args, "--pinnedpubkey "+text.ShellWord(guard.JoinPins(pins, ";")))
 	}
-	switch proxy := way.Proxy; {
+	switch proxy := options.Proxy; {
 	case proxy != nil:
 		shown := *proxy
 		if proxy.User != nil {
 			shown.User = url.UserPassword(proxy.User.Username(), "PASSWORD")
 		}
-		options = append(options, "--proxy "+text.ShellWord(shown.String()))
-	case way.ProxyFrom != "" && way.ProxyFrom != "NO_PROXY": // curl does not exclude loopback addresses by itself
-		options = append(options, "--noproxy '*'")
+		args = append(args, "--proxy "+text.ShellWord(shown.String()))
+	case options.ProxyFrom != "" && options.ProxyFrom != "NO_PROXY": // curl does not exclude loopback addresses by itself
+		args = append(args, "--noproxy '*'")
 	}
-	return options
+	return args
 }
 
 // curlHeader quotes a header. The shell inserts a secret, within double quotes.

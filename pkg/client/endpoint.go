@@ -64,8 +64,8 @@ type Endpoint struct {
 // Limiter makes reservations at a rate limit; *limit.Bucket is one.
 type Limiter interface {
 	Rate() limit.Rate
-	// Reserve makes the next reservation, unless its wait is longer than most.
-	Reserve(ctx context.Context, most time.Duration) (*limit.Reservation, error)
+	// Reserve makes the next reservation, unless its wait is longer than maxWait.
+	Reserve(ctx context.Context, maxWait time.Duration) (*limit.Reservation, error)
 }
 
 // Field is a header field with a public or a secret value.

@@ -60,16 +60,16 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	defer end()
 	order := s.pick(racing, s.now)
 	asked := order.next()
-	result, err := s.ask(ctx, call, asked, len(order.left))
+	result, err := s.ask(ctx, call, asked, len(order.remaining))
 	over := &FailoverError{}
 	for {
 		var failed *Error
-		if len(order.left) == 0 || !errors.As(err, &failed) || !failed.shouldFailOver(result) {
+		if len(order.remaining) == 0 || !errors.As(err, &failed) || !failed.shouldFailOver(result) {
 			break
 		}
 		next := order.next()
 		if next.Zone != asked.Zone && !s.Across {
-			over.stop(asked, next)
+			over.stopAtZone(asked, next)
 			break
 		}
 		if s.OnFailover != nil {
@@ -77,10 +77,10 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		}
 		result.clip()
 		call.Memory.Release()
-		more, errNext := s.ask(ctx, call, next, len(order.left))
-		if !isCall(errNext) {
+		more, errNext := s.ask(ctx, call, next, len(order.remaining))
+		if !callMade(errNext) {
 			over.notTried = append(over.notTried, fmt.Sprintf("%s could not be used: %s", next.Name, errNext))
-			if s.OnSkip != nil && len(order.left) > 0 { // the returned error reports the last one
+			if s.OnSkip != nil && len(order.remaining) > 0 { // the returned error reports the last one
 				s.OnSkip(next, errNext)
 			}
 			continue
@@ -106,8 +106,8 @@ func (s *failoverStage) ask(ctx context.Context, call *Call, c Candidate, remain
 	return s.next.Do(ctx, call)
 }
 
-// isCall reports whether a call was made: it succeeded, or failed with an *Error.
-func isCall(err error) bool {
+// callMade reports whether a call was made: it succeeded, or failed with an *Error.
+func callMade(err error) bool {
 	var failed *Error
 	return err == nil || errors.As(err, &failed)
 }
@@ -204,8 +204,8 @@ func (e *FailoverError) Hint() string {
 	return e.Last.Hint()
 }
 
-// stop records that the next node is in another zone. A node without a zone may be anywhere.
-func (e *FailoverError) stop(asked, next Candidate) {
+// stopAtZone records that the next node is in another zone. A node without a zone may be anywhere.
+func (e *FailoverError) stopAtZone(asked, next Candidate) {
 	zone := func(c Candidate) string {
 		if c.Zone == "" {
 			return "no zone"
@@ -237,9 +237,9 @@ type ConnectResult struct {
 // picker returns the candidates in the order in which to try them: failover order, or by the first ready connection.
 type picker struct {
 	*Failover
-	left    []int // indexes of the candidates, in order
-	running int
-	ready   chan candidateResult
+	remaining []int // indexes of the candidates, in order
+	running   int
+	ready     chan candidateResult
 }
 
 type candidateResult struct {
@@ -253,7 +253,7 @@ type candidateResult struct {
 func (f *Failover) pick(ctx context.Context, now func() time.Time) *picker {
 	p := &picker{Failover: f, ready: make(chan candidateResult, len(f.Candidates))}
 	for n, c := range f.Candidates {
-		p.left = append(p.left, n)
+		p.remaining = append(p.remaining, n)
 		if !f.Fastest || c.Zone != f.Candidates[0].Zone && !f.Across {
 			continue
 		}
@@ -261,7 +261,7 @@ func (f *Failover) pick(ctx context.Context, now func() time.Time) *picker {
 		if err != nil {
 			continue // reported when it is used
 		}
-		way, ok := e.Transport.(interface {
+		connector, ok := e.Transport.(interface {
 			Ready(ctx context.Context) error
 		})
 		if !ok {
@@ -270,7 +270,7 @@ func (f *Failover) pick(ctx context.Context, now func() time.Time) *picker {
 		p.running++
 		started := now()
 		go func() {
-			err := way.Ready(ctx)
+			err := connector.Ready(ctx)
 			p.ready <- candidateResult{n, ConnectResult{c.Name, now().Sub(started), err}}
 		}()
 	}
@@ -279,19 +279,19 @@ func (f *Failover) pick(ctx context.Context, now func() time.Time) *picker {
 
 // next returns the next remaining candidate. It waits for a connection only before the first candidate.
 func (p *picker) next() Candidate {
-	chosen := 0 // index into left
-	for p.running > 0 && (len(p.left) == len(p.Candidates) || len(p.ready) > 0) {
+	chosen := 0 // index into remaining
+	for p.running > 0 && (len(p.remaining) == len(p.Candidates) || len(p.ready) > 0) {
 		r := <-p.ready
 		p.running--
 		if p.OnReady != nil {
 			p.OnReady(r.ConnectResult)
 		}
-		if n := slices.Index(p.left, r.candidate); r.Err == nil && n >= 0 {
+		if n := slices.Index(p.remaining, r.candidate); r.Err == nil && n >= 0 {
 			chosen = n
 			break
 		}
 	}
-	c := p.Candidates[p.left[chosen]]
-	p.left = slices.Delete(p.left, chosen, chosen+1)
+	c := p.Candidates[p.remaining[chosen]]
+	p.remaining = slices.Delete(p.remaining, chosen, chosen+1)
 	return c
 }

@@ -37,13 +37,13 @@ func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, *Err
 		return call.waited, nil
 	}
 	began := e.Clock.Now()
-	most := limit.Forever
+	maxWait := limit.Forever
 	if !call.Deadline.IsZero() {
-		if most = call.Deadline.Sub(began) - 1; most < 0 {
+		if maxWait = call.Deadline.Sub(began) - 1; maxWait < 0 {
 			return 0, &Error{Class: Timeout, Err: &DeadlineError{Timeout: call.Timeout}}
 		}
 	}
-	reserved, err := limiter.Reserve(ctx, most)
+	reserved, err := limiter.Reserve(ctx, maxWait)
 	var late *limit.TooLongError
 	switch {
 	case errors.As(err, &late):

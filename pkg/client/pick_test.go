@@ -70,7 +70,7 @@ func TestPick(t *testing.T) {
 				began := time.Now()
 				order := f.pick(ctx, time.Now)
 				var got []string
-				for len(order.left) > 0 {
+				for len(order.remaining) > 0 {
 					c := order.next()
 					if len(got) == 0 && time.Since(began) != test.started {
 						t.Errorf("the first was given after %v, want %v", time.Since(began), test.started)

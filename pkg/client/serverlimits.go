@@ -22,11 +22,11 @@ func ServerLimits(header []Field, now time.Time) string {
 		for _, form := range []string{"anthropic-ratelimit-" + name + "-%s", "x-ratelimit-%s-" + name} {
 			field := func(what string) string { return values[fmt.Sprintf(form, what)] }
 			left, err := strconv.ParseInt(field("remaining"), 10, 64)
-			most, err2 := strconv.ParseInt(field("limit"), 10, 64)
-			if err != nil || err2 != nil || left < 0 || most < 0 {
+			limit, err2 := strconv.ParseInt(field("limit"), 10, 64)
+			if err != nil || err2 != nil || left < 0 || limit < 0 {
 				continue
 			}
-			part := fmt.Sprintf("%s %d of %d left", strings.ReplaceAll(name, "-", " "), left, most)
+			part := fmt.Sprintf("%s %d of %d left", strings.ReplaceAll(name, "-", " "), left, limit)
 			reset := field("reset")
 			if at, err := time.Parse(time.RFC3339, reset); err == nil {
 				part += ", resets in " + resetsIn(max(0, at.Sub(now)))

@@ -49,7 +49,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	}
 	from := bufio.NewReaderSize(&alarmReader{resp.Body, idle, timeout}, readSize)
 	if resp.StatusCode != http.StatusOK || !isEventStream(from, isEventType(resp) && encodingOf(resp) == "") {
-		body := bodyBuffer{length: resp.ContentLength, room: func(size int) error {
+		body := bodyBuffer{length: resp.ContentLength, acquire: func(size int) error {
 			idle.stop()
 			defer idle.set(timeout)
 			return call.Memory.acquire(ctx, size)
