@@ -77,10 +77,10 @@ func TestWriteFileCutShort(t *testing.T) {
 	p := newTestDir(t)
 	p.file("f", 0o600)
 	signal.Ignore(syscall.SIGXFSZ)
-	data := make([]byte, 1<<20) // the limit is for every file, also for the log of the test itself, which is smaller
+	data := make([]byte, 4<<20+1) // the limit also applies to the log of go test, which is smaller
 	var was syscall.Rlimit
 	must(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was))
-	must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 256 << 10, Max: was.Max}))
+	must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4 << 20, Max: was.Max}))
 	written, created := WriteFile(p.in("f"), data, 0o600), CreateFile(p.in("new"), data, 0o600)
 	must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was))
 	if !errors.Is(written, syscall.EFBIG) || !errors.Is(created, syscall.EFBIG) {
