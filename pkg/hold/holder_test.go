@@ -19,7 +19,7 @@ func TestTenCallsOneConnection(t *testing.T) {
 	if n := r.handshakes.Load(); n != 1 {
 		t.Errorf("%d handshakes", n)
 	}
-	until(t, "the last is over", func() bool { return r.status().Lent == 0 })
+	eventually(t, "the last is over", func() bool { return r.status().Lent == 0 })
 	if s := r.status(); s.Requests != 10 || s.Connections != 1 || s.Lent != 0 || s.Node != "test" || s.PID != os.Getpid() {
 		t.Errorf("%+v", s)
 	}
@@ -35,7 +35,7 @@ func TestFiftyAtOnce(t *testing.T) {
 	if n := r.requests.Load(); n != 50 {
 		t.Errorf("%d requests", n)
 	}
-	until(t, "all are back", func() bool { return r.status().Lent == 0 && r.status().Connections <= maxIdleConns })
+	eventually(t, "all are back", func() bool { return r.status().Lent == 0 && r.status().Connections <= maxIdleConns })
 	if s := r.status(); s.Requests != 50 || s.Connections > maxIdleConns {
 		t.Errorf("%+v", s)
 	}
@@ -51,14 +51,14 @@ func TestIdle(t *testing.T) {
 	r := newRig(t, nil).hold()
 	r.must("first")
 	r.settings.Idle = 3 * time.Minute // the newest call's value is used
-	r.pass(50 * time.Second)
+	r.advanceInSteps(50 * time.Second)
 	r.must("second")
-	r.pass(170 * time.Second)
+	r.advanceInSteps(170 * time.Second)
 	r.must("third")
 	if left := r.status().Left; left != 3*time.Minute {
 		t.Errorf("%v left, want 3m", left)
 	}
-	r.pass(3 * time.Minute)
+	r.advanceInSteps(3 * time.Minute)
 	<-r.ended
 	if _, err := os.Lstat(r.path()); !os.IsNotExist(err) {
 		t.Errorf("the socket: %v, want none", err)
@@ -78,7 +78,7 @@ func TestEndsWithoutItsFiles(t *testing.T) {
 			r.settings.Idle = 100_000 * time.Hour // nothing else ends it
 			r.hold().must("first")
 			change(r)
-			r.pass(checkInterval + 2*maintainInterval)
+			r.advanceInSteps(checkInterval + 2*maintainInterval)
 			<-r.ended
 		})
 	}
@@ -132,24 +132,24 @@ func TestReplacedAheadOfNeed(t *testing.T) {
 	r.settings.Idle = 100_000 * time.Hour
 	r.hold().must("first")
 	for i, pause := range []time.Duration{0, 5 * time.Second, 10 * time.Second, 20 * time.Second} {
-		until(t, "a connection waits", func() bool { return r.idleConns() == 1 })
+		eventually(t, "a connection waits", func() bool { return r.idleConns() == 1 })
 		r.server.CloseClientConnections()
-		until(t, "it is known", func() bool { return r.idleConns() == 0 || r.connections.Load() == int64(i+2) })
+		eventually(t, "it is known", func() bool { return r.idleConns() == 0 || r.connections.Load() == int64(i+2) })
 		if pause > 0 {
-			r.pass(pause - 3*maintainInterval)
+			r.advanceInSteps(pause - 3*maintainInterval)
 			if n := r.connections.Load(); n != int64(i+1) {
 				t.Errorf("replacement %d came before %v were over", i+1, pause)
 			}
 		}
-		r.pass(3 * maintainInterval)
-		until(t, "a replacement", func() bool { return r.connections.Load() == int64(i+2) })
+		r.advanceInSteps(3 * maintainInterval)
+		eventually(t, "a replacement", func() bool { return r.connections.Load() == int64(i+2) })
 	}
-	until(t, "a connection waits", func() bool { return r.idleConns() == 1 })
+	eventually(t, "a connection waits", func() bool { return r.idleConns() == 1 })
 	r.must("second")
 	r.checkCounts(5, 2)
 	r.server.CloseClientConnections() // it has been used since: replaced at once again
-	r.pass(2 * maintainInterval)
-	until(t, "a replacement", func() bool { return r.connections.Load() == 6 })
+	r.advanceInSteps(2 * maintainInterval)
+	eventually(t, "a replacement", func() bool { return r.connections.Load() == 6 })
 }
 
 func (r *rig) idleConns() int { return r.holder.upstream.Idle() }
@@ -162,8 +162,8 @@ func TestConnectionClose(t *testing.T) {
 	}).hold()
 	for range 3 {
 		r.must("x")
-		r.pass(2 * maintainInterval)
-		until(t, "a connection", func() bool { return r.idleConns() == 1 })
+		r.advanceInSteps(2 * maintainInterval)
+		eventually(t, "a connection", func() bool { return r.idleConns() == 1 })
 	}
 	r.checkCounts(4, 3)
 }
@@ -175,7 +175,7 @@ func TestNothingToHold(t *testing.T) {
 	if got, err := r.call("hello"); err == nil {
 		t.Errorf("%q, want an error", got)
 	}
-	r.pass(2 * maintainInterval)
+	r.advanceInSteps(2 * maintainInterval)
 	<-r.ended
 }
 

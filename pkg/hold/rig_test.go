@@ -23,18 +23,18 @@ import (
 	"ferry/pkg/transport"
 )
 
-// busy is how long a test waits for another goroutine or process; even a busy machine is faster.
-const busy = time.Minute
+// testTimeout is how long a test waits for another goroutine or process; even a busy machine is faster.
+const testTimeout = time.Minute
 
 func TestMain(m *testing.M) {
-	MinTimeout.Store(int64(busy))
+	MinTimeout.Store(int64(testTimeout))
 	os.Exit(m.Run())
 }
 
 // usualWaits makes a test wait no longer than a command does, for something that never happens.
 func usualWaits(t *testing.T) {
 	MinTimeout.Store(0)
-	t.Cleanup(func() { MinTimeout.Store(int64(busy)) })
+	t.Cleanup(func() { MinTimeout.Store(int64(testTimeout)) })
 }
 
 // rig is a node with TLS that counts connections and requests, and a holder of connections to it in this process.
@@ -87,7 +87,7 @@ func newRig(t *testing.T, handler http.HandlerFunc) *rig {
 	must(t, os.WriteFile(ca, block, 0o600))
 	target, _ := url.Parse(r.server.URL)
 	r.settings = Settings{
-		Reach: transport.Options{Node: "test", Target: target, TLS: transport.TLS{CA: ca}, ConnectTimeout: busy},
+		Reach: transport.Options{Node: "test", Target: target, TLS: transport.TLS{CA: ca}, ConnectTimeout: testTimeout},
 		Idle:  time.Minute, Dir: dir,
 	}
 	return r
@@ -169,12 +169,12 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// until waits, up to busy, for something that another goroutine does.
-func until(t *testing.T, what string, reached func() bool) {
+// eventually waits, up to testTimeout, for something that another goroutine does.
+func eventually(t *testing.T, what string, reached func() bool) {
 	t.Helper()
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
-	late := time.NewTimer(busy)
+	late := time.NewTimer(testTimeout)
 	defer late.Stop()
 	for !reached() {
 		select {
@@ -240,12 +240,12 @@ func (c *clock) asleep() bool {
 	return len(c.sleepers) > 0
 }
 
-// pass moves the time forward in steps that the holder sees.
-func (r *rig) pass(d time.Duration) {
+// advanceInSteps moves the time forward in steps that the holder sees.
+func (r *rig) advanceInSteps(d time.Duration) {
 	r.t.Helper()
-	until(r.t, "the last request is over", func() bool { return r.status().Lent == 0 })
+	eventually(r.t, "the last request is over", func() bool { return r.status().Lent == 0 })
 	for end := r.clock.Now().Add(d); r.clock.Now().Before(end); {
-		until(r.t, "the holder sleeps", func() bool {
+		eventually(r.t, "the holder sleeps", func() bool {
 			select {
 			case <-r.ended:
 				return true

@@ -31,7 +31,7 @@ func TestWithdrawn(t *testing.T) {
 			t.Error(err)
 		}
 		conn.Close()
-		until(t, "it is over", func() bool { return r.status().Lent == 0 && r.status().Requests == 1 })
+		eventually(t, "it is over", func() bool { return r.status().Lent == 0 && r.status().Requests == 1 })
 		if n := r.requests.Load(); n != want {
 			t.Errorf("withdrawn: %v: %d requests, want %d", withdraws, n, want)
 		}

@@ -195,14 +195,14 @@ func TestLeftBeforeItsEnd(t *testing.T) {
 			resp.Body.Close()
 			rt.CloseIdleConnections()
 			if end {
-				until(t, "its end was read", func() bool { return r.status().Lent == 0 })
+				eventually(t, "its end was read", func() bool { return r.status().Lent == 0 })
 				if got, err := r.call("next"); got != "data" || err != nil {
 					t.Errorf("%q, %v", got, err)
 				}
 				r.checkCounts(1, 2)
 				return
 			}
-			until(t, "the connection is closed", func() bool { return r.status().Connections == 0 })
+			eventually(t, "the connection is closed", func() bool { return r.status().Connections == 0 })
 		})
 	}
 }
