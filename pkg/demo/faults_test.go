@@ -80,7 +80,7 @@ func TestDelaysAreRepeatableAndOwn(t *testing.T) {
 
 func TestLatencyDelaysFailuresAlike(t *testing.T) {
 	for _, query := range []string{"latency=800ms", "latency=800ms&status=503", "latency=800ms&success=0", "latency=800ms&html", "latency=800ms&first=0"} {
-		var n naps
+		var n fakeSleeper
 		url, client := serve(t, Options{Sleep: n.sleep})
 		for range 200 {
 			post(t, client, url+"/v1/complete?"+query, completeAsk)

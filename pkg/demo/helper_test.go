@@ -37,20 +37,20 @@ func fatalIf(t testing.TB, wrong bool, format string, args ...any) {
 	}
 }
 
-// naps replaces the clock: it does not wait, and records the requested waits.
-type naps struct {
+// fakeSleeper replaces the clock: it does not wait, and records the requested waits.
+type fakeSleeper struct {
 	mu   sync.Mutex
 	list []time.Duration
 }
 
-func (n *naps) sleep(ctx context.Context, d time.Duration) error {
+func (n *fakeSleeper) sleep(ctx context.Context, d time.Duration) error {
 	n.mu.Lock()
 	n.list = append(n.list, d)
 	n.mu.Unlock()
 	return ctx.Err()
 }
 
-func (n *naps) total() (sum time.Duration) {
+func (n *fakeSleeper) total() (sum time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, d := range n.list {
@@ -63,7 +63,7 @@ func (n *naps) total() (sum time.Duration) {
 func serve(t *testing.T, o Options) (url string, client *http.Client) {
 	t.Helper()
 	if o.Sleep == nil {
-		o.Sleep = new(naps).sleep
+		o.Sleep = new(fakeSleeper).sleep
 	}
 	n := New(o)
 	s := httptest.NewServer(n)

@@ -26,8 +26,8 @@ func inMemory(t *testing.T, n *Node, keepAlive bool) (client *http.Client, dials
 	return &http.Client{Transport: transport}, dials
 }
 
-// settled waits until all goroutines of this package or of a server have ended.
-func settled(t *testing.T) {
+// awaitGoroutines waits until all goroutines of this package or of a server have ended.
+func awaitGoroutines(t *testing.T) {
 	t.Helper()
 	buf := make([]byte, 1<<20)
 	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
@@ -58,7 +58,7 @@ func TestInMemory(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	settled(t)
+	awaitGoroutines(t)
 }
 
 func TestInMemoryFaults(t *testing.T) {
@@ -95,7 +95,7 @@ func TestConcurrentRequests(t *testing.T) {
 		t.Errorf("got %d times 429, %d times 503, %d times 200, want 40 of each", limited, down, ok)
 	}
 	n.Close()
-	settled(t)
+	awaitGoroutines(t)
 }
 
 func TestCloseEndsEverything(t *testing.T) {
@@ -133,7 +133,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	if _, err := n.DialContext(t.Context(), "tcp", "demo:80"); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("dial after close: got %v, want net.ErrClosed", err)
 	}
-	settled(t)
+	awaitGoroutines(t)
 }
 
 func TestCloseWithoutDialAndDialsThatRace(t *testing.T) {
@@ -157,7 +157,7 @@ func TestCloseWithoutDialAndDialsThatRace(t *testing.T) {
 	}
 	n.Close()
 	wg.Wait()
-	settled(t)
+	awaitGoroutines(t)
 }
 
 func TestDefaultSleepEndsWithItsContext(t *testing.T) {

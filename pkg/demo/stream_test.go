@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// names returns the names of a stream's events, or for unnamed events what they contain.
-func names(t *testing.T, list []sse) []string {
+// eventNames returns the names of a stream's events, or for unnamed events what they contain.
+func eventNames(t *testing.T, list []sse) []string {
 	t.Helper()
 	var out []string
 	for _, e := range list {
@@ -61,7 +61,7 @@ func TestStreams(t *testing.T) {
 	} {
 		r := post(t, client, url+test.path, test.ask)
 		list, tail := events(t, r.body)
-		if got := names(t, list); !slices.Equal(got, test.names) || tail != "" || len(list) < 5 || r.header.Get("Content-Type") != "text/event-stream; charset=utf-8" {
+		if got := eventNames(t, list); !slices.Equal(got, test.names) || tail != "" || len(list) < 5 || r.header.Get("Content-Type") != "text/event-stream; charset=utf-8" {
 			t.Fatalf("%s: got the events %v, tail %q, type %q, want %v", test.path, got, tail, r.header.Get("Content-Type"), test.names)
 		}
 		last := len(list) - test.ends
@@ -163,7 +163,7 @@ func TestBrokenStreams(t *testing.T) {
 }
 
 func TestDripAndStallOfStreams(t *testing.T) {
-	var n naps
+	var n fakeSleeper
 	done := make(chan Record, 1)
 	url, client := serve(t, Options{Sleep: n.sleep, OnRequest: func(r Record) { done <- r }})
 	pings := map[string]string{"/v1/messages": "event: ping\n", "/v1/complete": "event: ping\n", "/chat/completions": ": ping\n"}
