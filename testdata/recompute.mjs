@@ -13,8 +13,8 @@ const report = (name) => readFileSync(join(folder, "report." + name), "utf8");
 const wrong = [];
 let compared = 0;
 
-// hold compares a figure with its expected value; half is the largest difference that rounding may cause.
-function hold(what, got, want, half) {
+// check compares a figure with its expected value; half is the largest difference that rounding may cause.
+function check(what, got, want, half) {
   compared++;
   const none = (v) => v === null || v === undefined || v === "" || (typeof v === "number" && !Number.isFinite(v));
   if (none(got) && none(want)) return;
@@ -252,51 +252,51 @@ const names = ["mean", "sd", "min", "p50", "p90", "p95", "p99", "max"];
 
 // ---- JSON
 
-function holdStats(what, got, want) {
-  if (!want) return hold(what, got, null);
-  hold(what + ".n", got?.n, want.n, 0);
-  for (const name of names) hold(`${what}.${name}`, got?.[name], want[name], 0.0005);
+function checkStats(what, got, want) {
+  if (!want) return check(what, got, null);
+  check(what + ".n", got?.n, want.n, 0);
+  for (const name of names) check(`${what}.${name}`, got?.[name], want[name], 0.0005);
 }
 
 const json = JSON.parse(report("json"));
-hold("started", Date.parse(json.started), started, 0.5);
-if (runs.length > 1) hold("last_started", Date.parse(json.last_started), lastStarted, 0.5);
-hold("elapsed_s", json.elapsed_s, elapsed, 0.0005);
-hold("runs", json.runs, elapsedOf.size, 0);
-hold("figure", json.figure, ttft ? "ttft" : "latency");
-hold("seed", json.seed, runs.every((r) => r.header.seed === header.seed) ? header.seed : 0, 0);
-hold("nodes", json.nodes.length, rows.length, 0);
-hold("best_nodes", JSON.stringify(json.best_nodes.map((b) => b.nodes)), JSON.stringify(best.map((b) => b.rows.map((r) => r.node.node))));
+check("started", Date.parse(json.started), started, 0.5);
+if (runs.length > 1) check("last_started", Date.parse(json.last_started), lastStarted, 0.5);
+check("elapsed_s", json.elapsed_s, elapsed, 0.0005);
+check("runs", json.runs, elapsedOf.size, 0);
+check("figure", json.figure, ttft ? "ttft" : "latency");
+check("seed", json.seed, runs.every((r) => r.header.seed === header.seed) ? header.seed : 0, 0);
+check("nodes", json.nodes.length, rows.length, 0);
+check("best_nodes", JSON.stringify(json.best_nodes.map((b) => b.nodes)), JSON.stringify(best.map((b) => b.rows.map((r) => r.node.node))));
 rows.forEach((r, i) => {
   const j = json.nodes[i], what = "json " + title(r);
   for (const [name, want, half] of [["requests", r.n, 0], ["ok", r.ok, 0], ["first_ok", r.firstOK, 0], ["success_rate", r.success.value, 5e-7],
     ["first_success_rate", r.firstSuccess.value, 5e-7], ["requests_per_second", r.perSecond, 5e-4], ["in_flight", r.inFlight, 5e-4],
-    ["fresh", r.fresh || undefined, 0], ["unsent", r.unsent || undefined, 0]]) hold(`${what} ${name}`, j[name], want, half);
+    ["fresh", r.fresh || undefined, 0], ["unsent", r.unsent || undefined, 0]]) check(`${what} ${name}`, j[name], want, half);
   for (const [name, rate] of [["success_ci", r.success], ["first_success_ci", r.firstSuccess]]) {
-    hold(`${what} ${name} low`, j[name][0], rate.low, 5e-7);
-    hold(`${what} ${name} high`, j[name][1], rate.high, 5e-7);
+    check(`${what} ${name} low`, j[name][0], rate.low, 5e-7);
+    check(`${what} ${name} high`, j[name][1], rate.high, 5e-7);
   }
   for (const [name, want] of [["latency_ms", r.latency], ["ttft_ms", r.ttft], ["itl_ms", r.itl], ["decode_tokens_per_second", r.decode],
     ["tokens_per_second", r.tps], ["answer_tokens", r.tokens], ["uncorrected_ms", r.uncorrected], ["lag_ms", r.lag]]) {
-    if (name === "latency_ms" && !want) hold(what + " latency n", j[name].n, 0, 0);
-    else holdStats(`${what} ${name}`, j[name], want);
+    if (name === "latency_ms" && !want) check(what + " latency n", j[name].n, 0, 0);
+    else checkStats(`${what} ${name}`, j[name], want);
   }
-  for (const name in r.phases) hold(`${what} phases ${name}`, j.phases_ms[name], r.phases[name], 5e-4);
-  hold(what + " failures", j.failures.length, Object.keys(r.failures).length, 0);
+  for (const name in r.phases) check(`${what} phases ${name}`, j.phases_ms[name], r.phases[name], 5e-4);
+  check(what + " failures", j.failures.length, Object.keys(r.failures).length, 0);
   for (const f of j.failures) {
-    hold(`${what} ${f.class} count`, f.count, r.failures[f.class]?.length, 0);
-    hold(`${what} ${f.class} errors`, j.errors[f.class], r.failures[f.class]?.length, 0);
-    hold(`${what} ${f.class} blame`, f.blame, blame(f.class));
-    holdStats(`${what} ${f.class}`, f.latency_ms, describe(r.failures[f.class] ?? []));
+    check(`${what} ${f.class} count`, f.count, r.failures[f.class]?.length, 0);
+    check(`${what} ${f.class} errors`, j.errors[f.class], r.failures[f.class]?.length, 0);
+    check(`${what} ${f.class} blame`, f.blame, blame(f.class));
+    checkStats(`${what} ${f.class}`, f.latency_ms, describe(r.failures[f.class] ?? []));
   }
   const v = j.vs_reference;
-  hold(what + " compared", v !== null, r.versus !== undefined);
+  check(what + " compared", v !== null, r.versus !== undefined);
   if (!v || !r.versus) return;
-  hold(what + " reference", v.reference, r.versus.reference.node.node);
+  check(what + " reference", v.reference, r.versus.reference.node.node);
   for (const [name, got, want, half] of [["ratio", v.paired_ratio, r.versus.ratio, 5e-7], ["low", v.ci[0], r.versus.low, 5e-7], ["high", v.ci[1], r.versus.high, 5e-7],
     ["pairs", v.pairs, r.versus.pairs, 0], ["p", v.p, r.versus.p, 1e-9], ["level", v.level, r.versus.level, 1e-12],
-    ["reference_p50", v.reference_p50_ms, headline(r.versus.reference).p50, 5e-4]]) hold(`${what} ${name}`, got, want, half);
-  hold(what + " verdict", v.verdict, r.versus.verdict);
+    ["reference_p50", v.reference_p50_ms, headline(r.versus.reference).p50, 5e-4]]) check(`${what} ${name}`, got, want, half);
+  check(what + " verdict", v.verdict, r.versus.verdict);
 });
 
 const days = lastStarted - started >= 24 * 3600e3;
@@ -310,12 +310,12 @@ if (days) {
       hours.set(hour, [...(hours.get(hour) ?? []), q]);
     }
     const shown = json.nodes[i].hours ?? []; // a single hour is not shown
-    hold(title(r) + " hours", shown.length, hours.size > 1 ? hours.size : 0, 0);
+    check(title(r) + " hours", shown.length, hours.size > 1 ? hours.size : 0, 0);
     for (const hour of shown) {
       const all = hours.get(hour.hour) ?? [], good = all.filter((q) => !q.class);
-      hold(`${title(r)} ${hour.hour} h requests`, hour.requests, all.length, 0);
-      hold(`${title(r)} ${hour.hour} h ok`, hour.ok, good.length, 0);
-      hold(`${title(r)} ${hour.hour} h p50`, hour.p50_ms, describe(good.map(figure).filter((v) => v >= 0))?.p50, 5e-4);
+      check(`${title(r)} ${hour.hour} h requests`, hour.requests, all.length, 0);
+      check(`${title(r)} ${hour.hour} h ok`, hour.ok, good.length, 0);
+      check(`${title(r)} ${hour.hour} h p50`, hour.p50_ms, describe(good.map(figure).filter((v) => v >= 0))?.p50, 5e-4);
     }
   });
 }
@@ -323,7 +323,7 @@ if (days) {
 // ---- CSV
 
 const [titles, ...cells] = report("csv").trim().split("\n").map((line) => line.split(","));
-hold("csv rows", cells.length, rows.length, 0);
+check("csv rows", cells.length, rows.length, 0);
 rows.forEach((r, i) => {
   const cell = Object.fromEntries(titles.map((name, k) => [name, cells[i][k]]));
   const want = {
@@ -339,11 +339,11 @@ rows.forEach((r, i) => {
   for (const name in r.phases) want[name + "_ms"] = [r.phases[name], 5e-4];
   const words = ["node", "label", "connection", "vantage", "url_host", "api", "model", "errors", "reference", "figure", "shapes_differ", "verdict"];
   for (const name of titles) {
-    if (want[name]) hold(`csv ${title(r)} ${name}`, cell[name] === "" ? "" : Number(cell[name]), want[name][0], want[name][1]);
+    if (want[name]) check(`csv ${title(r)} ${name}`, cell[name] === "" ? "" : Number(cell[name]), want[name][0], want[name][1]);
     else if (!words.includes(name)) wrong.push(`csv: nothing is known of the column ${name}`);
   }
-  hold(`csv ${title(r)} verdict`, cell.verdict, r.versus?.verdict ?? "");
-  hold(`csv ${title(r)} errors`, cell.errors.split(" ").filter(Boolean).sort().join(" "),
+  check(`csv ${title(r)} verdict`, cell.verdict, r.versus?.verdict ?? "");
+  check(`csv ${title(r)} errors`, cell.errors.split(" ").filter(Boolean).sort().join(" "),
     Object.entries(r.failures).map(([c, all]) => `${c}=${all.length}`).sort().join(" "));
 });
 
@@ -372,7 +372,7 @@ for (const line of report("prom").trim().split("\n")) {
   const [, name, raw, value] = /^ferry_bench_([a-z0-9_]+)(?:\{(.*)\})? (\S+)$/.exec(line);
   const labels = Object.fromEntries([...(raw ?? "").matchAll(/([a-z0-9_]+)="((?:[^"\\]|\\.)*)"/g)].map((m) => [m[1], m[2]]));
   if (!metrics[name]) { wrong.push("prometheus: nothing is known of " + name); continue; }
-  hold("prometheus " + line, Number(value), metrics[name](labels.node === undefined ? undefined : rowsOf(labels), labels), 1e-8);
+  check("prometheus " + line, Number(value), metrics[name](labels.node === undefined ? undefined : rowsOf(labels), labels), 1e-8);
   seen[name] = (seen[name] ?? 0) + 1;
 }
 const answered = rows.filter((r) => r.ok > 0);
@@ -380,21 +380,21 @@ for (const [name, want] of Object.entries({
   requests_total: rows.length, successes_total: rows.length, failures_total: rows.reduce((a, r) => a + Object.keys(r.failures).length, 0),
   latency_seconds_bucket: answered.length * (bounds.length + 1), ttft_seconds_bucket: rows.filter((r) => r.ttft).length * (bounds.length + 1),
   paired_ratio: rows.filter((r) => r.versus).length, in_flight_requests: rows.length,
-})) hold("lines of " + name, seen[name] ?? 0, want, 0);
+})) check("lines of " + name, seen[name] ?? 0, want, 0);
 
 // ---- text and Markdown: each number is correct to the digits shown
 
 const factors = { ms: 1, s: 1000, "%": 0.01, "": 1 };
-function holdShown(what, cell, want) {
+function checkShown(what, cell, want) {
   const m = /^([0-9.]+) ?(ms|s|%|)$/.exec(cell ?? "");
-  if (!m) return hold(what, cell, Number.isFinite(want) ? want : cell === "–" || cell === "" || cell === undefined ? cell : null, 0);
+  if (!m) return check(what, cell, Number.isFinite(want) ? want : cell === "–" || cell === "" || cell === undefined ? cell : null, 0);
   const digits = m[1].split(".")[1]?.length ?? 0;
-  hold(what, Number(m[1]) * factors[m[2]], want, 0.5 * 10 ** -digits * factors[m[2]] + 1e-9);
+  check(what, Number(m[1]) * factors[m[2]], want, 0.5 * 10 ** -digits * factors[m[2]] + 1e-9);
 }
-function holdInterval(what, cell, rate) {
+function checkInterval(what, cell, rate) {
   const [low, high] = cell.replace(/ ?%$/, "").split("–");
-  holdShown(what + " low", low + "%", rate.low);
-  holdShown(what + " high", high + "%", rate.high);
+  checkShown(what + " low", low + "%", rate.low);
+  checkShown(what + " high", high + "%", rate.high);
 }
 const columns = {
   p50: (r) => r.latency?.p50, p90: (r) => r.latency?.p90, p95: (r) => r.latency?.p95, p99: (r) => r.latency?.p99,
@@ -429,49 +429,49 @@ text.forEach((line, at) => {
     for (const name of titles) ends.push((end = line.indexOf(name, end) + name.length));
     titles.slice(1).forEach((name, k) => {
       const cell = shown.slice(k === 0 ? title(row).length : ends[k], ends[k + 1]).trim(), what = `text ${title(row)} ${name}`;
-      if (name === "95 % CI") holdInterval(what, cell, row.success);
-      else if (name === "ok") hold(what, cell, `${row.ok}/${row.n}`);
-      else if (name === "label") hold(what, cell, row.node.label ?? "");
-      else if (columns[name]) holdShown(what, cell, columns[name](row));
+      if (name === "95 % CI") checkInterval(what, cell, row.success);
+      else if (name === "ok") check(what, cell, `${row.ok}/${row.n}`);
+      else if (name === "label") check(what, cell, row.node.label ?? "");
+      else if (columns[name]) checkShown(what, cell, columns[name](row));
       else wrong.push("text: nothing is known of the column " + name);
     });
   }
 });
-hold("tables of the text, two and more", tables >= 2, true);
+check("tables of the text, two and more", tables >= 2, true);
 
 const ratio = (c) => new RegExp(`([0-9.]+) × its ${ttft ? "TTFT" : "latency"} \\(paired, 95 % CI ([0-9.]+)–([0-9.]+)`).exec(c);
 for (const [form, line] of [["text", (r) => text.find((l) => l.startsWith(title(r) + ": "))],
   ["markdown", (r) => report("md").replaceAll("\\", "").split("\n").find((l) => l.startsWith(`- ${title(r)}: `) && !l.includes(": failed: "))]]) {
   for (const r of rows) {
     const said = line(r) ?? "", what = `${form} ${title(r)} says ${said}`;
-    if (r.ok === 0) { hold(what, said.includes(`no success in ${r.n} request`), true); continue; }
+    if (r.ok === 0) { check(what, said.includes(`no success in ${r.n} request`), true); continue; }
     const [, rate, interval] = /success ([0-9.]+ %) \(([^)]*)\)/.exec(said) ?? [];
-    holdShown(what, rate, r.success.value);
-    holdInterval(what, interval ?? "", r.success);
-    if (r.tokens) holdShown(what, /([0-9.]+) tokens\/answer/.exec(said)?.[1], r.tokens.mean);
+    checkShown(what, rate, r.success.value);
+    checkInterval(what, interval ?? "", r.success);
+    if (r.tokens) checkShown(what, /([0-9.]+) tokens\/answer/.exec(said)?.[1], r.tokens.mean);
     const p50 = /p50 ([0-9.]+ m?s)/.exec(said)?.[1];
-    if (r.ok >= 3) holdShown(what, p50, headline(r).p50);
+    if (r.ok >= 3) checkShown(what, p50, headline(r).p50);
     if (r.versus && Number.isFinite(r.versus.high)) {
       const m = ratio(said) ?? [];
-      holdShown(what + ": ratio", m[1], r.versus.ratio);
-      holdShown(what + ": low", m[2], r.versus.low);
-      holdShown(what + ": high", m[3], r.versus.high);
-      hold(what, said.includes(r.versus.verdict), true);
-    } else if (r.versus) hold(what, said.includes(`too few answers to compare with ${r.versus.reference.node.node} (${r.versus.pairs} pair`), true);
+      checkShown(what + ": ratio", m[1], r.versus.ratio);
+      checkShown(what + ": low", m[2], r.versus.low);
+      checkShown(what + ": high", m[3], r.versus.high);
+      check(what, said.includes(r.versus.verdict), true);
+    } else if (r.versus) check(what, said.includes(`too few answers to compare with ${r.versus.reference.node.node} (${r.versus.pairs} pair`), true);
   }
 }
 
 const table = report("md").replaceAll("\\", "").split("\n").filter((l) => l.startsWith("| ")).map((l) => l.slice(2, -2).split(" | "));
 rows.forEach((r, i) => table[0].forEach((name, k) => {
   const cell = table[i + 1]?.[k], what = `markdown ${title(r)} ${name}`;
-  if (name === "access") hold(what, cell, title(r));
-  else if (name === "success 95 % CI") holdInterval(what, cell, r.success);
+  if (name === "access") check(what, cell, title(r));
+  else if (name === "success 95 % CI") checkInterval(what, cell, r.success);
   else if (name === "vs reference") {
     const m = /^([0-9.]+) × \(([0-9.]+)–([0-9.]+)\), (.*)$/.exec(cell);
-    if (r.versus && Number.isFinite(r.versus.high)) ["ratio", "low", "high"].forEach((n, j) => holdShown(what + " " + n, m?.[j + 1], r.versus[n]));
+    if (r.versus && Number.isFinite(r.versus.high)) ["ratio", "low", "high"].forEach((n, j) => checkShown(what + " " + n, m?.[j + 1], r.versus[n]));
     const verdict = r.versus?.high === Infinity ? "too few answers" : r.versus?.verdict;
-    hold(what, m?.[4] ?? cell, verdict ?? (models.size === 1 && rows.some((o) => o.versus?.reference === r) ? "reference" : cell));
-  } else if (columns[name] || /^p\d\d$/.test(name)) holdShown(what, cell, columns[name](r));
+    check(what, m?.[4] ?? cell, verdict ?? (models.size === 1 && rows.some((o) => o.versus?.reference === r) ? "reference" : cell));
+  } else if (columns[name] || /^p\d\d$/.test(name)) checkShown(what, cell, columns[name](r));
   else wrong.push("markdown: nothing is known of the column " + name);
 }));
 
@@ -499,32 +499,32 @@ for (const section of ["results", "measures", "failures"]) {
       if (section === "failures") continue;
       if (name === "success") {
         if (r.n === 0) continue;
-        holdShown(what, tag("b"), r.success.value);
-        hold(what, tag("small"), `${r.ok} of ${r.n}`);
-        holdInterval(what, plain(/<small class="bounds">(.*?)<\/small>/.exec(td)[1]).replaceAll(" %", "").replace(" to ", "–"), r.success);
+        checkShown(what, tag("b"), r.success.value);
+        check(what, tag("small"), `${r.ok} of ${r.n}`);
+        checkInterval(what, plain(/<small class="bounds">(.*?)<\/small>/.exec(td)[1]).replaceAll(" %", "").replace(" to ", "–"), r.success);
       } else if (name === "vs reference") {
-        if (!r.versus) { hold(what, plain(td), "–"); continue; }
-        holdShown(what, tag("b").replace(" ×", ""), r.versus.ratio);
+        if (!r.versus) { check(what, plain(td), "–"); continue; }
+        checkShown(what, tag("b").replace(" ×", ""), r.versus.ratio);
         const [low, high] = tag("small").split(" to ");
-        if (Number.isFinite(r.versus.high)) { holdShown(what + " low", low, r.versus.low); holdShown(what + " high", high, r.versus.high); }
-      } else if (section === "results") holdShown(what, plain(td), columns[name]?.(r));
-      else holdShown(what, plain(td), r[of]?.[name]);
+        if (Number.isFinite(r.versus.high)) { checkShown(what + " low", low, r.versus.low); checkShown(what + " high", high, r.versus.high); }
+      } else if (section === "results") checkShown(what, plain(td), columns[name]?.(r));
+      else checkShown(what, plain(td), r[of]?.[name]);
     }
     if (section === "failures") {
       const failed = r.failures[plain(cells.class)] ?? [];
-      hold(`html ${title(r)} ${plain(cells.class)}`, Number(plain(cells.count)), failed.length, 0);
-      holdShown(`html ${title(r)} share`, plain(cells.share), failed.length / r.n);
-      holdShown(`html ${title(r)} time to failure`, plain(cells["time to failure"]), failed.length >= 3 ? describe(failed).p50 : describe(failed).mean);
+      check(`html ${title(r)} ${plain(cells.class)}`, Number(plain(cells.count)), failed.length, 0);
+      checkShown(`html ${title(r)} share`, plain(cells.share), failed.length / r.n);
+      checkShown(`html ${title(r)} time to failure`, plain(cells["time to failure"]), failed.length >= 3 ? describe(failed).p50 : describe(failed).mean);
     }
   }
 }
-hold("html rows", shownRows.results, rows.length, 0);
-hold("html failures", shownRows.failures, rows.reduce((a, r) => a + Object.keys(r.failures).length, 0), 0);
+check("html rows", shownRows.results, rows.length, 0);
+check("html failures", shownRows.failures, rows.reduce((a, r) => a + Object.keys(r.failures).length, 0), 0);
 
 // ---- JUnit
 
 const times = [...report("xml").matchAll(/<testcase classname="ferry\.bench\.node" name="[^"]*" time="([0-9.]+)"/g)].map((m) => Number(m[1]));
-rows.forEach((r, i) => hold("junit " + title(r), times[i], (r.latency?.mean ?? 0) / 1000, 5e-7));
+rows.forEach((r, i) => check("junit " + title(r), times[i], (r.latency?.mean ?? 0) / 1000, 5e-7));
 
 for (const line of wrong) console.log(line);
 console.log(`${compared} figures compared, ${wrong.length} wrong`);

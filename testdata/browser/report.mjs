@@ -11,9 +11,9 @@ import { chromium } from 'playwright-core';
 const folder = resolve(process.argv[2]);
 const shots = process.env.FERRY_SHOTS;
 const widths = [420, 800, 1280];
-const deepest = 1280; // contrast is measured only at this width, because it does not depend on the width
+const contrastWidth = 1280; // contrast is measured only at this width, because it does not depend on the width
 const schemes = ['light', 'dark'];
-const patience = 300_000; // ms: longer means a hang, even on a busy machine
+const timeout = 300_000; // ms: longer means a hang, even on a busy machine
 
 // measure runs inside the page and returns the facts to check.
 function measure(deep) {
@@ -91,11 +91,11 @@ const profile = mkdtempSync(join(folder, 'profile-'));
 const context = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.FERRY_CHROMIUM ?? 'chromium',
   headless: true,
-  timeout: patience,
+  timeout,
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync'],
 });
-context.setDefaultTimeout(patience);
+context.setDefaultTimeout(timeout);
 const page = await context.newPage();
 let noise = [];
 page.on('console', (message) => noise.push(`console: ${message.text()}`));
@@ -113,7 +113,7 @@ async function look(file, expected, width, scheme) {
   await page.setViewportSize({ width, height: 900 });
   await page.emulateMedia({ colorScheme: scheme });
   await page.goto(pathToFileURL(file).href, { waitUntil: 'load' });
-  const seen = await page.evaluate(measure, width === deepest);
+  const seen = await page.evaluate(measure, width === contrastWidth);
   return { ground: seen.ground, faults: [...faults(seen, expected), ...noise] };
 }
 
@@ -124,7 +124,7 @@ const control = `<!DOCTYPE html><main><p id=a style="width:3000px;color:#999">wi
 async function checkControl() {
   const file = join(folder, 'control.html');
   writeFileSync(file, control);
-  const { faults: found } = await look(file, { rows: ['x'], plots: ['y'] }, deepest, 'light');
+  const { faults: found } = await look(file, { rows: ['x'], plots: ['y'] }, contrastWidth, 'light');
   const kinds = ['rows', 'plots', 'overflow', 'wide', 'pale', 'twice', 'foreign', 'console: said', 'page error: thrown',
     'request: http://127.0.0.1:9/x.png'];
   return kinds.filter((kind) => !found.some((f) => f.startsWith(kind))).map((kind) => `the check finds no ${kind}`);
