@@ -1,5 +1,5 @@
-// Package kubernetes holds the manifests of testdata/kubernetes to the official types of Kubernetes. It is a module of its own, so
-// that ferry's go.mod lists only what ferry is made of.
+// Package kubernetes checks the manifests in testdata/kubernetes against the official Kubernetes types. It is a
+// separate module, so that ferry's go.mod lists only the modules that ferry uses.
 package kubernetes
 
 import (
@@ -17,10 +17,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The manifests, each with a ConfigMap and its Jobs.
+// Each manifest has a ConfigMap and its Jobs.
 const benchJob, batchJob = "bench-job.yaml", "batch-job.yaml"
 
-// manifest gives the documents of a file.
+// manifest returns the YAML documents of a file.
 func manifest(t *testing.T, name string) [][]byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "testdata", "kubernetes", name))
@@ -30,7 +30,7 @@ func manifest(t *testing.T, name string) [][]byte {
 	return bytes.Split(text, []byte("\n---\n"))
 }
 
-// jobs decodes every document strictly.
+// jobs decodes every document of a file strictly and returns the Jobs.
 func jobs(t *testing.T, name string) []batch.Job {
 	t.Helper()
 	var found []batch.Job
@@ -51,15 +51,15 @@ func jobs(t *testing.T, name string) []batch.Job {
 		}
 		spec := job.Spec
 		if spec.Template.Spec.RestartPolicy != core.RestartPolicyNever || spec.BackoffLimitPerIndex == nil || spec.PodFailurePolicy == nil {
-			t.Fatalf("%s: FailIndex wants restartPolicy Never and backoffLimitPerIndex", job.Name)
+			t.Fatalf("%s: FailIndex requires restartPolicy Never and backoffLimitPerIndex", job.Name)
 		}
 		found = append(found, job)
 	}
 	return found
 }
 
-// keyFrom reports whether the key comes from a Secret, and nothing but from there.
-func keyFrom(container core.Container) bool {
+// keyFromSecret reports whether the key comes from a Secret and has no value in the manifest.
+func keyFromSecret(container core.Container) bool {
 	return slices.ContainsFunc(container.Env, func(env core.EnvVar) bool {
 		return env.Name == "CLAUDE_KEY" && env.Value == "" && env.ValueFrom.SecretKeyRef != nil
 	})
@@ -71,11 +71,12 @@ func TestDecodesStrictly(t *testing.T) {
 	}
 	wrong := bytes.Replace(manifest(t, benchJob)[1], []byte("backoffLimitPerIndex"), []byte("backoffLimitPerindx"), 1)
 	if err := yaml.UnmarshalStrict(wrong, &batch.Job{}); err == nil {
-		t.Error("a misspelt field was taken")
+		t.Error("a misspelled field was accepted")
 	}
 }
 
-// TestNeverPaysTwice holds the rules to what Kubernetes asks of them, and the codes of bench to FailIndex.
+// TestNeverPaysTwice checks that the failure rules of the bench Jobs meet the API's requirements, and that the exit
+// codes of bench, such as 5, fail the index, so that no Pod repeats the run.
 func TestNeverPaysTwice(t *testing.T) {
 	for _, job := range jobs(t, benchJob) {
 		spec, pod := job.Spec, job.Spec.Template.Spec
@@ -95,8 +96,8 @@ func TestNeverPaysTwice(t *testing.T) {
 	}
 }
 
-// TestPlaces holds that each Job is bound to a region of its own and says so in its runs, and where the key comes from.
-func TestPlaces(t *testing.T) {
+// TestRegions checks that each bench Job has its own region, passes its name to ferry, and takes the key from a Secret.
+func TestRegions(t *testing.T) {
 	seen := map[string]bool{}
 	for _, job := range jobs(t, benchJob) {
 		pod := job.Spec.Template.Spec
@@ -105,16 +106,16 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("%s: region %q", job.Name, region)
 		}
 		seen[region] = true
-		said := slices.Contains(pod.Containers[0].Env, core.EnvVar{Name: "REGION", Value: region})
-		if key := keyFrom(pod.Containers[0]); !said || !key {
-			t.Errorf("%s: region said %t, key from a Secret %t", job.Name, said, key)
+		named := slices.Contains(pod.Containers[0].Env, core.EnvVar{Name: "REGION", Value: region})
+		if key := keyFromSecret(pod.Containers[0]); !named || !key {
+			t.Errorf("%s: REGION is set: %t, key from a Secret: %t", job.Name, named, key)
 		}
 	}
 }
 
-// TestBatchGoesOn holds the batch to an index for each shard, to exit codes that are final only where another Pod would end
-// the same, and to a volume that outlives the Pods and leaves private files private.
-func TestBatchGoesOn(t *testing.T) {
+// TestBatchResumes checks that the batch Job has one index for each shard, that only exit code 2 is final, because
+// another Pod would fail with it too, and that its volume outlives the Pods and keeps private files private.
+func TestBatchResumes(t *testing.T) {
 	job := jobs(t, batchJob)[0]
 	pod := job.Spec.Template.Spec
 	run := pod.Containers[0].Args[0]
@@ -130,16 +131,16 @@ func TestBatchGoesOn(t *testing.T) {
 		}
 	}
 	if !slices.Equal(final, []int32{2}) {
-		t.Errorf("the exit codes %v are final, want 2 alone", final)
+		t.Errorf("the exit codes %v are final, want only 2", final)
 	}
 	grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second
 	if _, rest, _ := strings.Cut(run, "--timeout "); !strings.HasPrefix(rest, "2m ") || grace <= 2*time.Minute {
 		t.Errorf("a Pod has %s to end, want more than the --timeout of %q", grace, run)
 	}
-	if !keyFrom(pod.Containers[0]) || *pod.SecurityContext.FSGroupChangePolicy != core.FSGroupChangeOnRootMismatch {
-		t.Error("the key is to come from a Secret, and the files are to stay private")
+	if !keyFromSecret(pod.Containers[0]) || *pod.SecurityContext.FSGroupChangePolicy != core.FSGroupChangeOnRootMismatch {
+		t.Error("want the key from a Secret, and fsGroupChangePolicy OnRootMismatch, which keeps files private")
 	}
 	if !slices.ContainsFunc(pod.Volumes, func(v core.Volume) bool { return v.Name == "batch" && v.PersistentVolumeClaim != nil }) {
-		t.Error("the files of the batch are to outlive a Pod")
+		t.Error("want the volume batch to be a PersistentVolumeClaim, which outlives a Pod")
 	}
 }
