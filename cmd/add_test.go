@@ -107,12 +107,12 @@ func TestAddURL(t *testing.T) {
 
 // TestAddURLFails checks that a failed config add names the cause and writes nothing.
 func TestAddURLFails(t *testing.T) {
-	page := serve(t, answering(200, "text/html", "<html>hello"))
+	page := serve(t, respondWith(200, "text/html", "<html>hello"))
 	empty := serve(t, gateway{})
 	refuses := serve(t, gateway{paths: map[string]string{"/v1/messages": "X-Api-Key: another"}})
-	unwell := serve(t, answering(502, "text/html", "<html>bad gateway"))
-	down := serve(t, answering(500, "application/json", `{"error":{"message":"busy"}}`))
-	overloaded := serve(t, answering(529, "application/json", `{"error":{"message":"busy"}}`))
+	unwell := serve(t, respondWith(502, "text/html", "<html>bad gateway"))
+	down := serve(t, respondWith(500, "application/json", `{"error":{"message":"busy"}}`))
+	overloaded := serve(t, respondWith(529, "application/json", `{"error":{"message":"busy"}}`))
 	moved := serve(t, http.RedirectHandler("https://elsewhere.example.com/v1", http.StatusPermanentRedirect))
 	for _, tt := range []struct {
 		args   []string

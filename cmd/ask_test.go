@@ -175,7 +175,7 @@ func TestFilterReasoning(t *testing.T) {
 		return fmt.Sprintf("event: content_block_delta\n"+
 			"data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"%s\",\"%s\":\"%s\"}}\n\n", kind, key, words)
 	}
-	url := serve(t, answering(200, "text/event-stream", "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\"}}\n\n"+
+	url := serve(t, respondWith(200, "text/event-stream", "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\"}}\n\n"+
 		delta("thinking_delta", "thinking", "ba")+delta("thinking_delta", "thinking", "nana")+delta("text_delta", "text", "fine")+
 		"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")).URL
 	env := withConfig(t, "filter: {words: [banana], on: [answer]}\n", nil)
@@ -200,7 +200,7 @@ func TestStreamCutAtEveryByte(t *testing.T) {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
 			recorded := []byte(read(t, filepath.Join("..", "testdata", "streams", api+".sse")))
-			url := serve(t, cutting(recorded)).URL
+			url := serve(t, serveCut(recorded)).URL
 			cut := func(n int, drop bool) result {
 				at := fmt.Sprintf("%s?n=%d&drop=%t", url, n, drop)
 				return ferry(t, nil, "stream", "-q", "--no-stdin", "-m", "some", "--api", api, "-n", at, "hello")
@@ -224,8 +224,8 @@ func TestStreamCutAtEveryByte(t *testing.T) {
 	}
 }
 
-// cutting serves the beginning of a stream.
-func cutting(recorded []byte) http.HandlerFunc {
+// serveCut serves the beginning of a stream.
+func serveCut(recorded []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var n int
 		var dropped bool
@@ -246,12 +246,12 @@ func cutting(recorded []byte) http.HandlerFunc {
 	}
 }
 
-// crashing is an environment that panics.
-type crashing struct{ cmd.Env }
+// panickingEnv is an environment that panics.
+type panickingEnv struct{ cmd.Env }
 
-func (crashing) Write([]byte) (int, error) { panic("a fault of the program") }
-func (c crashing) Now() time.Time          { return time.Now() }
-func (crashing) Sleep(_ context.Context, d time.Duration) error {
+func (panickingEnv) Write([]byte) (int, error) { panic("a fault of the program") }
+func (c panickingEnv) Now() time.Time          { return time.Now() }
+func (panickingEnv) Sleep(_ context.Context, d time.Duration) error {
 	if d > 0 {
 		panic("a fault of the program")
 	}
@@ -273,26 +273,26 @@ func TestCrash(t *testing.T) {
 		sent   int
 	}{
 		{"before", []string{"ask", "-n", server.URL, "hello"}, func(e *cmd.Env) { e.Random, e.Clock = nil, nil }, nothing, 0},
-		{"after", []string{"ask", "-n", server.URL, "hello"}, func(e *cmd.Env) { e.Stdout = crashing{} }, mayBe, 1},
-		{"while it waits", []string{"ask", "-n", server.URL + "?status=429", "hello"}, func(e *cmd.Env) { e.Clock = crashing{} }, mayBe, 1},
-		{"stream", []string{"stream", "-n", server.URL, "hello"}, func(e *cmd.Env) { e.Stdout = crashing{} }, mayBe, 1},
+		{"after", []string{"ask", "-n", server.URL, "hello"}, func(e *cmd.Env) { e.Stdout = panickingEnv{} }, mayBe, 1},
+		{"while it waits", []string{"ask", "-n", server.URL + "?status=429", "hello"}, func(e *cmd.Env) { e.Clock = panickingEnv{} }, mayBe, 1},
+		{"stream", []string{"stream", "-n", server.URL, "hello"}, func(e *cmd.Env) { e.Stdout = panickingEnv{} }, mayBe, 1},
 		{
 			"batch", []string{"ask", "--batch", in, "--out", filepath.Join(dir, "out.jsonl"), "-c", "1", "-n", server.URL + "?status=429"},
-			func(e *cmd.Env) { e.Clock = crashing{} }, mayBe, 1,
+			func(e *cmd.Env) { e.Clock = panickingEnv{} }, mayBe, 1,
 		},
 		{
 			"bench", []string{"bench", "-r", "1", "--warmup", "0", "--attempts", "2", server.URL + "?status=429"},
-			func(e *cmd.Env) { e.Clock = crashing{} }, "no success in 1 request: ferry crashed: a fault of the program", 1,
+			func(e *cmd.Env) { e.Clock = panickingEnv{} }, "no success in 1 request: ferry crashed: a fault of the program", 1,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server.take()
+			server.newRequests()
 			r := ferryIn(t, map[string]string{"HOME": t.TempDir(), "FERRY_KEY": "some-key"}, func(e *cmd.Env) {
 				e.Stdin, e.Program, e.Clock, e.Random = nil, nil, cmd.SystemEnv().Clock, cmd.SystemEnv().Random
 				tt.change(e)
 			}, tt.args...).want(1, "", "ferry crashed: ").want(1, "", "goroutine ")
 			equal(t, fmt.Sprintf("how often %q is said", tt.want), strings.Count(r.stderr, tt.want), 1)
-			equal(t, "requests", len(server.take()), tt.sent)
+			equal(t, "requests", len(server.newRequests()), tt.sent)
 		})
 	}
 }

@@ -87,10 +87,10 @@ func TestBatchInterrupted(t *testing.T) {
 	in, out := batchFiles(t, 10_000)
 	p := realFerry(t, "ask", "-c", "4", "--batch", in, "--out", out, "-n", "demo:?latency=20ms")
 	terminal := p.terminal(70)
-	contains(t, "what is drawn", readUntil(t, terminal, shows("left")), "/10000", "/s", "0 failed")
+	contains(t, "what is drawn", readUntil(t, terminal, containsUnwrapped("left")), "/10000", "/s", "0 failed")
 	_, err := terminal.Write([]byte{3})
 	check(t, err)
-	rest := readUntil(t, terminal, shows("without an answer"))
+	rest := readUntil(t, terminal, containsUnwrapped("without an answer"))
 	p.wait().killedBy(syscall.SIGINT)
 	answered := len(linesOf(t, out))
 	contains(t, "what is said", strings.Join(strings.Fields(rest), " "),

@@ -104,8 +104,8 @@ func refuse(program []unix.SockFilter) error {
 	return nil
 }
 
-// broken runs ferry with one call refused, "" for none.
-func broken(t *testing.T, home, call string, args ...string) result {
+// runWithRefusedCall runs ferry with one call refused, "" for none.
+func runWithRefusedCall(t *testing.T, home, call string, args ...string) result {
 	t.Helper()
 	p := realFerry(t, args...).with("HOME="+home, waitsFile+"="+os.DevNull, brokenCall+"="+call)
 	p.Args[0] = "ferry"
@@ -130,7 +130,7 @@ func TestBrokenDisk(t *testing.T) {
 			t.Run(call+", begun "+strconv.FormatBool(begun), func(t *testing.T) {
 				home := t.TempDir()
 				ask := func(call, prompt string) result {
-					return broken(t, home, call, "ask", "-n", "demo", "--session", "trip", prompt).want(0, prompt, "")
+					return runWithRefusedCall(t, home, call, "ask", "-n", "demo", "--session", "trip", prompt).want(0, prompt, "")
 				}
 				if begun {
 					ask("", "first")
@@ -138,23 +138,23 @@ func TestBrokenDisk(t *testing.T) {
 				warned := strings.Count(ask(call, "second words").stderr, "is not saved: ")
 				harmless := call == "chown" || call == "unlink" || call == "mkdir" && begun
 				equal(t, "warnings", warned, map[bool]int{false: 1}[harmless])
-				turns := turnsOf(t, home)
+				turns := storedTurns(t, home)
 				if old := map[bool]int{true: 2}[begun]; turns != old && turns != old+2 || harmless && turns != old+2 {
 					t.Errorf("%d turns are kept, want %d or two more", turns, old)
 				}
 				lacks(t, "what is said afterwards", ask("", "third").stderr, "not kept")
-				equal(t, "turns afterwards", turnsOf(t, home), turns+2)
+				equal(t, "turns afterwards", storedTurns(t, home), turns+2)
 			})
 		}
 	}
 }
 
-// turnsOf returns the number of stored turns, 0 if there is no conversation. Other files in the folder must not be
+// storedTurns returns the number of stored turns, 0 if there is no conversation. Other files in the folder must not be
 // listed.
-func turnsOf(t *testing.T, home string) int {
+func storedTurns(t *testing.T, home string) int {
 	t.Helper()
-	lacks(t, "the list", broken(t, home, "", "config", "session", "list").must().stdout, "cannot be read")
-	r := broken(t, home, "", "config", "session", "show", "trip", "-o", "json")
+	lacks(t, "the list", runWithRefusedCall(t, home, "", "config", "session", "list").must().stdout, "cannot be read")
+	r := runWithRefusedCall(t, home, "", "config", "session", "show", "trip", "-o", "json")
 	if r.code == 2 && strings.Contains(r.stderr, "there is no session trip") {
 		return 0
 	}
@@ -170,7 +170,7 @@ func TestBrokenConfigSet(t *testing.T) {
 		home := t.TempDir()
 		path := filepath.Join(home, ".config", "ferry", "config.yaml")
 		write(t, path, before)
-		r := broken(t, home, call, "config", "set", "timeout", "5m")
+		r := runWithRefusedCall(t, home, call, "config", "set", "timeout", "5m")
 		want := before
 		if harmless := call == "chown" || call == "unlink" || call == "mkdir"; harmless {
 			want = after
@@ -184,7 +184,7 @@ func TestBrokenConfigSet(t *testing.T) {
 // TestFilesOfOthers creates files that another user could have made where ferry writes. ferry refuses them and sends
 // nothing.
 func TestFilesOfOthers(t *testing.T) {
-	server := serve(t, answering(200, "", ""))
+	server := serve(t, respondWith(200, "", ""))
 	batch := []string{"ask", "-q", "--batch", "in.txt", "--out", "box/o", "-n", server.URL}
 	report := []string{"bench", "-q", "--requests", "1", "--warmup", "0", "--out", "box/o", server.URL}
 	for _, tt := range []struct {
@@ -225,7 +225,7 @@ func TestFilesOfOthers(t *testing.T) {
 				check(t, os.Lchown(tt.path, nobody, -1))
 			}
 			realFerry(t, tt.args...).run().want(2, "", tt.path+": "+tt.says+"\n")
-			equal(t, "requests", len(server.take()), 0)
+			equal(t, "requests", len(server.newRequests()), 0)
 			equal(t, "the user's file", read(t, "mine"), "kept")
 			equal(t, "the file with two names", read(t, "blank"), "")
 			if made, err := filepath.Glob("box/*"); err != nil || len(made) != 1 {
@@ -292,15 +292,15 @@ func empty(mode os.FileMode) func(string) error {
 	}
 }
 
-// stalled starts a ferry whose request has reached a server that does not answer.
-func stalled(t *testing.T, args ...string) *process {
+// startStalled starts a ferry whose request has reached a server that does not answer.
+func startStalled(t *testing.T, args ...string) *process {
 	came, over := make(chan struct{}, 1), make(chan struct{})
 	url := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		came <- struct{}{}
 		<-over
 	})).URL
 	t.Cleanup(func() { close(over) })
-	p := realFerry(t, append(args, url)...).with(faults + "=yes").start()
+	p := realFerry(t, append(args, url)...).with(crashSignals + "=yes").start()
 	<-came
 	return p
 }
@@ -308,7 +308,7 @@ func stalled(t *testing.T, args ...string) *process {
 // TestQuit sends SIGQUIT while a request is in flight: one line says so, and the exit code is not 2.
 func TestQuit(t *testing.T) {
 	for _, args := range [][]string{{"ask", "--no-stdin", "hello", "-n"}, {"stream", "--no-stdin", "hello", "-n"}, {"bench", "-r", "2"}} {
-		r := stalled(t, args...).send(syscall.SIGQUIT).wait().want(131, "", "")
+		r := startStalled(t, args...).send(syscall.SIGQUIT).wait().want(131, "", "")
 		lacks(t, args[0], r.stderr, "goroutine ")
 		if want := "\nferry: stopped by SIGQUIT; the request may have been carried out and billed\n"; !strings.HasSuffix(r.stderr, want) {
 			r.errorf("want %q in the end", want)
@@ -339,7 +339,7 @@ func TestFatalErrors(t *testing.T) {
 	for sent, want := range map[syscall.Signal]string{
 		syscall.SIGUSR1: "panic: a fault of a library", syscall.SIGUSR2: "fatal error: sync: unlock of unlocked mutex",
 	} {
-		p := stalled(t, "ask", "--no-stdin", "hello", "-n")
+		p := startStalled(t, "ask", "--no-stdin", "hello", "-n")
 		limits := read(t, fmt.Sprintf("/proc/%d/limits", p.Process.Pid))
 		if core := regexp.MustCompile(`Max core file size +[01] `); !core.MatchString(limits) {
 			t.Errorf("the limits are %s, want no core file", limits)
@@ -372,12 +372,12 @@ func TestFewFiles(t *testing.T) {
 	ended := map[int]int{}
 	for most := 3; most <= 24; most++ {
 		for _, command := range commands {
-			server.take()
+			server.newRequests()
 			p := realFerry(t, command.args...)
 			p.Dir = t.TempDir() // OUT is created there
 			r := p.with(fmt.Sprintf("%s=%d", openFilesLimit, most)).run()
 			ended[r.code]++
-			sent := len(server.take())
+			sent := len(server.newRequests())
 			switch all := strings.ReplaceAll(r.stdout+r.stderr, " ", ""); {
 			case r.code < 0 || r.code > 3 || strings.Contains(r.stdout+r.stderr, "goroutine "):
 				r.errorf("%d open files: want no crash", most)

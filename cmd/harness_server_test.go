@@ -36,14 +36,19 @@ type server struct {
 	host                string
 	connections, active atomic.Int64 // active counts connections on which, after a handshake, at least a byte of a request arrived
 	mu                  sync.Mutex
-	seen                []asked
+	seen                []recordedRequest
 }
 
-// asked is a request as it arrived.
-type asked struct {
+// recordedRequest is a request as it arrived.
+type recordedRequest struct {
 	*http.Request
 	body string
 	at   time.Time
+}
+
+// head returns the first line and the host of a request.
+func (r recordedRequest) head() string {
+	return r.Method + " " + r.RequestURI + " " + r.Proto + " " + r.Host
 }
 
 // serve runs a handler until the test ends, the demo node if it is nil. The functions in how change the server before
@@ -57,7 +62,7 @@ func serve(t testing.TB, handler http.Handler, how ...func(*server)) *server {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		s.mu.Lock()
-		s.seen = append(s.seen, asked{r.Clone(context.Background()), string(body), time.Now()})
+		s.seen = append(s.seen, recordedRequest{r.Clone(context.Background()), string(body), time.Now()})
 		s.mu.Unlock()
 		handler.ServeHTTP(w, r)
 	}), how...)
@@ -111,8 +116,8 @@ func listeningAt(t testing.TB, address string) func(*server) {
 	}
 }
 
-// answering returns a handler that gives every request the same answer.
-func answering(status int, mime, body string) http.HandlerFunc {
+// respondWith returns a handler that gives every request the same answer.
+func respondWith(status int, mime, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if mime != "" {
 			w.Header().Set("Content-Type", mime)
@@ -130,7 +135,7 @@ func demoNode(t testing.TB) *demo.Node {
 }
 
 // requests returns all requests so far.
-func (s *server) requests() []asked {
+func (s *server) requests() []recordedRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.seen)
@@ -138,10 +143,10 @@ func (s *server) requests() []asked {
 
 func (s *server) count() int { return len(s.requests()) }
 
-func (s *server) last() asked { all := s.requests(); return all[len(all)-1] }
+func (s *server) last() recordedRequest { all := s.requests(); return all[len(all)-1] }
 
-// take returns the requests since the last call of take.
-func (s *server) take() []asked {
+// newRequests returns the requests since its last call.
+func (s *server) newRequests() []recordedRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seen := s.seen
@@ -249,13 +254,13 @@ func (a *authority) issueAt(t testing.TB, addresses ...net.IP) tls.Certificate {
 	return a.issue(t, func(c *x509.Certificate) { c.IPAddresses = append(c.IPAddresses, addresses...) })
 }
 
-// own returns the authority's certificate for use as a server's.
-func (a *authority) own() tls.Certificate {
+// selfSigned returns the authority's certificate for use as a server's.
+func (a *authority) selfSigned() tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{a.cert.Raw}, PrivateKey: a.key}
 }
 
-// files writes a certificate and its key to files.
-func files(t testing.TB, pair tls.Certificate) (cert, key string) {
+// writeCertificate writes a certificate and its key to files.
+func writeCertificate(t testing.TB, pair tls.Certificate) (cert, key string) {
 	dir := t.TempDir()
 	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	writePEM(t, cert, "CERTIFICATE", pair.Certificate[0])
@@ -265,8 +270,8 @@ func files(t testing.TB, pair tls.Certificate) (cert, key string) {
 	return cert, key
 }
 
-// pinned returns the pin of a certificate, calculated without ferry.
-func pinned(t testing.TB, der []byte) string {
+// pinOf returns the pin of a certificate, calculated without ferry.
+func pinOf(t testing.TB, der []byte) string {
 	cert, err := x509.ParseCertificate(der)
 	check(t, err)
 	public, err := x509.MarshalPKIXPublicKey(cert.PublicKey)
@@ -275,8 +280,8 @@ func pinned(t testing.TB, der []byte) string {
 	return "sha256//" + base64.StdEncoding.EncodeToString(hash[:])
 }
 
-// pool returns a pool of the authorities that a server trusts.
-func pool(all ...*authority) *x509.CertPool {
+// certPool returns a pool of the authorities that a server trusts.
+func certPool(all ...*authority) *x509.CertPool {
 	p := x509.NewCertPool()
 	for _, a := range all {
 		p.AddCert(a.cert)

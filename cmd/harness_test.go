@@ -110,8 +110,8 @@ func lacks(t testing.TB, what, got string, words ...string) {
 	}
 }
 
-// before polls until reached returns true, for limit at most, and reports whether it did.
-func before(limit time.Duration, reached func() bool) bool {
+// pollUntil polls until reached returns true, for limit at most, and reports whether it did.
+func pollUntil(limit time.Duration, reached func() bool) bool {
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	late := time.NewTimer(limit)
@@ -129,7 +129,7 @@ func before(limit time.Duration, reached func() bool) bool {
 // eventually waits, up to testTimeout, for something that another process does.
 func eventually(t testing.TB, what string, reached func() bool) {
 	t.Helper()
-	if !before(testTimeout, reached) {
+	if !pollUntil(testTimeout, reached) {
 		t.Fatal("never: " + what)
 	}
 }

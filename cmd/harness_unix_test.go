@@ -30,8 +30,8 @@ const fileLimit = "FERRY_TEST_FILE_LIMIT"
 // openFilesLimit is the variable with the maximum number of open files.
 const openFilesLimit = "FERRY_TEST_OPEN_FILES"
 
-// faults is the variable that makes a goroutine panic on SIGUSR1, and the Go runtime give up on SIGUSR2.
-const faults = "FERRY_TEST_FAULTS"
+// crashSignals is the variable that makes a goroutine panic on SIGUSR1, and the Go runtime give up on SIGUSR2.
+const crashSignals = "FERRY_TEST_FAULTS"
 
 // ferry refuses files that others can write, so the tests create none, whatever the caller's umask.
 func init() { syscall.Umask(0o022) }
@@ -49,7 +49,7 @@ func limitedMain() int {
 			return 99
 		}
 	}
-	if os.Getenv(faults) != "" {
+	if os.Getenv(crashSignals) != "" {
 		wanted := make(chan os.Signal, 1)
 		signal.Notify(wanted, syscall.SIGUSR1, syscall.SIGUSR2)
 		go func() {
@@ -219,8 +219,8 @@ func readUntil(t testing.TB, terminal io.Reader, enough func(seen string) bool) 
 	return string(seen)
 }
 
-// shows looks for words that a narrow terminal may have wrapped.
-func shows(words string) func(string) bool {
+// containsUnwrapped returns a function that reports whether text contains words, wrapped or not.
+func containsUnwrapped(words string) func(string) bool {
 	return func(seen string) bool { return strings.Contains(strings.Join(strings.Fields(seen), " "), words) }
 }
 
@@ -243,8 +243,8 @@ func findProgram(t testing.TB, name string) string {
 	return ""
 }
 
-// ofDebian13 returns the path of a program with HTTP/3, nginx or curl, in the folder that .ci/trixie makes.
-func ofDebian13(t testing.TB, program string) string {
+// debian13Program returns the path of a program with HTTP/3, nginx or curl, in the folder that .ci/trixie makes.
+func debian13Program(t testing.TB, program string) string {
 	folder := os.Getenv("FERRY_TRIXIE")
 	if folder == "" {
 		skipMissing(t, "FERRY_TRIXIE, a folder with Debian 13 (.ci/trixie)")
@@ -252,8 +252,8 @@ func ofDebian13(t testing.TB, program string) string {
 	return filepath.Join(folder, "host", program)
 }
 
-// script writes a shell script with one line, for use as nginx.
-func script(t testing.TB, line string) string {
+// shellScript writes a shell script with one line, for use as nginx.
+func shellScript(t testing.TB, line string) string {
 	path := filepath.Join(t.TempDir(), "nginx")
 	check(t, os.WriteFile(path, []byte("#!/bin/sh\n"+line+"\n"), 0o755))
 	return path

@@ -85,12 +85,12 @@ func TestHoldPipesEnd(t *testing.T) {
 
 // TestHoldLeavesNoZombie ends a holder while the ferry that started it still runs.
 func TestHoldLeavesNoZombie(t *testing.T) {
-	r, server := secureHoldRig(t, doGate)
+	r, server := secureHoldRig(t, stopGate)
 	server.mute.Store(true)
 	p := r.ask("stream", "hello", "--connect-timeout", "20s")
 	stdout := p.stdout()
 	p.start()
-	readUpTo(server, cameMute)
+	readUpTo(server, muteConnection)
 	server.mute.Store(false)
 	pid := r.oneHolder()
 	r.kill(pid) // it has accepted nothing: the stream continues without it
@@ -166,9 +166,9 @@ func asNobody(t *testing.T, do func() error) {
 	check(t, <-failed)
 }
 
-// TestHoldLendsToNobodyElse makes a holder's folder and socket accessible to everyone. Another user's process still
+// TestHoldOtherUserGetsNothing makes a holder's folder and socket accessible to everyone. Another user's process still
 // gets no byte.
-func TestHoldLendsToNobodyElse(t *testing.T) {
+func TestHoldOtherUserGetsNothing(t *testing.T) {
 	skipIfShort(t, "a process of another user")
 	if os.Geteuid() != 0 {
 		skipMissing(t, "root, to be another user")

@@ -32,10 +32,10 @@ func TestHoldKilledBefore(t *testing.T) {
 		},
 		"while it connects": func(r *holdRig, server *holdServer, pid int) func() {
 			server.mute.Store(true)
-			server.CloseClientConnections() // so that it needs a new one
-			readUpTo(server, cameMute)      // which it opens in advance
+			server.CloseClientConnections()  // so that it needs a new one
+			readUpTo(server, muteConnection) // which it opens in advance
 			return func() {
-				readUpTo(server, cameMute)
+				readUpTo(server, muteConnection)
 				server.mute.Store(false)
 				r.kill(pid)
 			}
@@ -45,7 +45,7 @@ func TestHoldKilledBefore(t *testing.T) {
 			eventually(r.t, "it is gone", func() bool { return len(r.holders()) == 0 })
 			server.mute.Store(true)
 			return func() {
-				readUpTo(server, cameMute)
+				readUpTo(server, muteConnection)
 				server.mute.Store(false)
 				for _, pid := range r.holders() {
 					r.kill(pid)
@@ -70,7 +70,7 @@ func TestHoldKilledBefore(t *testing.T) {
 
 // readUpTo receives names until the given one.
 func readUpTo(server *holdServer, word string) {
-	for came := range server.came {
+	for came := range server.arrived {
 		if came == word {
 			return
 		}
@@ -103,11 +103,11 @@ func TestHoldKilledWith(t *testing.T) {
 		name, do, verb, prompt string
 		classes                []string
 	}{
-		{"its body", doUnread, "ask", strings.Repeat("a long prompt ", 1<<19), []string{"reset"}},
-		{"a request", doStall, "ask", "hello", []string{"reset"}},
-		{"a stream's request", doStall, "stream", "hello", []string{"reset"}},
-		{"half an answer", doHalf, "ask", "hello", []string{"reset", "truncated"}}, // the beginning may still be in transit
-		{"half a stream", doHalf, "stream", "hello", []string{"truncated"}},
+		{"its body", stopUnread, "ask", strings.Repeat("a long prompt ", 1<<19), []string{"reset"}},
+		{"a request", stopStall, "ask", "hello", []string{"reset"}},
+		{"a stream's request", stopStall, "stream", "hello", []string{"reset"}},
+		{"half an answer", stopHalf, "ask", "hello", []string{"reset", "truncated"}}, // the beginning may still be in transit
+		{"half a stream", stopHalf, "stream", "hello", []string{"truncated"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -134,15 +134,15 @@ func (r *holdRig) stopped(server *holdServer, do, verb, prompt, timeout string) 
 	write(r.t, file, prompt)
 	// The holder stays the same, because the path belongs to the request.
 	r.configure(server.URL+do, server.settings())
-	for len(server.came) > 0 {
-		<-server.came
+	for len(server.arrived) > 0 {
+		<-server.arrived
 	}
 	server.requests.Store(0)
 	connections := server.connections.Load()
 	p := r.ferry(verb, "--hold", "5m", "-n", r.node, "--no-stdin", "--timeout", timeout, "-o", "json", "-f", file)
 	stdout := p.stdout()
 	p.start()
-	eventually(r.t, "the server has it", func() bool { return len(server.came) > 0 })
+	eventually(r.t, "the server has it", func() bool { return len(server.arrived) > 0 })
 	equal(r.t, "connections, of which a held call makes none", server.connections.Load(), connections)
 	return p, stdout
 }
@@ -237,11 +237,11 @@ func (l *holdUser) calls(number int) {
 		all[prompt] = l.rig.ask(verb, prompt, "-o", "json", "--timeout", "20s").start()
 	}
 	for prompt, p := range all {
-		l.judge(prompt, heldBy(p.wait()))
+		l.checkResults(prompt, heldBy(p.wait()))
 	}
 }
 
-func (l *holdUser) judge(prompt string, call heldCall) {
+func (l *holdUser) checkResults(prompt string, call heldCall) {
 	times := l.server.times(prompt)
 	bad := func(want string) { call.errorf("%q came %d times; want %s", prompt, times, want) }
 	if times > 1 {
@@ -291,13 +291,13 @@ func TestHoldStopped(t *testing.T) {
 	t.Run("with a request, for ever", func(t *testing.T) {
 		usual := *r
 		usual.env = append(slices.Clone(r.env), usualWaits+"=yes")
-		p, stdout := usual.stopped(server, doStall, "ask", "hello, hello", "1m")
+		p, stdout := usual.stopped(server, stopStall, "ask", "hello, hello", "1m")
 		r.signal(pid, syscall.SIGSTOP)
 		r.fails(p, readAll(stdout), []string{"reset"}).want(1, "", "the process that holds the connection does not answer")
 		goesOn("hello, hello")
 	})
 	t.Run("with a request", func(t *testing.T) {
-		p, stdout := r.stopped(server, doStall, "ask", "hello", "10s") // a busy machine may need part of it to send the request
+		p, stdout := r.stopped(server, stopStall, "ask", "hello", "10s") // a busy machine may need part of it to send the request
 		r.signal(pid, syscall.SIGSTOP)
 		r.fails(p, readAll(stdout), []string{"timeout"})
 		goesOn("hello")

@@ -54,7 +54,7 @@ func TestHoldDeadPath(t *testing.T) {
 	equal(t, "open connections", l.holder(t).Connections, 1)
 	link.dead.Store(true)
 	cut := time.Now()
-	fatalIf(t, !before(2*testTimeout, func() bool { return l.holder(t).Connections == 0 }),
+	fatalIf(t, !pollUntil(2*testTimeout, func() bool { return l.holder(t).Connections == 0 }),
 		"the path is dead, and the holder still counts on its connection, want it closed")
 	t.Logf("the holder noticed after %.1f s that the path was dead", time.Since(cut).Seconds())
 	link.dead.Store(false)
@@ -224,7 +224,7 @@ func runFarNginx(t *testing.T, program, more string, at ...netip.Addr) (ca strin
 	for _, addr := range at {
 		addresses = append(addresses, addr.AsSlice())
 	}
-	cert, key := files(t, by.issueAt(t, addresses...))
+	cert, key := writeCertificate(t, by.issueAt(t, addresses...))
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
 	write(t, conf, fmt.Sprintf(`error_log stderr;

@@ -20,7 +20,7 @@ import (
 // event of a stream is shown before the server sends more.
 func TestHoldManyAtOnce(t *testing.T) {
 	skipIfShort(t, "a hundred processes at once")
-	r, server := secureHoldRig(t, doGate)
+	r, server := secureHoldRig(t, stopGate)
 	const wavers = 50
 	for _, name := range []string{"cold", "warm"} {
 		requests := server.requests.Load()
@@ -95,10 +95,10 @@ func TestHoldCanary(t *testing.T) {
 				}))
 			}
 			var found []string
-			if !before(testTimeout/2, func() bool { found = r.findInMemory(pid, key, prompt); return len(found) == 0 }) {
+			if !pollUntil(testTimeout/2, func() bool { found = r.findInMemory(pid, key, prompt); return len(found) == 0 }) {
 				t.Errorf("its memory has %q, want neither key nor prompt", found)
 			}
-			if before(2*time.Second, func() bool { found = r.findInMemory(pid, key, prompt); return len(found) > 0 }) {
+			if pollUntil(2*time.Second, func() bool { found = r.findInMemory(pid, key, prompt); return len(found) > 0 }) {
 				t.Errorf("tidying up, it wrote down %q, want neither key nor prompt", found)
 			}
 		})
@@ -160,7 +160,7 @@ func TestHoldMemory(t *testing.T) {
 		fatalIf(t, tries == 1000, "of %d calls %d were held, want 100", tries, held)
 	}
 	now := memoryOf(t, pid, "VmRSS")
-	if !before(testTimeout/2, func() bool { now = memoryOf(t, pid, "VmRSS"); return now <= holderLimit }) {
+	if !pollUntil(testTimeout/2, func() bool { now = memoryOf(t, pid, "VmRSS"); return now <= holderLimit }) {
 		t.Errorf("a holder has %d KiB in memory, the limit is %d", now, holderLimit)
 	}
 	t.Logf("after 100 calls: %.1f MiB, of which its own %.1f MiB; at most %.1f MiB", float64(now)/1024,

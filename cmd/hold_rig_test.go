@@ -158,7 +158,7 @@ func (r *holdRig) stopHolders() {
 	stop.Args, stop.Env = p.Args, p.Env
 	out, err := stop.CombinedOutput()
 	equal(r.t, "what ends config hold stop: "+string(out), err, nil)
-	if !before(testTimeout, func() bool { return len(r.holders()) == 0 }) {
+	if !pollUntil(testTimeout, func() bool { return len(r.holders()) == 0 }) {
 		for _, pid := range r.holders() {
 			r.t.Errorf("holder %d outlives the test", pid)
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -179,10 +179,10 @@ type holdServer struct {
 	ca string
 
 	handshakes, requests atomic.Int64
-	// came receives the name of each request that has reached the point where it stops, or its end.
-	came chan string
-	over chan struct{} // closed when the test ends
-	mute atomic.Bool   // connections are accepted and get no data
+	// arrived receives the name of each request that has reached the point where it stops, or its end.
+	arrived chan string
+	over    chan struct{} // closed when the test ends
+	mute    atomic.Bool   // connections are accepted and get no data
 
 	mu      sync.Mutex
 	prompts map[string]int
@@ -193,7 +193,7 @@ type holdServer struct {
 // newHoldServer starts a server with TLS 1.3 or plain http.
 func newHoldServer(t *testing.T, secure bool) *holdServer {
 	s := &holdServer{
-		came: make(chan string, 1000), over: make(chan struct{}), prompts: map[string]int{}, gates: map[string]chan struct{}{},
+		arrived: make(chan string, 1000), over: make(chan struct{}), prompts: map[string]int{}, gates: map[string]chan struct{}{},
 	}
 	how := []func(*server){func(one *server) { one.Listener = &muteListener{one.Listener, s} }}
 	if secure {
@@ -222,10 +222,10 @@ func (s *holdServer) settings() string {
 
 // Where an answer stops, as do= in the address.
 const (
-	doStall  = "?do=stall"  // the request is read and never answered
-	doUnread = "?do=unread" // the body is never read
-	doHalf   = "?do=half"   // half of an answer is sent
-	doGate   = "?do=gate"   // the first event of a stream is sent; the others when the gate opens
+	stopStall  = "?do=stall"  // the request is read and never answered
+	stopUnread = "?do=unread" // the body is never read
+	stopHalf   = "?do=half"   // half of an answer is sent
+	stopGate   = "?do=gate"   // the first event of a stream is sent; the others when the gate opens
 )
 
 func (s *holdServer) answer(w http.ResponseWriter, r *http.Request) {
@@ -234,8 +234,8 @@ func (s *holdServer) answer(w http.ResponseWriter, r *http.Request) {
 	if way != "" {
 		way = "?" + way
 	}
-	if way == doUnread {
-		s.came <- way
+	if way == stopUnread {
+		s.arrived <- way
 		<-s.over
 		return
 	}
@@ -256,9 +256,9 @@ func (s *holdServer) answer(w http.ResponseWriter, r *http.Request) {
 	s.prompts[asked.Prompt]++
 	s.mu.Unlock()
 	s.step()
-	defer func() { s.came <- asked.Prompt }()
-	if way == doStall {
-		s.came <- asked.Prompt
+	defer func() { s.arrived <- asked.Prompt }()
+	if way == stopStall {
+		s.arrived <- asked.Prompt
 		<-s.over
 		return
 	}
@@ -276,11 +276,11 @@ func (s *holdServer) answer(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).Flush()
 	s.step()
 	switch {
-	case way == doHalf:
-		s.came <- asked.Prompt
+	case way == stopHalf:
+		s.arrived <- asked.Prompt
 		<-s.over
 		return
-	case way == doGate && asked.Stream:
+	case way == stopGate && asked.Stream:
 		select {
 		case <-s.gate(asked.Prompt):
 		case <-s.over:
@@ -334,8 +334,8 @@ func (s *holdServer) times(prompt string) int {
 	return s.prompts[prompt]
 }
 
-// cameMute is the name that came receives for a connection that gets no data.
-const cameMute = "a connection"
+// muteConnection is the name that arrived receives for a connection that gets no data.
+const muteConnection = "a connection"
 
 type muteListener struct {
 	net.Listener
@@ -352,6 +352,6 @@ func (l *muteListener) Accept() (net.Conn, error) {
 			<-l.server.over
 			conn.Close()
 		}()
-		l.server.came <- cameMute
+		l.server.arrived <- muteConnection
 	}
 }

@@ -28,7 +28,7 @@ func hostileReplies(text string) map[string]http.HandlerFunc {
 		for i, t := range texts {
 			args[i] = quoted("x" + t)
 		}
-		return answering(status, "", fmt.Sprintf(format, args...))
+		return respondWith(status, "", fmt.Sprintf(format, args...))
 	}
 	const answer = `{"id":%s,"model":%s,"content":[{"type":"text","text":"fine"}],"stop_reason":"max_tokens","usage":{"input_tokens":1,"output_tokens":1}}`
 	return map[string]http.HandlerFunc{
@@ -36,15 +36,15 @@ func hostileReplies(text string) map[string]http.HandlerFunc {
 		"type and code":   body(400, `{"error":{"type":%s,"code":%s,"message":"m"}}`, text, text),
 		"request id":      body(400, `{"error":{"type":"bad","message":"m"},"request_id":%s}`, text),
 		"an error's body": body(400, `{"other":%s}`, text),
-		"a page":          answering(502, "", "<html>"+text),
+		"a page":          respondWith(502, "", "<html>"+text),
 		"no answer":       body(200, `{"other":%s}`, text),
 		"a cut answer":    body(200, `{"content":[{"type":"text","text":%s`, text),
 		"a cut body":      body(200, `{"other":%s`, text),
 		"id and model":    body(200, answer, text, text),
 		"stop reason":     body(200, `{"content":[{"type":"text","text":"fine"}],"stop_reason":%s}`, text),
-		"an error event": answering(200, "", fmt.Sprintf("event: error\ndata: {\"error\":{\"type\":%s,\"message\":%s}}\n\n",
+		"an error event": respondWith(200, "", fmt.Sprintf("event: error\ndata: {\"error\":{\"type\":%s,\"message\":%s}}\n\n",
 			quoted(text), quoted(text))),
-		"an event that is no JSON": answering(200, "", "event: message_start\ndata: "+strings.NewReplacer("\n", "", "\r", "").Replace(text)+"\n\n"),
+		"an event that is no JSON": respondWith(200, "", "event: message_start\ndata: "+strings.NewReplacer("\n", "", "\r", "").Replace(text)+"\n\n"),
 		"headers": func(w http.ResponseWriter, _ *http.Request) {
 			for _, name := range []string{"Request-Id", "Location", "Retry-After", "X-Echo"} {
 				w.Header().Set(name, "x"+text[:min(len(text), 30_000)])
@@ -131,7 +131,7 @@ func TestForgedLines(t *testing.T) {
 func TestJSONHasNoControls(t *testing.T) {
 	const bad = "a\u009b31m\u0085\u007f\u202e\u2066\u200f\u2028b"
 	const parts = `[{"type":"thinking","thinking":"` + bad + `"},{"type":"text","text":"` + bad + `"}]`
-	url := serve(t, answering(200, "", fmt.Sprintf(`{"id":"%s","model":"%s","content":%s,"stop_reason":"%s"}`, bad, bad, parts, bad))).URL
+	url := serve(t, respondWith(200, "", fmt.Sprintf(`{"id":"%s","model":"%s","content":%s,"stop_reason":"%s"}`, bad, bad, parts, bad))).URL
 	folder := t.TempDir()
 	in, out := filepath.Join(folder, "in"), filepath.Join(folder, "out")
 	write(t, in, "one\n")

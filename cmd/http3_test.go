@@ -65,7 +65,7 @@ func TestBenchHTTP3(t *testing.T) {
 		contains(t, "the report", r.stdout, name)
 	}
 	count := map[string]int{}
-	for _, asked := range s.take() {
+	for _, asked := range s.newRequests() {
 		count[asked.Proto]++
 	}
 	equal(t, "requests by protocol", count, map[string]int{"HTTP/1.1": 4, "HTTP/3.0": 4})

@@ -79,8 +79,8 @@ type rawConn struct {
 	node *rawNode
 }
 
-// begun reads the header of a request and none of its body.
-func (c *rawConn) begun() (r *http.Request, ok bool) {
+// readHeader reads the header of a request and none of its body.
+func (c *rawConn) readHeader() (r *http.Request, ok bool) {
 	r, err := http.ReadRequest(c.in)
 	if err != nil {
 		return nil, false
@@ -91,7 +91,7 @@ func (c *rawConn) begun() (r *http.Request, ok bool) {
 
 // request reads a complete request and returns its prompt.
 func (c *rawConn) request() (prompt string, ok bool) {
-	r, ok := c.begun()
+	r, ok := c.readHeader()
 	if !ok {
 		return "", false
 	}

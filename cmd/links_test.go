@@ -32,7 +32,7 @@ func TestEarlyAnswer(t *testing.T) {
 		t.Run(fmt.Sprint(tt.status, " ", tt.name), func(t *testing.T) {
 			s := newRawNode(t, func(_ int64, c *rawConn) {
 				for {
-					r, ok := c.begun()
+					r, ok := c.readHeader()
 					if !ok {
 						return
 					}
@@ -232,7 +232,7 @@ func TestAnswerBeforeThePrompt(t *testing.T) {
 	skipIfShort(t, "prompts of 20 MB")
 	for _, way := range []string{"ask", "stream", "batch"} {
 		s := newRawNode(t, func(_ int64, c *rawConn) {
-			if _, ok := c.begun(); ok {
+			if _, ok := c.readHeader(); ok {
 				c.send(rawAnswer("early"))
 				<-c.node.over
 			}

@@ -40,14 +40,14 @@ func peakOf(t *testing.T, home string, env map[string]string, args ...string) re
 	return r
 }
 
-// filled is a body of a given size: a unit repeated between a beginning and an end.
-type filled struct {
+// repeatedBody is a body of a given size: a unit repeated between a beginning and an end.
+type repeatedBody struct {
 	status           int
 	begin, unit, end string
 	numbered         bool // the unit contains a number
 }
 
-func (f filled) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+func (f repeatedBody) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	if strings.HasPrefix(f.begin, "event:") {
 		w.Header().Set("Content-Type", "text/event-stream")
 	}
@@ -83,68 +83,68 @@ func hostileBodies() []hostileBody {
 	const start = "event: message_start\ndata: {\"message\":{}}\n\n"
 	const stop = "event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"end_turn\"}}\n\nevent: message_stop\ndata: {}\n\n"
 	return []hostileBody{
-		{"a long text", filled{200, text, "word ", closed, false}, 0, "ask"},
-		{"a long text as JSON", filled{200, text, "word ", closed, false}, 0, "ask -o json"},
-		{"a long text as it came", filled{200, text, "word ", closed, false}, 0, "ask -o raw"},
-		{"a long text in a conversation", filled{200, text, "word ", closed, false}, 0, "ask --session s"},
-		{"a long text that is looked through", filled{200, text, "word ", closed, false}, 5, "ask --expect never"},
-		{"a long text without a block", filled{200, text, "word ", closed, false}, 1, "ask -x"},
-		{"a long text, streamed", filled{200, text, "word ", closed, false}, 0, "stream"},
-		{"a long text in a batch", filled{200, text, "word ", closed, false}, 0, "batch"},
-		{"a long text in a batch, many at once", filled{200, text, "word ", closed, false}, 0, "batch -c 16"},
-		{"escapes in a batch, many at once", filled{200, text, `\u0001`, closed, false}, 0, "batch -c 16"},
-		{"an error's message in a batch, many at once", filled{503, `{"error":{"message":"`, "word ", `"}}`, false}, 1, "batch -c 8 --retry-policy backoff"},
-		{"many events in a batch, many at once", filled{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "batch -c 8"},
-		{"a long text, measured", filled{200, text, "word ", closed, false}, 0, "bench -c 8 -r 12"},
-		{"a long text, measured as a stream", filled{200, text, "word ", closed, false}, 0, "bench -c 8 -r 12 --stream"},
-		{"an error's message, measured", filled{503, `{"error":{"message":"`, "word ", `"}}`, false}, 1, "bench -c 8 -r 12"},
-		{"long lines, measured", filled{200, start, delta + strings.Repeat("\x7f", 8<<20-100) + ended, stop, false}, 0, "bench -c 8 -r 12 --stream"},
-		{"an error's message, asked again", filled{503, `{"error":{"message":"`, "word ", `"}}`, false}, 3, "ask --retry-delay 1ms --retry-policy backoff"},
-		{"a long text that was to be streamed", filled{200, text, "word ", closed, false}, 0, "stream"},
-		{"a long text that was to be streamed as JSON", filled{200, text, "word ", closed, false}, 0, "stream -o json"},
-		{"escapes that were to be streamed as JSON", filled{200, text, `\u0001`, closed, false}, 0, "stream -o json"},
-		{"a long text that was to be streamed into a conversation", filled{200, text, "word ", closed, false}, 0, "stream -o json --session s"},
-		{"a long text that is logged", filled{200, text, "word ", closed, false}, 0, "ask -o json"},
-		{"escapes", filled{200, text, `\u0001`, closed, false}, 0, "ask"},
-		{"escapes as JSON", filled{200, text, `\u0001`, closed, false}, 0, "ask -o json"},
-		{"control characters as JSON", filled{200, text, "\x7f", closed, false}, 0, "ask -o json"},
-		{"control characters in a batch", filled{200, text, "\x7f", closed, false}, 0, "batch"},
-		{"bytes that are no UTF-8", filled{200, text, "\xff", closed, false}, 0, "ask"},
-		{"bytes that are no UTF-8, as JSON", filled{200, text, "\xff", closed, false}, 0, "ask -o json"},
-		{"the key over and over", filled{200, text, canaryHeader + " ", closed, false}, 0, "ask"},
-		{"an error's message", filled{400, `{"error":{"message":"`, "\xff", `"}}`, false}, 1, "ask -v"},
-		{"an error's message as JSON", filled{400, `{"error":{"message":"`, `\u0001`, `"}}`, false}, 1, "ask -o json"},
-		{"an error's message in a batch", filled{400, `{"error":{"message":"`, "\x7f", `"}}`, false}, 1, "batch"},
-		{"a list of errors", filled{400, `{"errors":[{}`, `,{}`, `]}`, false}, 1, "ask"},
-		{"a list as an error", filled{400, `[{}`, `,{}`, `]`, false}, 1, "ask"},
-		{"many members", filled{200, `{"a":0`, `,"a%d":0`, `}`, true}, 1, "ask"},
-		{"many members of an error", filled{400, `{"error":{"a":0`, `,"a%d":0`, `}}`, true}, 1, "ask"},
-		{"many blocks", filled{200, `{"content":[{}`, `,{}`, `],"stop_reason":"end_turn"}`, false}, 0, "ask"},
-		{"many choices", filled{200, `{"choices":[{}`, `,{}`, `]}`, false}, 1, "ask -m m --api chat"},
-		{"many parts", filled{200, `{"choices":[{"message":{"content":[{}`, `,{}`, `]}}]}`, false}, 0, "ask -m m --api chat"},
-		{"nested", filled{200, `{"content":`, `[`, ``, false}, 1, "ask"},
-		{"nested members", filled{200, ``, `{"a":`, ``, false}, 1, "ask"},
-		{"a cut text", filled{200, text, "word ", ``, false}, 1, "ask"},
-		{"a cut text of escapes", filled{200, text, `\u0001`, ``, false}, 1, "ask -o json"},
-		{"a cut text in a batch", filled{200, text, "\x7f", ``, false}, 1, "batch"},
-		{"a page", filled{200, `<html>`, "<p>", ``, false}, 1, "ask"},
-		{"lines of JSON", filled{200, ``, "{}\n", ``, false}, 1, "ask"},
-		{"empty events", filled{200, ``, "data: {}\n\n", ``, false}, 1, "ask"},
-		{"many events", filled{200, start, delta + "word " + ended, stop, false}, 0, "ask"},
-		{"many events of long texts", filled{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "ask"},
-		{"many events, streamed", filled{200, start, delta + "word " + ended, stop, false}, 0, "stream"},
-		{"many events, streamed into a conversation", filled{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "stream --session s"},
-		{"long lines", filled{200, start, delta + strings.Repeat("\x7f", 8<<20-100) + ended, stop, false}, 0, "stream -o json"},
-		{"long lines of bytes that are no UTF-8", filled{200, start, delta + strings.Repeat("\xff", 8<<20-100) + ended, stop, false}, 0, "stream -o json"},
-		{"many models", filled{200, `{"data":[0`, `,0`, `]}`, false}, 0, "config check"},
-		{"a filter", filled{200, text, "word ", closed, false}, 0, "ask"},
-		{"a filter and many values", filled{200, `{"content":[{}`, `,{}`, `],"stop_reason":"end_turn"}`, false}, 0, "ask -o raw"},
+		{"a long text", repeatedBody{200, text, "word ", closed, false}, 0, "ask"},
+		{"a long text as JSON", repeatedBody{200, text, "word ", closed, false}, 0, "ask -o json"},
+		{"a long text as it came", repeatedBody{200, text, "word ", closed, false}, 0, "ask -o raw"},
+		{"a long text in a conversation", repeatedBody{200, text, "word ", closed, false}, 0, "ask --session s"},
+		{"a long text that is looked through", repeatedBody{200, text, "word ", closed, false}, 5, "ask --expect never"},
+		{"a long text without a block", repeatedBody{200, text, "word ", closed, false}, 1, "ask -x"},
+		{"a long text, streamed", repeatedBody{200, text, "word ", closed, false}, 0, "stream"},
+		{"a long text in a batch", repeatedBody{200, text, "word ", closed, false}, 0, "batch"},
+		{"a long text in a batch, many at once", repeatedBody{200, text, "word ", closed, false}, 0, "batch -c 16"},
+		{"escapes in a batch, many at once", repeatedBody{200, text, `\u0001`, closed, false}, 0, "batch -c 16"},
+		{"an error's message in a batch, many at once", repeatedBody{503, `{"error":{"message":"`, "word ", `"}}`, false}, 1, "batch -c 8 --retry-policy backoff"},
+		{"many events in a batch, many at once", repeatedBody{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "batch -c 8"},
+		{"a long text, measured", repeatedBody{200, text, "word ", closed, false}, 0, "bench -c 8 -r 12"},
+		{"a long text, measured as a stream", repeatedBody{200, text, "word ", closed, false}, 0, "bench -c 8 -r 12 --stream"},
+		{"an error's message, measured", repeatedBody{503, `{"error":{"message":"`, "word ", `"}}`, false}, 1, "bench -c 8 -r 12"},
+		{"long lines, measured", repeatedBody{200, start, delta + strings.Repeat("\x7f", 8<<20-100) + ended, stop, false}, 0, "bench -c 8 -r 12 --stream"},
+		{"an error's message, asked again", repeatedBody{503, `{"error":{"message":"`, "word ", `"}}`, false}, 3, "ask --retry-delay 1ms --retry-policy backoff"},
+		{"a long text that was to be streamed", repeatedBody{200, text, "word ", closed, false}, 0, "stream"},
+		{"a long text that was to be streamed as JSON", repeatedBody{200, text, "word ", closed, false}, 0, "stream -o json"},
+		{"escapes that were to be streamed as JSON", repeatedBody{200, text, `\u0001`, closed, false}, 0, "stream -o json"},
+		{"a long text that was to be streamed into a conversation", repeatedBody{200, text, "word ", closed, false}, 0, "stream -o json --session s"},
+		{"a long text that is logged", repeatedBody{200, text, "word ", closed, false}, 0, "ask -o json"},
+		{"escapes", repeatedBody{200, text, `\u0001`, closed, false}, 0, "ask"},
+		{"escapes as JSON", repeatedBody{200, text, `\u0001`, closed, false}, 0, "ask -o json"},
+		{"control characters as JSON", repeatedBody{200, text, "\x7f", closed, false}, 0, "ask -o json"},
+		{"control characters in a batch", repeatedBody{200, text, "\x7f", closed, false}, 0, "batch"},
+		{"bytes that are no UTF-8", repeatedBody{200, text, "\xff", closed, false}, 0, "ask"},
+		{"bytes that are no UTF-8, as JSON", repeatedBody{200, text, "\xff", closed, false}, 0, "ask -o json"},
+		{"the key over and over", repeatedBody{200, text, canaryHeader + " ", closed, false}, 0, "ask"},
+		{"an error's message", repeatedBody{400, `{"error":{"message":"`, "\xff", `"}}`, false}, 1, "ask -v"},
+		{"an error's message as JSON", repeatedBody{400, `{"error":{"message":"`, `\u0001`, `"}}`, false}, 1, "ask -o json"},
+		{"an error's message in a batch", repeatedBody{400, `{"error":{"message":"`, "\x7f", `"}}`, false}, 1, "batch"},
+		{"a list of errors", repeatedBody{400, `{"errors":[{}`, `,{}`, `]}`, false}, 1, "ask"},
+		{"a list as an error", repeatedBody{400, `[{}`, `,{}`, `]`, false}, 1, "ask"},
+		{"many members", repeatedBody{200, `{"a":0`, `,"a%d":0`, `}`, true}, 1, "ask"},
+		{"many members of an error", repeatedBody{400, `{"error":{"a":0`, `,"a%d":0`, `}}`, true}, 1, "ask"},
+		{"many blocks", repeatedBody{200, `{"content":[{}`, `,{}`, `],"stop_reason":"end_turn"}`, false}, 0, "ask"},
+		{"many choices", repeatedBody{200, `{"choices":[{}`, `,{}`, `]}`, false}, 1, "ask -m m --api chat"},
+		{"many parts", repeatedBody{200, `{"choices":[{"message":{"content":[{}`, `,{}`, `]}}]}`, false}, 0, "ask -m m --api chat"},
+		{"nested", repeatedBody{200, `{"content":`, `[`, ``, false}, 1, "ask"},
+		{"nested members", repeatedBody{200, ``, `{"a":`, ``, false}, 1, "ask"},
+		{"a cut text", repeatedBody{200, text, "word ", ``, false}, 1, "ask"},
+		{"a cut text of escapes", repeatedBody{200, text, `\u0001`, ``, false}, 1, "ask -o json"},
+		{"a cut text in a batch", repeatedBody{200, text, "\x7f", ``, false}, 1, "batch"},
+		{"a page", repeatedBody{200, `<html>`, "<p>", ``, false}, 1, "ask"},
+		{"lines of JSON", repeatedBody{200, ``, "{}\n", ``, false}, 1, "ask"},
+		{"empty events", repeatedBody{200, ``, "data: {}\n\n", ``, false}, 1, "ask"},
+		{"many events", repeatedBody{200, start, delta + "word " + ended, stop, false}, 0, "ask"},
+		{"many events of long texts", repeatedBody{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "ask"},
+		{"many events, streamed", repeatedBody{200, start, delta + "word " + ended, stop, false}, 0, "stream"},
+		{"many events, streamed into a conversation", repeatedBody{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "stream --session s"},
+		{"long lines", repeatedBody{200, start, delta + strings.Repeat("\x7f", 8<<20-100) + ended, stop, false}, 0, "stream -o json"},
+		{"long lines of bytes that are no UTF-8", repeatedBody{200, start, delta + strings.Repeat("\xff", 8<<20-100) + ended, stop, false}, 0, "stream -o json"},
+		{"many models", repeatedBody{200, `{"data":[0`, `,0`, `]}`, false}, 0, "config check"},
+		{"a filter", repeatedBody{200, text, "word ", closed, false}, 0, "ask"},
+		{"a filter and many values", repeatedBody{200, `{"content":[{}`, `,{}`, `],"stop_reason":"end_turn"}`, false}, 0, "ask -o raw"},
 	}
 }
 
 type hostileBody struct {
 	name string
-	body filled
+	body repeatedBody
 	code int
 	args string
 }

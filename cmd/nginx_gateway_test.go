@@ -24,34 +24,34 @@ const fast = "rate: 10000/s"
 func TestNginxGateway(t *testing.T) {
 	skipIfShort(t, "bodies of the largest size")
 	g, api := oneGateway(t, fast)
-	t.Run("ferry crosses", func(t *testing.T) { testGatewayCrossing(t, g) })
+	t.Run("ferry crosses", func(t *testing.T) { testGatewayRequest(t, g) })
 	t.Run("headers", func(t *testing.T) { testGatewayHeaders(t, g, api) })
 	t.Run("roles", func(t *testing.T) { testGatewayRoles(t, g) })
 	t.Run("names and TLS", func(t *testing.T) { testGatewayNames(t, g) })
 	t.Run("paths", func(t *testing.T) { testGatewayPaths(t, g, api) })
 	t.Run("bodies", func(t *testing.T) { testGatewayBodies(t, g) })
-	t.Run("stream in steps", func(t *testing.T) { testGatewayPace(t, g, api) })
+	t.Run("stream in steps", func(t *testing.T) { testGatewayStreaming(t, g, api) })
 	t.Run("cut upstream", func(t *testing.T) { testGatewayCut(t, g) })
 	t.Run("malformed", func(t *testing.T) { testGatewayMalformed(t, g) })
 	t.Run("config check", func(t *testing.T) { testGatewayCheck(t, g) })
 	t.Run("logs", func(t *testing.T) { testGatewayLogs(t, g) })
 }
 
-func testGatewayCrossing(t *testing.T, g *testGateway) {
+func testGatewayRequest(t *testing.T, g *testGateway) {
 	for _, verb := range []string{"ask", "stream"} {
 		if r := ferry(t, g.env, verb, "-n", "gate", "hello").must(); strings.TrimSpace(r.stdout) == "" {
 			r.errorf("want an answer")
 		}
 	}
 	// The script's own dialect, under its own path.
-	r := g.must(t, "POST", "/api/v1/complete", with(g.tokens["dev"]), `{"prompt":"hello","max_tokens":100}`)
+	r := g.must(t, "POST", "/api/v1/complete", tokenHeader(g.tokens["dev"]), `{"prompt":"hello","max_tokens":100}`)
 	equal(t, "status of complete", r.status, 200)
 	contains(t, "body of complete", r.body, `"completion"`)
 }
 
 // The API gets the gateway's key and name, and of the caller's headers only what a message needs.
 func testGatewayHeaders(t *testing.T, g *testGateway, api *upstreamAPI) {
-	r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"], "Authorization", "Bearer callers-own", "Cookie", "canary=1",
+	r := g.must(t, "POST", "/api/v1/messages", tokenHeader(g.tokens["dev"], "Authorization", "Bearer callers-own", "Cookie", "canary=1",
 		"X-Forwarded-For", "203.0.113.9", "X-Real-Ip", "203.0.113.9", "X-Ferry-Session", "canary-session", "X-Team", "core",
 		"Idempotency-Key", "1", "User-Agent", "canary-agent", "Anthropic-Beta", "some-beta", "Accept-Encoding", "gzip"), smallMessage)
 	equal(t, "status", r.status, 200)
@@ -81,24 +81,24 @@ func testGatewayRoles(t *testing.T, g *testGateway) {
 		status             int
 		kind               string
 	}{
-		{"dev may ask", "POST", "/api/v1/messages", with(dev), 200, ""},
+		{"dev may ask", "POST", "/api/v1/messages", tokenHeader(dev), 200, ""},
 		{"as a bearer", "POST", "/api/v1/messages", bearer("Bearer " + dev), 200, ""},
 		{"a bearer in small letters", "POST", "/api/v1/messages", bearer("bearer " + dev), 200, ""},
-		{"dev may list", "GET", "/api/v1/models", with(dev), 200, ""},
-		{"ci may list", "GET", "/api/v1/models", with(ci), 200, ""},
-		{"ci may not ask", "POST", "/api/v1/messages", with(ci), 403, "permission_error"},
-		{"another method", "DELETE", "/api/v1/models", with(dev), 403, "permission_error"},
+		{"dev may list", "GET", "/api/v1/models", tokenHeader(dev), 200, ""},
+		{"ci may list", "GET", "/api/v1/models", tokenHeader(ci), 200, ""},
+		{"ci may not ask", "POST", "/api/v1/messages", tokenHeader(ci), 403, "permission_error"},
+		{"another method", "DELETE", "/api/v1/models", tokenHeader(dev), 403, "permission_error"},
 		{"no token", "POST", "/api/v1/messages", http.Header{}, 401, "authentication_error"},
-		{"a wrong one", "POST", "/api/v1/messages", with("ferry_" + strings.Repeat("a", 32)), 401, "authentication_error"},
-		{"a part of one", "POST", "/api/v1/messages", with(dev[:len(dev)-1]), 401, "authentication_error"},
-		{"more than one", "POST", "/api/v1/messages", with(dev + "a"), 401, "authentication_error"},
-		{"in capitals", "POST", "/api/v1/messages", with(strings.ToUpper(dev)), 401, "authentication_error"},
-		{"the line of the map", "POST", "/api/v1/messages", with("~^" + dev + "$"), 401, "authentication_error"},
-		{"a word of the map", "POST", "/api/v1/messages", with("default"), 401, "authentication_error"},
-		{"the provider's key", "POST", "/api/v1/messages", with(providerKey), 401, "authentication_error"},
+		{"a wrong one", "POST", "/api/v1/messages", tokenHeader("ferry_" + strings.Repeat("a", 32)), 401, "authentication_error"},
+		{"a part of one", "POST", "/api/v1/messages", tokenHeader(dev[:len(dev)-1]), 401, "authentication_error"},
+		{"more than one", "POST", "/api/v1/messages", tokenHeader(dev + "a"), 401, "authentication_error"},
+		{"in capitals", "POST", "/api/v1/messages", tokenHeader(strings.ToUpper(dev)), 401, "authentication_error"},
+		{"the line of the map", "POST", "/api/v1/messages", tokenHeader("~^" + dev + "$"), 401, "authentication_error"},
+		{"a word of the map", "POST", "/api/v1/messages", tokenHeader("default"), 401, "authentication_error"},
+		{"the provider's key", "POST", "/api/v1/messages", tokenHeader(providerKey), 401, "authentication_error"},
 		{"Basic", "POST", "/api/v1/messages", bearer("Basic " + dev), 401, "authentication_error"},
-		{"no such path", "GET", "/", with(dev), 404, "not_found_error"},
-		{"nor that", "POST", "/api/v1/files", with(dev), 404, "not_found_error"},
+		{"no such path", "GET", "/", tokenHeader(dev), 404, "not_found_error"},
+		{"nor that", "POST", "/api/v1/files", tokenHeader(dev), 404, "not_found_error"},
 	}
 	for _, tt := range tests {
 		body := ""
@@ -108,13 +108,13 @@ func testGatewayRoles(t *testing.T, g *testGateway) {
 		r := g.must(t, tt.method, tt.path, tt.header, body)
 		equal(t, tt.name+": status", r.status, tt.status)
 		if tt.kind != "" {
-			isFailure(t, tt.name, r, tt.kind)
+			checkAPIError(t, tt.name, r, tt.kind)
 		}
 	}
 }
 
-// isFailure checks that a reply is an error in the API's own form.
-func isFailure(t *testing.T, name string, r reply, kind string) {
+// checkAPIError checks that a reply is an error in the API's own form.
+func checkAPIError(t *testing.T, name string, r reply, kind string) {
 	t.Helper()
 	var body struct {
 		Type  string
@@ -135,8 +135,8 @@ func testGatewayNames(t *testing.T, g *testGateway) {
 		setup *tls.Config
 		want  string
 	}{
-		{"TLS 1.2", &tls.Config{RootCAs: pool(g.ca), ServerName: "localhost", MaxVersion: tls.VersionTLS12}, "protocol version"},
-		{"another name", &tls.Config{RootCAs: pool(g.ca), ServerName: "elsewhere.example"}, "unrecognized name"},
+		{"TLS 1.2", &tls.Config{RootCAs: certPool(g.ca), ServerName: "localhost", MaxVersion: tls.VersionTLS12}, "protocol version"},
+		{"another name", &tls.Config{RootCAs: certPool(g.ca), ServerName: "elsewhere.example"}, "unrecognized name"},
 		{"no name", &tls.Config{InsecureSkipVerify: true}, "unrecognized name"},
 	} {
 		conn, err := tls.Dial("tcp", strings.Replace(address, "localhost", "127.0.0.1", 1), tt.setup)
@@ -169,12 +169,12 @@ func testGatewayPaths(t *testing.T, g *testGateway, api *upstreamAPI) {
 		"/api/v1/models%3f/../messages", "/api/v1/MESSAGES", "/api/v1/messages/batches", "/api/../v1/messages", "/v1/messages",
 		"/_ferry/auth", "/_ferry/failure", "/%5fferry/auth", "/keys.conf", "/api/v1/models/..%5cmessages",
 	} {
-		r := g.must(t, "POST", path, with(g.tokens["ci"]), smallMessage)
+		r := g.must(t, "POST", path, tokenHeader(g.tokens["ci"]), smallMessage)
 		errorIf(t, r.status/100 != 4, "%s: status %d for a role without messages, want 4xx: %s", path, r.status, r.body)
 	}
 	equal(t, "those of these requests that reached the API", api.count()-before, 0)
 	// An allowed path: the API gets the path in the gateway's spelling.
-	r := g.must(t, "POST", "/api/v1/models/%2e%2e/messages?beta=true", with(g.tokens["dev"]), smallMessage)
+	r := g.must(t, "POST", "/api/v1/models/%2e%2e/messages?beta=true", tokenHeader(g.tokens["dev"]), smallMessage)
 	equal(t, "status", r.status, 200)
 	contains(t, "what arrived", api.last().head(), "POST /v1/messages?beta=true HTTP/1.1")
 }
@@ -183,23 +183,23 @@ func testGatewayBodies(t *testing.T, g *testGateway) {
 	large := func(n int) string {
 		return strings.Replace(smallMessage, "canary", strings.Repeat("x", n), 1)
 	}
-	equal(t, "status of 8 MiB", g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"]), large(8<<20)).status, 200)
+	equal(t, "status of 8 MiB", g.must(t, "POST", "/api/v1/messages", tokenHeader(g.tokens["dev"]), large(8<<20)).status, 200)
 	kept, _ := filepath.Glob(filepath.Join(g.dir, "temp", "*", "*"))
 	equal(t, "prompts on disk", kept, nil)
-	r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"], "Expect", "100-continue"), large(34<<20))
+	r := g.must(t, "POST", "/api/v1/messages", tokenHeader(g.tokens["dev"], "Expect", "100-continue"), large(34<<20))
 	equal(t, "status of 34 MiB", r.status, 413)
-	isFailure(t, "34 MiB", r, "request_too_large")
+	checkAPIError(t, "34 MiB", r, "request_too_large")
 }
 
 // Nothing is held back: the API sends each event only after the previous one has arrived.
-func testGatewayPace(t *testing.T, g *testGateway, api *upstreamAPI) {
+func testGatewayStreaming(t *testing.T, g *testGateway, api *upstreamAPI) {
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	defer close(api.step)
 	body := strings.Replace(smallMessage, `"max_tokens"`, `"stream":true,"max_tokens"`, 1)
 	request, err := http.NewRequestWithContext(ctx, "POST", g.url+"/api/v1/messages?step", strings.NewReader(body))
 	check(t, err)
-	request.Header = with(g.tokens["dev"])
+	request.Header = tokenHeader(g.tokens["dev"])
 	next := func() {
 		select {
 		case api.step <- struct{}{}:
@@ -242,7 +242,7 @@ func testGatewayMalformed(t *testing.T, g *testGateway) {
 		"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n":                                                       "400",
 		"POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: a\r\nX-Api-Key: " + g.tokens["dev"] + "\r\n\r\n": "401",
 	} {
-		conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: pool(g.ca), ServerName: "localhost"})
+		conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: certPool(g.ca), ServerName: "localhost"})
 		check(t, err)
 		_ = conn.SetDeadline(time.Now().Add(testTimeout))
 		_, _ = conn.Write([]byte(head))
@@ -275,7 +275,7 @@ func testGatewayCheck(t *testing.T, g *testGateway) {
 
 // The logs have what happened and for which role, but no addresses, tokens, queries or words.
 func testGatewayLogs(t *testing.T, g *testGateway) {
-	g.must(t, "POST", "/api/v1/messages?canary-query=1", with(g.tokens["dev"], "User-Agent", "canary-agent"), smallMessage)
+	g.must(t, "POST", "/api/v1/messages?canary-query=1", tokenHeader(g.tokens["dev"], "User-Agent", "canary-agent"), smallMessage)
 	g.must(t, "GET", "/canary-path/"+g.tokens["dev"], nil, "")
 	access := ""
 	eventually(t, "the log ends with the last request", func() bool { // the line is written after the answer

@@ -54,9 +54,6 @@ func newUpstream(t *testing.T, by *authority, name string) *upstreamAPI {
 	return u
 }
 
-// head returns the first line and the host of a request.
-func (r asked) head() string { return r.Method + " " + r.RequestURI + " " + r.Proto + " " + r.Host }
-
 // testGateway is a gateway for one test: files that ferry wrote, and a real nginx that reads them.
 type testGateway struct {
 	dir, logs, url string
@@ -88,7 +85,7 @@ func startGateway(t *testing.T, wish gatewayOptions) *testGateway {
 		dir: dir, logs: filepath.Join(dir, "logs"), url: "https://localhost:" + port, ca: wish.ca, tokens: map[string]string{},
 		env: map[string]string{"HOME": dir, "FERRY_CONFIG": filepath.Join(dir, "config.yaml"), "PROVIDER_KEY": providerKey},
 		client: &http.Client{Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{RootCAs: pool(wish.ca)}, DisableCompression: true, MaxIdleConnsPerHost: 100, ExpectContinueTimeout: testTimeout,
+			TLSClientConfig: &tls.Config{RootCAs: certPool(wish.ca)}, DisableCompression: true, MaxIdleConnsPerHost: 100, ExpectContinueTimeout: testTimeout,
 		}},
 	}
 	t.Cleanup(g.client.CloseIdleConnections)
@@ -118,7 +115,7 @@ func startNginx(t *testing.T, program, dir, config, address string) (arguments [
 
 // config returns one configuration file for both the gateway's machine and a caller's.
 func (w gatewayOptions) config(t *testing.T, dir, port string) string {
-	cert, key := files(t, w.ca.issueFor(t, "localhost"))
+	cert, key := writeCertificate(t, w.ca.issueFor(t, "localhost"))
 	var nodes, names []string
 	for i, u := range w.upstreams {
 		name := fmt.Sprint("api", i+1)
@@ -180,8 +177,8 @@ func (g *testGateway) must(t *testing.T, method, path string, header http.Header
 	return r
 }
 
-// with returns headers with a token and what a message needs.
-func with(token string, more ...string) http.Header {
+// tokenHeader returns the headers of a message, with a token.
+func tokenHeader(token string, more ...string) http.Header {
 	h := http.Header{"X-Api-Key": {token}, "Anthropic-Version": {"2026-10-21"}, "Content-Type": {"application/json"}}
 	for i := 0; i+1 < len(more); i += 2 {
 		h.Set(more[i], more[i+1])
@@ -199,7 +196,7 @@ func TestGoldenNginx(t *testing.T) {
 		"chat": "  upstream: qwen\n  roles: {dev: [chat, models]}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			cert, key := files(t, newAuthority(t, "ai.example.com", nil, "ai.example.com").own())
+			cert, key := writeCertificate(t, newAuthority(t, "ai.example.com", nil, "ai.example.com").selfSigned())
 			env := withConfig(t, "tls: {ca: ca.pem}\ngateway:\n  server_name: ai.example.com\n  cert: cert.pem\n  key: key.pem\n"+section+`nodes:
   hk:   {url: "https://hk.example.com/api/v1/", key: "env:K", headers: {X-Team: core}}
   sg:   {url: "https://sg.example.com:8443", key: "env:K", auth: bearer}
@@ -229,10 +226,10 @@ func TestNginxDistrust(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := startGateway(t, gatewayOptions{rate: fast, ca: ca, upstreams: []*upstreamAPI{tt.api}})
-			r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"]), smallMessage)
+			r := g.must(t, "POST", "/api/v1/messages", tokenHeader(g.tokens["dev"]), smallMessage)
 			equal(t, "status", r.status, 502)
 			equal(t, "requests at the API", tt.api.count(), 0)
-			isFailure(t, tt.name, r, "api_error")
+			checkAPIError(t, tt.name, r, "api_error")
 		})
 	}
 }
@@ -245,7 +242,7 @@ func TestNginxSticky(t *testing.T) {
 	one, two := newUpstream(t, ca, "localhost"), newUpstream(t, ca, "localhost")
 	g := startGateway(t, gatewayOptions{rate: fast, ca: ca, upstreams: []*upstreamAPI{one, two}})
 	ask := func(session string) {
-		r := g.must(t, "POST", "/api/v1/messages?beta=true", with(g.tokens["dev"], "X-Ferry-Session", session), smallMessage)
+		r := g.must(t, "POST", "/api/v1/messages?beta=true", tokenHeader(g.tokens["dev"], "X-Ferry-Session", session), smallMessage)
 		equal(t, "status", r.status, 200)
 	}
 	for range 20 {
@@ -266,7 +263,7 @@ func TestNginxSticky(t *testing.T) {
 	// Requests without a session are spread too.
 	before := one.count()
 	for range 20 {
-		g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "")
+		g.must(t, "GET", "/api/v1/models", tokenHeader(g.tokens["ci"]), "")
 	}
 	if n := one.count() - before; n == 0 || n == 20 {
 		t.Errorf("%d of 20 requests without a session went to the first, want some to each", n)
@@ -281,7 +278,7 @@ func TestNginxBurst(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range statuses {
 		all.Go(func() {
-			r, _ := g.ask("POST", "/api/v1/messages", with(g.tokens["dev"]), smallMessage)
+			r, _ := g.ask("POST", "/api/v1/messages", tokenHeader(g.tokens["dev"]), smallMessage)
 			statuses[i] = r.status
 		})
 	}
@@ -289,7 +286,7 @@ func TestNginxBurst(t *testing.T) {
 	var next reply
 	passed := 0
 	for next.status != 429 { // on a slow machine a slot becomes free every 1.2 s
-		next = g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"]), smallMessage)
+		next = g.must(t, "POST", "/api/v1/messages", tokenHeader(g.tokens["dev"]), smallMessage)
 		if next.status == 200 {
 			passed++
 		}
@@ -301,7 +298,7 @@ func TestNginxBurst(t *testing.T) {
 		equal(t, fmt.Sprintf("status of request %d", i+1), status, 200)
 	}
 	equal(t, "Retry-After of request 51", next.header.Get("Retry-After"), "2")
-	isFailure(t, "request 51", next, "rate_limit_error")
+	checkAPIError(t, "request 51", next, "rate_limit_error")
 	equal(t, "requests at the API", api.count(), 50+passed)
 }
 
@@ -313,7 +310,7 @@ func TestNginxGuesses(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range guesses {
 		all.Go(func() {
-			r, err := g.ask("POST", "/api/v1/messages", with(fmt.Sprintf("ferry_%032d", i)), smallMessage)
+			r, err := g.ask("POST", "/api/v1/messages", tokenHeader(fmt.Sprintf("ferry_%032d", i)), smallMessage)
 			if err != nil {
 				t.Error(err)
 			}
@@ -336,7 +333,7 @@ func TestNginxConnections(t *testing.T) {
 	slow, stop := context.WithCancel(t.Context())
 	request, err := http.NewRequestWithContext(slow, "POST", g.url+"/api/v1/messages?stall", strings.NewReader(smallMessage))
 	check(t, err)
-	request.Header = with(g.tokens["dev"])
+	request.Header = tokenHeader(g.tokens["dev"])
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -345,15 +342,16 @@ func TestNginxConnections(t *testing.T) {
 		}
 	}()
 	eventually(t, "the first request arrives", func() bool { return api.count() > 0 })
-	if r := g.must(t, "GET", "/api/v1/models", with(g.tokens["dev"]), ""); r.status != 429 || r.header.Get("Retry-After") == "" {
+	if r := g.must(t, "GET", "/api/v1/models", tokenHeader(g.tokens["dev"]), ""); r.status != 429 || r.header.Get("Retry-After") == "" {
 		t.Errorf("a second request of the token: status %d, Retry-After %q, want 429 and some", r.status, r.header.Get("Retry-After"))
 	}
-	equal(t, "status of another token", g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "").status, 200)
+	equal(t, "status of another token", g.must(t, "GET", "/api/v1/models", tokenHeader(g.tokens["ci"]), "").status, 200)
 	stop()
 	<-ended
 }
 
-// TestNginxAddresses runs the maps of addresses in a real nginx. The limit counts by place.
+// TestNginxAddresses runs the maps of addresses in a real nginx. The limit has a bucket for each IPv4 address and
+// for each IPv6 /64 network.
 func TestNginxAddresses(t *testing.T) {
 	text := read(t, filepath.Join("..", "testdata", "golden", "nginx", "one.conf"))
 	maps := regexp.MustCompile(`(?s) map \$(binary_)?remote_addr .*?\n    \}`).FindAllString(text, -1)
@@ -379,8 +377,8 @@ server {
 	write(t, file, config)
 	startNginx(t, findProgram(t, "nginx"), dir, file, "127.0.0.1:"+port)
 	g := &testGateway{url: "http://127.0.0.1:" + port, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
-	places := map[string]string{}
-	for _, tt := range []struct{ address, logged, place string }{
+	buckets := map[string]string{}
+	for _, tt := range []struct{ address, logged, bucket string }{
 		{"203.0.113.9", "203.0.113.0", "a"},
 		{"203.0.113.10", "203.0.113.0", "b"},
 		{"10.10.10.10", "10.10.10.0", "with line feeds in it"},
@@ -398,15 +396,15 @@ server {
 		{"::1", "::", "i"},
 	} {
 		r := g.must(t, "GET", "/", http.Header{"X-Real-Ip": {tt.address}}, "")
-		logged, place, _ := strings.Cut(r.body, "|")
+		logged, bucket, _ := strings.Cut(r.body, "|")
 		equal(t, tt.address+" in the log", logged, tt.logged)
 		if strings.Contains(tt.address, ":") {
-			equal(t, "bytes by which "+tt.address+" counts", len(place), 8)
+			equal(t, "bytes by which "+tt.address+" counts", len(bucket), 8)
 		}
-		for name, other := range places {
-			equal(t, tt.address+" counts by the place "+name, other == place, name == tt.place)
+		for name, other := range buckets {
+			equal(t, tt.address+" is in bucket "+name, other == bucket, name == tt.bucket)
 		}
-		places[tt.place] = place
+		buckets[tt.bucket] = bucket
 	}
 }
 
@@ -421,7 +419,7 @@ func TestNginxNoBurst(t *testing.T) {
 		var waits []time.Duration
 		for try := 0; len(waits) == 0; try++ {
 			fatalIf(t, try == tries, "%s: none of %d asks met a 429", policy, tries)
-			g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "") // uses the slot, or finds it used
+			g.must(t, "GET", "/api/v1/models", tokenHeader(g.tokens["ci"]), "") // uses the slot, or finds it used
 			clock := &recordingClock{Clock: cmd.SystemEnv().Clock}
 			ferryIn(t, g.env, func(e *cmd.Env) { e.Clock = clock }, "ask", "--retry-policy", policy, "-n", "gate", "hello").must()
 			waits = clock.waits
@@ -432,7 +430,7 @@ func TestNginxNoBurst(t *testing.T) {
 
 // TestNginxHTTP3 calls a gateway over HTTP/3: it checks the token and the limit too, and offers HTTP/3 over TCP.
 func TestNginxHTTP3(t *testing.T) {
-	program := ofDebian13(t, "nginx")
+	program := debian13Program(t, "nginx")
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")
 	g := startGateway(t, gatewayOptions{rate: "rate: 1/min\n  burst: 29\n  http3: true", program: program, ca: ca, upstreams: []*upstreamAPI{api}})
@@ -447,7 +445,7 @@ func TestNginxHTTP3(t *testing.T) {
 	ferry(t, wrong, ask...).want(1, "", "the gateway knows no such token")
 	port := g.url[strings.LastIndexByte(g.url, ':'):]
 	for path, status := range map[string]int{"/api/v1/models": 200, "/healthz": 200, "/none": 404} {
-		r := g.must(t, "GET", path, with(g.tokens["dev"]), "")
+		r := g.must(t, "GET", path, tokenHeader(g.tokens["dev"]), "")
 		equal(t, "status of "+path, r.status, status)
 		equal(t, "the offer at "+path, r.header.Get("Alt-Svc"), `h3="`+port+`"; ma=86400`)
 	}
@@ -464,7 +462,7 @@ func TestNginxHTTP3(t *testing.T) {
 
 // TestNginxTooOld checks that ferry refuses to write HTTP/3 for an nginx that does not support it.
 func TestNginxTooOld(t *testing.T) {
-	cert, key := files(t, newAuthority(t, "ai.example.com", nil, "ai.example.com").own())
+	cert, key := writeCertificate(t, newAuthority(t, "ai.example.com", nil, "ai.example.com").selfSigned())
 	env := withConfig(t, `tls: {ca: cert.pem}
 gateway: {server_name: ai.example.com, cert: cert.pem, key: key.pem, upstream: hk, roles: {dev: [messages]}, http3: true}
 nodes: {hk: {url: "https://hk.example.com", key: "env:K"}}
@@ -477,7 +475,7 @@ nodes: {hk: {url: "https://hk.example.com", key: "env:K"}}
 		"nginx version: nginx/2.0":              "",
 		"nothing that looks like nginx/another": "prints no version",
 	} {
-		env["PATH"] = filepath.Dir(script(t, "echo '"+said+"' >&2"))
+		env["PATH"] = filepath.Dir(shellScript(t, "echo '"+said+"' >&2"))
 		code := 0
 		if strings.Contains(said, "/1.22") || strings.Contains(said, "/1.24") {
 			code = 2

@@ -31,7 +31,7 @@ const longRuns = 100
 
 // startFarHTTP3 runs Debian 13's nginx, which also supports HTTP/3, at the far ends.
 func startFarHTTP3(t *testing.T, at ...netip.Addr) (ca string) {
-	return runFarNginx(t, ofDebian13(t, "nginx"), fmt.Sprintf("listen %d quic reuseport; http3 on;", farPort), at...)
+	return runFarNginx(t, debian13Program(t, "nginx"), fmt.Sprintf("listen %d quic reuseport; http3 on;", farPort), at...)
 }
 
 // way is one way to send a prompt, and the number of round trips that it takes on a path without loss.
@@ -62,7 +62,7 @@ func (l *linkUser) ways(curl3 string) []way {
 // each way. The round trips are counted on the link without loss; the times are reported.
 func TestPath(t *testing.T) {
 	runs := linkRuns(t)
-	curl3 := ofDebian13(t, "curl")
+	curl3 := debian13Program(t, "curl")
 	if !aloneOnNetwork(t) {
 		return
 	}
@@ -93,7 +93,7 @@ func TestPath(t *testing.T) {
 // as dead.
 func TestPathBlocked(t *testing.T) {
 	linkRuns(t)
-	ofDebian13(t, "nginx")
+	debian13Program(t, "nginx")
 	if !aloneOnNetwork(t) {
 		return
 	}
@@ -172,12 +172,12 @@ func (c *capture) firstTCP() (after time.Duration, port uint16) {
 // the better node only, and a dead node costs nothing.
 func TestPathPick(t *testing.T) {
 	runs := linkRuns(t)
-	ofDebian13(t, "nginx")
+	debian13Program(t, "nginx")
 	if !aloneOnNetwork(t) {
 		return
 	}
 	near := newSlowLink(t, 8, linkDelay, 0.15)
-	second, dead := near.beside(t, 9, 130*time.Millisecond, 0.15), near.beside(t, 10, linkDelay, 0)
+	second, dead := near.secondLink(t, 9, 130*time.Millisecond, 0.15), near.secondLink(t, 10, linkDelay, 0)
 	dead.dead.Store(true)
 	ca := startFarHTTP3(t, near.far, second.far, dead.far)
 	var nodes []farNode
@@ -204,7 +204,7 @@ func TestPathSize(t *testing.T) {
 	if runs < longRuns {
 		t.Skip("a measurement that needs many rounds")
 	}
-	ofDebian13(t, "nginx")
+	debian13Program(t, "nginx")
 	if !aloneOnNetwork(t) {
 		return
 	}
@@ -230,7 +230,7 @@ func TestPathTable(t *testing.T) {
 	if runs < longRuns {
 		t.Skip("a measurement that needs many rounds")
 	}
-	ofDebian13(t, "nginx")
+	debian13Program(t, "nginx")
 	if !aloneOnNetwork(t) {
 		return
 	}

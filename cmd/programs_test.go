@@ -48,7 +48,7 @@ func TestDryRunLine(t *testing.T) {
 			t.Fatalf("%s: %v, want no word: %.300s", name, err, said)
 		}
 		ferryReads(t, env, prompt, "ask", "-n", "gate").want(1, "", "") // the server sends no answer
-		sent := server.take()
+		sent := server.newRequests()
 		equal(t, name+": requests", len(sent), 2)
 		byCurl, byFerry := sent[0], sent[1]
 		var curls, ferrys any
@@ -246,7 +246,7 @@ func TestSquid(t *testing.T) {
 			r := ferry(t, env, "ask", "-v", "-n", "n", "--proxy", tt.proxy.String(), "--no-stdin", "hello").want(tt.code, "", tt.want)
 			r.want(tt.code, "", "* proxy "+tt.proxy.Scheme+"://"+tt.proxy.Host)
 			lacks(t, "what is printed", r.stderr, "word-0007")
-			seen := append(append(plain.take(), secure.take()...), other.take()...)
+			seen := append(append(plain.newRequests(), secure.newRequests()...), other.newRequests()...)
 			if tt.code != 0 {
 				r.fails(tt.code, "\nhint: "+tt.hint)
 				equal(t, "requests at the nodes", len(seen), 0)

@@ -49,7 +49,7 @@ bedrock     messages https://bedrock-mantle.us-east-1.api.aws/anthropic/v1/messa
 azure       messages https://acme.services.ai.azure.com/anthropic/v1/messages            x-api-key my-haiku - --resource acme --deployment my-haiku`
 
 // text returns what a provider gets: method, URL, the headers of the key and the version, and the body.
-func (a asked) text() string {
+func (a recordedRequest) text() string {
 	scheme := "https://"
 	if a.TLS == nil {
 		scheme = "http://"
@@ -120,15 +120,15 @@ func askProvider(t *testing.T, name, api, url, auth, model, variable string, fla
 	for form, args := range map[string][]string{
 		"ask": {"ask"}, "system": {"ask", "-s", "Be brief."}, "stream": {"stream"}, "schema": {"ask", "--schema", schemaFile(t)},
 	} {
-		node.take()
+		node.newRequests()
 		args = append(slices.Clone(args), "-n", name, "hi")
 		ferry(t, vars, args...)
-		sent := node.take()
+		sent := node.newRequests()
 		fatalIf(t, len(sent) != 1, "%s in form %s: got %d requests, want 1", name, form, len(sent))
 		equal(t, name+" in form "+form, sent[0].text(), "POST "+url+key+"\ncontent-type: application/json\n"+providerBody(name, api, model, form))
 	}
 	ferry(t, vars, "ask", "-n", name, "hi").want(0, "You wrote", "")
-	asked := node.take()[0].text()
+	asked := node.newRequests()[0].text()
 
 	vars["FERRY_CONFIG"] = withConfig(t, "proxy: "+proxy.URL+"\ntls: {ca: '"+ca.file+"'}\n", nil)["FERRY_CONFIG"]
 	if slices.Contains([]string{"bedrock", "azure"}, name) {

@@ -44,21 +44,21 @@ const readerConfig = `nodes:
   llama:     {url: "https://llama.example.com/v1", api: chat, key: "env:CLAUDE_KEY", model: llama3.2}
 `
 
-// world is what all readers share.
-type world struct{ demo, proxy, ca string }
+// readmeServers are the servers that all readers share, and their CA.
+type readmeServers struct{ demo, proxy, ca string }
 
-// newWorld starts `ferry demo` for the node direct, and a replacement for the hosts of the README.
-func newWorld(t *testing.T) world {
+// newReadmeServers starts `ferry demo` for the node direct, and a replacement for the hosts of the README.
+func newReadmeServers(t *testing.T) readmeServers {
 	for _, name := range []string{"bash", "git", "jq", "xargs", "make", "timeout", "curl"} {
 		findProgram(t, name)
 	}
 	ca := newAuthority(t, "the README's hosts", nil)
 	pair := ca.issueFor(t, "*.example.com", "*.anthropic.com", "*.deepseek.com")
 	node := serve(t, nil, withTLS(&tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}))
-	return world{startDemo(t), connectProxy(t, nil, node.host).URL, ca.file}
+	return readmeServers{startDemo(t), connectProxy(t, nil, node.host).URL, ca.file}
 }
 
-func newReader(t *testing.T, w world) *reader {
+func newReader(t *testing.T, w readmeServers) *reader {
 	top, err := filepath.Abs(checkout)
 	check(t, err)
 	r := &reader{emptyPlace(t, "LANG=C.UTF-8", "TERM=dumb",
@@ -153,7 +153,7 @@ var remark = regexp.MustCompile(`\s{2,}# .*$`)
 func TestReadmeCommands(t *testing.T) {
 	skipIfShort(t, "every command of the README")
 	t.Parallel()
-	w := newWorld(t)
+	w := newReadmeServers(t)
 	left := listed(t)
 	type session struct {
 		block codeBlock
@@ -166,7 +166,7 @@ func TestReadmeCommands(t *testing.T) {
 			sessions = append(sessions, session{b, lines})
 			total += len(lines)
 			for _, line := range lines {
-				delete(left, listing(line))
+				delete(left, withoutRemark(line))
 			}
 		}
 	}
@@ -187,7 +187,7 @@ func TestReadmeCommands(t *testing.T) {
 
 // checkLine runs a line of the README, or skips it if it is listed.
 func (r *reader) checkLine(t *testing.T, b codeBlock, line string) {
-	bare := listing(line)
+	bare := withoutRemark(line)
 	if _, ok := skippedCommands[bare]; ok {
 		return
 	}
@@ -204,8 +204,8 @@ func (r *reader) checkLine(t *testing.T, b codeBlock, line string) {
 	}
 }
 
-// listing returns a line as the lists have it: without its remark.
-func listing(line string) string { return remark.ReplaceAllString(line, "") }
+// withoutRemark returns a line without its remark, as in the lists.
+func withoutRemark(line string) string { return remark.ReplaceAllString(line, "") }
 
 // listed returns all listed lines and checks that the tests they name exist.
 func listed(t *testing.T) map[string]bool {
@@ -236,7 +236,7 @@ func listed(t *testing.T) map[string]bool {
 func TestExitCodesPage(t *testing.T) {
 	skipIfShort(t, "every command of the page")
 	t.Parallel()
-	r := newReader(t, newWorld(t))
+	r := newReader(t, newReadmeServers(t))
 	page := ferry(t, nil, "help", "exit-codes").stdout
 	code, trying, tried := "", false, map[string]int{}
 	for line := range strings.Lines(page) {
@@ -275,7 +275,7 @@ func (r *reader) succeeds(t *testing.T, line string, env ...string) string {
 // TestRecipesForCI runs the steps of both systems in order, and the smoke check against a node that refuses requests.
 func TestRecipesForCI(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newReadmeServers(t)
 	var github struct {
 		On   map[string]any
 		Jobs map[string]struct {
@@ -327,7 +327,7 @@ func TestRecipesForCI(t *testing.T) {
 // TestRecipeForKubernetes runs the commands with a replacement for the cluster.
 func TestRecipeForKubernetes(t *testing.T) {
 	t.Parallel()
-	r := newReader(t, newWorld(t))
+	r := newReader(t, newReadmeServers(t))
 	typed := 0
 	for line := range strings.Lines(recipe(t, "kubernetes.sh")) {
 		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") {
@@ -343,7 +343,7 @@ func TestRecipeForKubernetes(t *testing.T) {
 func TestRecipeForCron(t *testing.T) {
 	t.Parallel()
 	const folder = "/var/lib/prometheus/node-exporter"
-	r := newReader(t, newWorld(t))
+	r := newReader(t, newReadmeServers(t))
 	r.file(t, "metrics/.keep", "", 0o600)
 	lines := strings.Split(strings.TrimSpace(recipe(t, "ferry-bench.cron")), "\n")
 	fields := strings.SplitN(lines[len(lines)-1], " ", 7)
@@ -373,7 +373,7 @@ func TestRecipeForCommits(t *testing.T) {
 	skipIfShort(t, "commits in a repository")
 	t.Parallel()
 	const byHand = `GIT_EDITOR=f() { echo by hand >>"$1"; }; f`
-	r := newReader(t, newWorld(t))
+	r := newReader(t, newReadmeServers(t))
 	r.succeeds(t, "cp testdata/recipes/prepare-commit-msg .git/hooks/")
 	message := func(line string, env ...string) string {
 		t.Helper()
@@ -399,7 +399,7 @@ func TestRecipeForCommits(t *testing.T) {
 func TestRecipeForMake(t *testing.T) {
 	t.Parallel()
 	const line = "make -j4 -f testdata/recipes/translate.mk"
-	w := newWorld(t)
+	w := newReadmeServers(t)
 	r := newReader(t, w)
 	r.file(t, "second.md", "# Second\n", 0o600)
 	refuses := "ANTHROPIC_BASE_URL=" + w.demo + "?status=401"

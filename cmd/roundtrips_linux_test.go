@@ -110,12 +110,12 @@ func TestHappyEyeballs(t *testing.T) {
 	ferry := l.ferry
 	for _, node := range bothFamilies {
 		ask := []string{ferry, "ask", "-q", "-n", node.name, "--connect-timeout", "60s", "hi"}
-		l.tries(t, ask, 0, node.first)
-		l.tries(t, ask, node.second, node.first) // the other path is not used
-		l.tries(t, ask, node.first, node.first, node.second)
+		l.checkFamilies(t, ask, 0, node.first)
+		l.checkFamilies(t, ask, node.second, node.first) // the other path is not used
+		l.checkFamilies(t, ask, node.first, node.first, node.second)
 	}
 	t.Run("held", func(t *testing.T) {
-		l.tries(t, []string{ferry, "ask", "-q", "-n", "six-test", "--connect-timeout", "60s", "--hold", "1m", "hi"}, 6, 6, 4)
+		l.checkFamilies(t, []string{ferry, "ask", "-q", "-n", "six-test", "--connect-timeout", "60s", "--hold", "1m", "hi"}, 6, 6, 4)
 		l.stopHolders(t)
 	})
 	t.Run("all dead", func(t *testing.T) {
@@ -126,9 +126,9 @@ func TestHappyEyeballs(t *testing.T) {
 	})
 }
 
-// tries runs an ask while all packets of one IP version are lost, and checks the versions that it tries. If a machine
-// is too busy to answer within a third of a second, ferry sometimes tries the other version too.
-func (l *linkUser) tries(t *testing.T, args []string, dead byte, want ...byte) {
+// checkFamilies runs an ask while all packets of one IP version are lost, and checks the versions that it tries. If a
+// machine is too busy to answer within a third of a second, ferry sometimes tries the other version too.
+func (l *linkUser) checkFamilies(t *testing.T, args []string, dead byte, want ...byte) {
 	t.Helper()
 	for try := 1; ; try++ {
 		saw := l.link.captureWithout(t, dead)
@@ -196,7 +196,7 @@ func newEyeballs(t *testing.T, link *slowLink) *linkUser {
 	}
 	l := newNear(t, link, farConfig(nodes...))
 	write(t, filepath.Join(l.dir, "hosts"), hosts)
-	skipUnprivileged(t, link.near(func() error { return ownHosts(filepath.Join(l.dir, "hosts")) }))
+	skipUnprivileged(t, link.near(func() error { return mountHosts(filepath.Join(l.dir, "hosts")) }))
 	return l
 }
 
@@ -214,8 +214,8 @@ func awaitAddress(t *testing.T, link *slowLink, address string) {
 	})
 }
 
-// ownHosts mounts a file over /etc/hosts, for this thread and the processes that it starts.
-func ownHosts(file string) error {
+// mountHosts mounts a file over /etc/hosts, for this thread and the processes that it starts.
+func mountHosts(file string) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return os.NewSyscallError("unshare", err)
 	}

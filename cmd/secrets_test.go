@@ -212,7 +212,7 @@ func TestRawBodyRefusesKeyInPieces(t *testing.T) {
 		"{\"content\": [\n {\"type\": \"text\",\n  \"text\": \"canary-key-\"},\n {\"type\": \"text\",\n  \"text\": \"0009-pieces\"}]}": true,
 		`{"content":[{"type":"text","text":"it is ` + key + `."},{"type":"text","text":"more"}]}`:                                      false,
 	} {
-		url := serve(t, answering(200, "", body)).URL
+		url := serve(t, respondWith(200, "", body)).URL
 		for _, command := range []string{"ask", "stream"} {
 			r := ferry(t, map[string]string{"FERRY_KEY": key}, command, "-o", "raw", "-n", url, "hi")
 			if refused {
@@ -242,7 +242,7 @@ func TestKeyCutAtTheEnd(t *testing.T) {
 	} {
 		for _, reset := range []bool{false, true} {
 			url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				answering(reply.status, reply.mime, reply.body)(w, r)
+				respondWith(reply.status, reply.mime, reply.body)(w, r)
 				if reset {
 					_ = http.NewResponseController(w).Flush()
 					panic(http.ErrAbortHandler)
@@ -276,7 +276,7 @@ func TestKeyCutAtTheEnd(t *testing.T) {
 			})
 		}
 	}
-	url := serve(t, answering(200, "", `{"content":[{"type":"text","text":"it begins with `+part+`"}],"stop_reason":"end_turn"}`)).URL
+	url := serve(t, respondWith(200, "", `{"content":[{"type":"text","text":"it begins with `+part+`"}],"stop_reason":"end_turn"}`)).URL
 	for _, command := range []string{"ask", "stream"} {
 		ferry(t, map[string]string{"FERRY_KEY": key}, command, "-n", url, "hi").exactly(0, "it begins with "+part+"\n", "")
 	}
@@ -288,7 +288,7 @@ func TestKeyEscapedTwice(t *testing.T) {
 	for _, spelled := range []string{`canary\\\/key\\\"0013\\\/9=`, `canary/key\\u00220013/9\\u003d`} {
 		for _, status := range []int{200, 429} {
 			body := `{"error":{"code":429,"message":"Provider returned error","metadata":{"raw":"{\"error\":\"bad key ` + spelled + `\"}"}}}`
-			url := serve(t, answering(status, "", body)).URL
+			url := serve(t, respondWith(status, "", body)).URL
 			for _, args := range []string{"ask -v", "ask -o json", "ask -o raw", "stream -v"} {
 				args := append(strings.Fields(args), "--attempts", "1", "-n", url, "hi")
 				r := ferry(t, map[string]string{"FERRY_KEY": key}, args...).want(3, "", "bad key ***")
@@ -296,7 +296,7 @@ func TestKeyEscapedTwice(t *testing.T) {
 			}
 		}
 		body := `{"content":[{"type":"text","text":"a body: {\"key\":\"` + spelled + `\"}"}],"stop_reason":"end_turn"}`
-		url := serve(t, answering(200, "", body)).URL
+		url := serve(t, respondWith(200, "", body)).URL
 		ferry(t, map[string]string{"FERRY_KEY": key}, "ask", "-o", "raw", "-n", url, "hi").want(0, `{\"key\":\"***\"}`, "")
 	}
 }

@@ -114,8 +114,8 @@ func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *
 	return l
 }
 
-// beside creates a second link from the same near end to another address of the far end.
-func (l *slowLink) beside(t *testing.T, number byte, delay time.Duration, loss float64) *slowLink {
+// secondLink creates a second link from the same near end to another address of the far end.
+func (l *slowLink) secondLink(t *testing.T, number byte, delay time.Duration, loss float64) *slowLink {
 	second := &slowLink{jobs: l.jobs, space: l.space}
 	second.connect(t, fmt.Sprint("near", number), number, delay, loss)
 	return second
@@ -223,7 +223,7 @@ func newTun(name string, addr netip.Addr) (*os.File, error) {
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 	}
 	if err == nil {
-		err = giveAddress(name, addr)
+		err = setAddress(name, addr)
 	}
 	if err == nil {
 		err = deviceUp(name)
@@ -235,8 +235,8 @@ func newTun(name string, addr netip.Addr) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// giveAddress gives a device an address in a /30 network.
-func giveAddress(device string, addr netip.Addr) error {
+// setAddress gives a device an address in a /30 network.
+func setAddress(device string, addr netip.Addr) error {
 	for _, set := range []struct {
 		request uint
 		value   [4]byte

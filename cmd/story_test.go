@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(allTests{m}, map[string]func(){
 		"ferry":      storyFerry,
-		"ferry-real": func() { os.Exit(notingPeak(limitedMain())) },
+		"ferry-real": func() { os.Exit(recordPeak(limitedMain())) },
 	})
 }
 
@@ -53,7 +53,7 @@ const usualWaits = "FERRY_TEST_USUAL_WAITS"
 // peakFile is the variable of ferry-real with the file that gets its status at the end, which has its peak memory.
 const peakFile = "FERRY_TEST_PEAK"
 
-func notingPeak(code int) int {
+func recordPeak(code int) int {
 	if path := os.Getenv(peakFile); path != "" {
 		status, _ := os.ReadFile("/proc/self/status")
 		_ = os.WriteFile(path, status, 0o600)
@@ -227,7 +227,7 @@ func storyRuntime(ts *testscript.TestScript, neg bool, args []string) {
 func storyCertificate(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "certificate CERT KEY NAME")
 	t := storyT(ts)
-	cert, key := files(t, newAuthority(t, args[2], nil, args[2]).own())
+	cert, key := writeCertificate(t, newAuthority(t, args[2], nil, args[2]).selfSigned())
 	ts.Check(os.Rename(cert, ts.MkAbs(args[0])))
 	ts.Check(os.Rename(key, ts.MkAbs(args[1])))
 }

@@ -27,16 +27,16 @@ func trustCases(t *testing.T) []trustCase {
 	appended := middle.issue(t, nil, middle, stranger)
 	serves := func(pair tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{pair}} }
 	asks := func(min, max uint16) *tls.Config {
-		return &tls.Config{Certificates: []tls.Certificate{leaf}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool(root),
+		return &tls.Config{Certificates: []tls.Certificate{leaf}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: certPool(root),
 			MinVersion: min, MaxVersion: max}
 	}
-	cert, key := files(t, root.issue(t, nil))
-	wrongCert, wrongKey := files(t, stranger.issue(t, nil))
+	cert, key := writeCertificate(t, root.issue(t, nil))
+	wrongCert, wrongKey := writeCertificate(t, stranger.issue(t, nil))
 	trusts := func(more string) string { return fmt.Sprintf("tls: {ca: '%s'%s}", root.file, more) }
 	pins := func(ders ...[]byte) string {
 		var list []string
 		for _, der := range ders {
-			list = append(list, `"`+pinned(t, der)+`"`)
+			list = append(list, `"`+pinOf(t, der)+`"`)
 		}
 		return trusts("") + ", pins: [" + strings.Join(list, ", ") + "]"
 	}
@@ -52,10 +52,10 @@ func trustCases(t *testing.T) []trustCase {
 		{"TLS 1.2 where the node allows it", &tls.Config{Certificates: []tls.Certificate{leaf}, MaxVersion: tls.VersionTLS12},
 			trusts(`, min: "1.2"`), ""},
 
-		{"wrong pin", serves(leaf), pins(other), "its certificate has none of the pinned keys: pinned " + pinned(t, other) +
-			"; its chain has " + pinned(t, leaf.Certificate[0])},
+		{"wrong pin", serves(leaf), pins(other), "its certificate has none of the pinned keys: pinned " + pinOf(t, other) +
+			"; its chain has " + pinOf(t, leaf.Certificate[0])},
 		{"the pin of an appended certificate", serves(appended), pins(stranger.cert.Raw),
-			"its certificate has none of the pinned keys: pinned " + pinned(t, stranger.cert.Raw)},
+			"its certificate has none of the pinned keys: pinned " + pinOf(t, stranger.cert.Raw)},
 		{"TLS 1.2 only", &tls.Config{Certificates: []tls.Certificate{leaf}, MaxVersion: tls.VersionTLS12}, trusts(""),
 			"it does not offer TLS 1.3"},
 		{"expired", serves(root.issue(t, func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Unix(0, 0), time.Unix(86400*365, 0) })),
@@ -66,7 +66,7 @@ func trustCases(t *testing.T) []trustCase {
 			trusts(""), "its certificate is for other.test"},
 		{"unknown authority", serves(stranger.issue(t, nil)), trusts(""), "its certificate is signed by an unknown authority"},
 		{"a right pin under an unknown authority", serves(leaf),
-			fmt.Sprintf(`tls: {ca: '%s'}, pins: "%s"`, stranger.file, pinned(t, leaf.Certificate[0])),
+			fmt.Sprintf(`tls: {ca: '%s'}, pins: "%s"`, stranger.file, pinOf(t, leaf.Certificate[0])),
 			"its certificate is signed by an unknown authority"},
 		{"no client certificate", asks(0, 0), trusts(""), "it asks for a client certificate"},
 		{"no client certificate, TLS 1.2", asks(0, tls.VersionTLS12), trusts(`, min: "1.2"`), "it refused the TLS handshake: "},
@@ -94,10 +94,10 @@ func TestTrust(t *testing.T) {
 				for _, policy := range []string{"script", "retry-after", "backoff"} {
 					for _, verb := range []string{"ask", "stream"} {
 						node := serve(t, nil, withTLS(tt.server))
-						proxy.take()
+						proxy.newRequests()
 						r := ferry(t, configure(t, node.URL, tt.node), verb, "-v", "-n", "n", "--retry-policy", policy, "--proxy", via, "--no-stdin", "hello")
 						checkNoKey(t, tt.name, r.stdout+r.stderr)
-						equal(t, fmt.Sprintf("%q: connections through the proxy", r.args), len(proxy.take()), map[bool]int{true: 1}[via != "none"])
+						equal(t, fmt.Sprintf("%q: connections through the proxy", r.args), len(proxy.newRequests()), map[bool]int{true: 1}[via != "none"])
 						equal(t, fmt.Sprintf("%q: connections", r.args), node.connections.Load(), 1)
 						if tt.want == "" {
 							if r.want(0, "", ""); r.stdout == "" || node.active.Load() == 0 {
@@ -136,8 +136,8 @@ func TestConfigPin(t *testing.T) {
 	middle := newAuthority(t, "The Middle", root)
 	leaf := middle.issue(t, nil, middle)
 	node := serve(t, nil, overTLS(leaf))
-	leafPin, middlePin, rootPin := pinned(t, leaf.Certificate[0]), pinned(t, middle.cert.Raw), pinned(t, root.cert.Raw)
-	other := pinned(t, root.issue(t, nil).Certificate[0])
+	leafPin, middlePin, rootPin := pinOf(t, leaf.Certificate[0]), pinOf(t, middle.cert.Raw), pinOf(t, root.cert.Raw)
+	other := pinOf(t, root.issue(t, nil).Certificate[0])
 	ca := fmt.Sprintf("label: 香港, tls: {ca: '%s'}", root.file)
 	for _, tt := range []struct {
 		node   string
@@ -195,7 +195,7 @@ func TestConfigPinFails(t *testing.T) {
 func TestPinsAreShown(t *testing.T) {
 	root := newAuthority(t, "The Root", nil)
 	node := serve(t, nil, overTLS(root.issue(t, nil)))
-	rootPin, other := pinned(t, root.cert.Raw), pinned(t, newAuthority(t, "other", nil).cert.Raw)
+	rootPin, other := pinOf(t, root.cert.Raw), pinOf(t, newAuthority(t, "other", nil).cert.Raw)
 	env := configure(t, node.URL, fmt.Sprintf(`tls: {ca: '%s'}, pins: ["%s", "%s"]`, root.file, other, rootPin))
 	for want, args := range map[string][]string{
 		"✓ pins     the key of The Root is pinned: " + rootPin + " (of 2)\n": {"config", "check", "n"},
