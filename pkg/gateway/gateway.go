@@ -25,7 +25,7 @@ import (
 
 // Node is one upstream of the gateway.
 type Node struct {
-	config.Node // its TLS paths are absolute, and CA is never empty
+	config.Node // its TLS paths are absolute; CA is "" if the node has none and the system has no bundle
 	// Headers are the key and other headers that the node needs. Their values may be empty if only the public part of the
 	// configuration is wanted.
 	Headers []Header
@@ -49,15 +49,12 @@ func NewNode(g *config.Gateway, node config.Node) (Node, error) {
 			return n, fault
 		}
 	}
-	if n.TLS.CA = cmp.Or(n.TLS.CA, systemBundle()); n.TLS.CA == "" {
-		const msg = "names a node without a tls.ca, and the system's authorities are not in a usual place"
-		return n, g.Fault("upstream/"+node.Name, msg, "ferry config set tls.ca PATH")
-	}
+	n.TLS.CA = cmp.Or(n.TLS.CA, systemBundle())
 	return n, nil
 }
 
 // systemBundle returns the path of the system's CA bundle, because nginx accepts only a single file: Debian, Fedora,
-// Alpine and the BSDs, openSUSE.
+// Alpine and the BSDs, openSUSE. It returns "" if there is none, as on Windows.
 func systemBundle() string {
 	for _, path := range []string{
 		"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
@@ -205,6 +202,8 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 			return fault("has no network address", "")
 		case at.Scheme != "https":
 			return fault("has no TLS", "its url has to begin with https://")
+		case n.TLS.CA == "":
+			return fault("has no tls.ca, and the system's CA bundle is not in a usual place", "ferry config set tls.ca PATH")
 		case at.RawQuery != "":
 			return fault("has a query in its url", "a gateway cannot forward it; give the node another url")
 		case n.Proxy != "" && n.Proxy != "none":

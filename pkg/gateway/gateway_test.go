@@ -72,6 +72,7 @@ func TestFaults(t *testing.T) {
 		{"no upstream", without("upstream:"), b, "config.yaml:1:1: gateway.upstream: is required"},
 		{"no roles", without("dev:"), b, "config.yaml:6:3: gateway.roles: is required"},
 		{"no TLS", whole, node("b", "http://b.example"), "config.yaml:5:17: gateway.upstream: node b has no TLS"},
+		{"no CA", whole, with(func(n *Node) { n.TLS.CA = "" }), "config.yaml:5:17: gateway.upstream: node b has no tls.ca, and the system's CA bundle is not in a usual place"},
 		{"the demo", whole, node("b", "demo:"), "config.yaml:5:17: gateway.upstream: node b has no network address"},
 		{"an address", whole, node("b", "https://192.0.2.1"), "config.yaml:5:17: gateway.upstream: node b has an address that is not a host name"},
 		{"an address of IPv6", whole, node("b", "https://[2001:db8::1]"), "config.yaml:5:17: gateway.upstream: node b has an address that is not a host name"},
