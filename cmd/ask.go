@@ -103,9 +103,12 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 		"timeout", "connect_timeout", "limit", "hold", "http3", "pick", "proxy", "failover.across")
 	f.Lookup("across").NoOptDefVal = "true"
 	f.Lookup("http3").NoOptDefVal = "true"
-	f.BoolFunc("http3-only", "use only HTTP/3, never TCP", func(string) error {
-		o.node.given["http3"] = "only"
-		return nil
+	f.BoolFunc("http3-only", "use only HTTP/3, never TCP", func(value string) error {
+		only, err := strconv.ParseBool(value)
+		if only {
+			o.node.given["http3"] = "only"
+		}
+		return err
 	})
 	f.StringArrayVar(&o.node.resolve, "resolve", nil,
 		"`HOST:PORT:ADDRESS[,ADDRESS]`: connect to ADDRESS instead; the certificate is still checked for HOST")
