@@ -40,7 +40,7 @@ func (o *batchOptions) setShard(text string) (err error) {
 // batchFlags are the flags that need --batch.
 var batchFlags = []string{"out", "concurrency", "again", "max-failures", "max-tokens-total", "shard", "merge"}
 
-// check validates the flags that need no settings and no files.
+// check validates what can be checked before the settings and the files are read.
 func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 	for _, flag := range []string{"file", "session", "continue", "new", "resend", "output", "expect", "strict", "extract",
 		"render", "no-render", "verbose", "hold"} {
@@ -152,7 +152,8 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	return call.run(c.Context(), common, stages)
 }
 
-// openBatchInput opens the input of a batch. Input that can be read only once is stored beside out.
+// openBatchInput opens the input of a batch. Standard input, or a file that is not regular, is copied to the folder of
+// out.
 func (a *app) openBatchInput(path, out string, noStdin bool) (*client.BatchInput, error) {
 	if path == "-" && (a.Stdin == nil || noStdin) {
 		return nil, usagef("name a file", "--batch -: standard input is closed, or reading it is turned off")
@@ -172,7 +173,7 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 	if stages.Filter != nil && stages.Filter.Prompts && b.plan.Files > 0 {
 		b.note("the filter checks text, but not the content of pictures and PDFs")
 	}
-	debug.SetGCPercent(400) // see sizeMemory
+	debug.SetGCPercent(400) // the memory of a request is garbage at once, so few collections are enough
 	caught, release := b.Catch(ctx)
 	defer release()
 	stages.Wait = func(ctx context.Context, p client.Pause) error { return b.pauses.wait(ctx, caught, p, b.Clock.Sleep) }
@@ -278,7 +279,8 @@ func unanswered(what string, items client.Names) error {
 	return text.Errorf("they may have been answered and billed; --again sends them again", "%s", out)
 }
 
-// reportResult reports the result of a run. The exit code is 0 if OUT has an answer to every line.
+// reportResult reports the result of a run. The exit code is 0 if OUT has an answer to every line of its shard
+// and the run ended without an error.
 func (b *batchCall) reportResult(t client.Tally, why error, caught bool) error {
 	if why != nil {
 		b.printError(why)

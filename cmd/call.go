@@ -20,7 +20,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// runCall runs ask and stream: prompt, nodes, call, answer.
+// runCall runs ask and stream: it reads the prompt, selects the nodes, makes the call and prints the answer.
 func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	a.quiet, o.prompt.args = o.quiet, args
 	if a.closed != nil {

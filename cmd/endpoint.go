@@ -23,8 +23,8 @@ type nodeOrder struct {
 	settings *settings
 	options  endpointOptions
 	nodes    []*orderedNode
-	// guarded reports that on a signal ferry must first charge what a request may have used: there is a budget, or
-	// there are several nodes.
+	// guarded says that a signal must not kill the process at once: ferry first charges the budget, if there is one,
+	// and reports what the requests to several nodes may cost.
 	guarded bool
 	// onEndpoint is called with each endpoint before it is used; it may be nil.
 	onEndpoint func(*endpoint)
@@ -37,7 +37,8 @@ type orderedNode struct {
 	err      error
 }
 
-// order selects the nodes. It reports what is wrong with any of them before anything is sent.
+// order selects the nodes. It reports an invalid name or setting of any of them before anything is sent. A key or a
+// connection can fail only when its node is used.
 func (s *settings) order(ctx context.Context, names []string, o endpointOptions) (*nodeOrder, error) {
 	order := &nodeOrder{settings: s, options: o, guarded: len(names) > 1}
 	order.Across, order.Unlimited = s.values.Across, true
@@ -225,7 +226,7 @@ type endpointOptions struct {
 	unread      bool // its key is named but not read
 	streams     bool // its answers are streams, which may be longer than a complete answer
 	holds       bool // its connection may outlive the command
-	lists       bool // it is only used to list models, so it needs none
+	lists       bool // it is only used to list models, so no model is needed
 	connections int  // how many connections are kept; 0 is the transport's default
 	cold        bool // no connection is kept
 	single      bool // no second handshake if one is late: it would be measured too

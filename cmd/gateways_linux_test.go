@@ -43,7 +43,7 @@ func startApache(t *testing.T, upstream string) (address string) {
 
 // TestGatewaysThatClose goes through a real HAProxy and a real Apache to an API that drops two requests and answers
 // the third. On a new connection such a gateway answers 502; a kept connection it closes without sending a byte. Every
-// command has the answer in the end, like the script, whose every curl opens a new connection.
+// command has the answer in the end, like the bash script that ferry replaces, whose every curl opens a new connection.
 func TestGatewaysThatClose(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T, upstream string) string{"haproxy": startHAProxy, "apache2": startApache} {
 		t.Run(name, func(t *testing.T) {

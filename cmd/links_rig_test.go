@@ -17,7 +17,7 @@ import (
 	"testing"
 )
 
-// rawNode is a node of the script's dialect that is written byte by byte. The test decides what happens to each
+// rawNode is a node of the complete dialect that is written byte by byte. The test decides what happens to each
 // connection.
 type rawNode struct {
 	url                   string

@@ -25,8 +25,8 @@ type callOutput struct {
 	sink     *streamSink
 }
 
-// newCallOutput returns the output for the settings and flags. It also sets how the call is read, and the sink of a
-// stream.
+// newCallOutput returns the output for the settings and flags, and changes the call: it sets the sink of a stream, and
+// how the reply is read with -o raw.
 func newCallOutput(s *settings, o callOptions, call *client.Call) (*callOutput, error) {
 	o.output = s.values.Output
 	out := &callOutput{app: s.app, callOptions: o, attempts: s.values.Retry.Attempts, render: s.values.Render && !o.noRender}
@@ -111,7 +111,8 @@ func (s *callOutput) showRest(call *client.Call, result *client.Result, failed e
 	return failed
 }
 
-// check applies the checks that a complete answer can still fail. It stays complete if only a check of the user fails.
+// check applies the checks of a complete answer: --schema, --extract, --strict and --expect. If the answer fails
+// --schema, Complete becomes false. If it fails another check, Complete stays true.
 func (s *callOutput) check(call *client.Call, result *client.Result, failed error) error {
 	if s.verbose && len(result.Attempts) > 0 {
 		s.writeErrLine("* in all " + text.Latency(result.Latency))

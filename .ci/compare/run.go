@@ -27,8 +27,9 @@ const config = `nodes:
   long: {url: "$NODE/long", api: messages, key: "env:GATEWAY_KEY"}
 `
 
-// setup puts all programs into a folder, $0. They are built with the flags of ferry, $1, so that no side gains by a
-// flag. Commands run in the folder as they would in the checkout, and leave nothing in the checkout.
+// setup puts all programs into a folder. $0 is the folder, $1 the ferry binary. The Go programs are built with ferry's
+// build flags, so that none has an advantage. Commands run in the folder as they would in the checkout, and leave
+// nothing in the checkout.
 const setup = `set -e
 CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags=-s -o "$0/bin/" ./.ci/compare/...
 CGO_ENABLED=0 go build -trimpath -ldflags=-s -o "$0/bin/" -modfile=.ci/tools/go.mod github.com/rakyll/hey github.com/tsenart/vegeta/v12

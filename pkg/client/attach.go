@@ -33,7 +33,7 @@ func (p *PromptFiles) Add(name string, content []byte) error {
 	return text.Check(content, name)
 }
 
-// Texts returns the content of the text files. If there are several, each begins with its name.
+// Texts returns the content of the text files. If there are several, each begins with its name. Call it only once.
 func (p *PromptFiles) Texts() []string {
 	if len(p.texts) > 1 {
 		for i, name := range p.names {

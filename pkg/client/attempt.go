@@ -22,7 +22,7 @@ import (
 	"ferry/pkg/wire"
 )
 
-// attemptStage sends one request and returns its outcome.
+// attemptStage makes one attempt: it sends one request, and repeats it once if a reused connection was closed.
 type attemptStage struct{ *Env }
 
 func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
@@ -222,7 +222,7 @@ type Attempt struct {
 	Phases  bench.Phases
 	// FirstText is the time from the start to the first text of a stream (TTFT), 0 without text.
 	FirstText time.Duration
-	// Status is the effective status, 0 without an answer. HTTPStatus is the status of the reply.
+	// Status is the effective status, 0 without a reply or if it is not a number. HTTPStatus is the status of the reply.
 	Status, HTTPStatus int
 	// Class is the kind of failure, "" after a success.
 	Class Class
@@ -246,7 +246,7 @@ type Attempt struct {
 	StreamOnly bool
 	// Sent says that bytes of the request may have been sent.
 	Sent bool
-	// Ambiguous says that the request may have been carried out and billed although no answer arrived.
+	// Ambiguous says that the request may have been carried out and billed although no complete answer arrived.
 	Ambiguous bool
 	// Usage is the token usage that the server reported, also after a failure; nil if it reported none.
 	Usage *wire.Usage

@@ -29,13 +29,13 @@ type BatchFiles struct {
 	ReadOnly bool
 }
 
-// Price is the estimated number of tokens of an item, with its image and PDF files.
+// Price is the estimated number of tokens of an item, with its files.
 type Price struct {
 	// Input and Output are the tokens of one attempt at the first node. MaxInput and MaxOutput are the maximum of one
 	// attempt at any node.
 	Input, Output       int64
 	MaxInput, MaxOutput int64
-	// All is the maximum of all attempts at all nodes, input and output. Files counts the files sent as files.
+	// All is the maximum of all attempts at all nodes, input and output. Files counts the image and PDF files.
 	All   int64
 	Files int
 }
@@ -66,14 +66,14 @@ func (n Names) String() string {
 
 // Plan describes the work of a batch.
 type Plan struct {
-	// Items is the number of items in the input, Done of items that OUT already has, ToSend of items that this run
-	// would send.
+	// Items is the number of items of the shard in the input, Done of items that OUT already has, ToSend of items that
+	// this run would send.
 	Items, Done, ToSend int
 	// Ambiguous are the items that were in flight when an earlier run ended.
 	Ambiguous Names
 	// Files counts the image and PDF files of the items to send.
 	Files int
-	// Malformed counts the input lines that are not valid items. Faults are the first of them.
+	// Malformed counts the shard's input lines that are not valid items. Faults are the first of them.
 	Malformed int
 	Faults    []*ItemError
 	// Input and Output are the estimated tokens of all requests if each is sent once. All is the estimated maximum that
@@ -97,7 +97,8 @@ type Batch struct {
 	tally Tally
 }
 
-// OpenBatch reads the input and the files of earlier runs. It sends nothing.
+// OpenBatch reads the input and the files of earlier runs. Unless ReadOnly is set, it opens the journal, creates it if
+// it is missing, and takes its lock. It sends nothing.
 func OpenBatch(files BatchFiles) (*Batch, error) {
 	b := &Batch{files: files}
 	files.In.shard = files.Shard

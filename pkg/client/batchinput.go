@@ -230,8 +230,8 @@ type BatchInput struct {
 	shard Shard
 }
 
-// OpenBatchInput opens the input of a batch that writes to out. The path - is stdin. Input that can be read only once
-// is copied to a private file in the folder of out; that disk must have space for the answers too.
+// OpenBatchInput opens the input of a batch that writes to out. The path - is stdin. Standard input, or a file that is
+// not regular, is copied to a private file in the folder of out; that disk must have space for the answers too.
 func OpenBatchInput(path, out string, stdin io.Reader) (*BatchInput, error) {
 	in, from := &BatchInput{Name: "standard input"}, stdin
 	if path != "-" {

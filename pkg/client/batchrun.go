@@ -30,7 +30,7 @@ type BatchRun struct {
 	MaxFailures int
 	// MaxTokens is the maximum number of tokens billed for all requests; 0 is no limit.
 	MaxTokens int64
-	// Sending ends the sending. The run then waits for the items in flight.
+	// Sending ends when no more items may be sent. The run then waits for the items in flight.
 	Sending context.Context
 	// Wait waits for the rate limit instead of the clock; it may be nil.
 	Wait func(ctx context.Context, p Pause) error
@@ -43,7 +43,8 @@ type BatchRun struct {
 
 // Tally counts the results of a run.
 type Tally struct {
-	// Answered and Failed are the items that this run sent. Ambiguous are failed items that may have been carried out.
+	// Answered and Failed count the items of this run. A failed item may not have been sent, for example if its files
+	// cannot be read. Ambiguous are failed items that may have been carried out.
 	// Unwritten are failed items whose answer could not be written to OUT.
 	Answered, Failed int
 	Unwritten        int

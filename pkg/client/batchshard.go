@@ -19,7 +19,7 @@ const maxShards = 10_000
 // Shard is a part of a batch: the items whose hashed IDs fall into it. The zero value is the complete batch.
 type Shard struct{ Number, Of int } // Number is from 1 to Of
 
-// ParseShard parses K/N with K from 1 to N.
+// ParseShard parses K/N with K from 1 to N and N at most 10000.
 func ParseShard(s string) (Shard, bool) {
 	first, second, _ := strings.Cut(s, "/")
 	number, err1 := strconv.Atoi(first)
@@ -65,7 +65,7 @@ type Merged struct {
 }
 
 // ReadShards reads the OUTs of the shards of one batch, and the batch's input to find what is missing. It returns an
-// error if the shards belong to different batches. It changes no file.
+// error if the shards belong to different batches or to another input. It changes no file.
 func ReadShards(in *BatchInput, paths []string) (*Merged, error) {
 	m := &Merged{}
 	for _, path := range paths {

@@ -21,8 +21,8 @@ type Bench struct {
 	Env
 	// Request is the request to send. Each prompt gets its own number as a prefix.
 	Request wire.Request
-	// Timeout bounds each request with its retries and its waits for a rate limit. RequestTimeout bounds it without
-	// these waits; if there is a rate limit, it bounds each attempt.
+	// RequestTimeout bounds each request with its retries. If the node has a rate limit, RequestTimeout bounds each
+	// attempt, and Timeout bounds the request with its retries and its waits for the rate limit.
 	Timeout, RequestTimeout time.Duration
 	// Tokens is the token count of an attempt if the node reports none.
 	Tokens int64

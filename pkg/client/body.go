@@ -196,8 +196,8 @@ func (r *Result) clip() {
 	}
 }
 
-// Memory bounds the total size of the bodies of concurrent calls. If a body does not fit with the others, it is read
-// alone: one such body at a time.
+// Memory bounds the total size of the bodies of concurrent calls. One body that does not fit is read without being
+// counted; any other such body waits.
 type Memory struct {
 	shared    atomic.Int64
 	exclusive chan struct{}

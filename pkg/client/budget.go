@@ -53,7 +53,8 @@ func (b *Budget) Check(ctx context.Context, call *Call) error {
 	return reserved.Release()
 }
 
-// Charge counts the tokens that a call used. Where the server reports no usage, it counts the maximum.
+// Charge counts the tokens that a call used. If the server may have carried out a request and reports no usage, Charge
+// counts the maximum of that request.
 func (b *Budget) Charge(reserved *limit.BudgetReservation, call *Call, result *Result) error {
 	defer func() {
 		if why := b.degraded(); why != nil {

@@ -1,5 +1,5 @@
 // Package client owns the call: a chain of stages, each of which does one job and passes the call to the next. Chain
-// builds it, from the audit log down to the attempt, which sends one request and returns its outcome. The package also
+// builds it, from the audit log down to the attempt, which sends the request and returns its outcome. The package also
 // owns batches and their files. It receives endpoints, a clock and a wait function. It does not print, read
 // configuration or open connections.
 package client
@@ -17,8 +17,9 @@ import (
 // Doer carries out one call. A stage is a Doer that knows only the next Doer.
 type Doer interface {
 	// Do carries out a call and does not change it. The result is never nil: it has what is known, whatever the error
-	// is. The error is an *Error or a *FailoverError if a request was sent or a limit refused it. Any other error is
-	// the reason why no request could be sent.
+	// is. If a request failed or the rate limit refused it, the error is an *Error or a *FailoverError. If the budget
+	// refused it, it is a *limit.SpentError. Stages.Output may replace the error, also after a request was sent. Any
+	// other error is the reason why no request could be sent.
 	Do(ctx context.Context, call *Call) (*Result, error)
 }
 
@@ -26,7 +27,8 @@ type Doer interface {
 // that no node has a limit or budget.
 type Stages struct {
 	Env
-	// Failover has the endpoints in their order. If it is nil, each call has its own endpoint and there is no filter.
+	// Failover has the endpoints in their order. If it is nil, each call has its own endpoint, and there is no
+	// filter and no conversation.
 	Failover *Failover
 	// Filter checks prompts and answers against the lists of blocked words; nil for none.
 	Filter *Filter
@@ -153,7 +155,7 @@ type Reading int
 const (
 	// AsAnswer needs an answer with text.
 	AsAnswer Reading = iota
-	// AsBody needs what the script needed: a JSON object with status 200.
+	// AsBody needs what the bash script that ferry replaces needed: a JSON object with status 200.
 	AsBody
 )
 
@@ -173,7 +175,8 @@ type Env struct {
 	Masker *guard.Masker
 	// UserAgent is sent with each request.
 	UserAgent string
-	// AfterFunc runs f after d unless it is stopped before; nil means time.AfterFunc.
+	// AfterFunc runs f after d unless it is stopped before; nil means time.AfterFunc. It times the waits for the rest
+	// of a stream or of an error's body. Endpoint.IdleTimeout always uses time.AfterFunc.
 	AfterFunc func(d time.Duration, f func()) (stop func() bool)
 	// Wait is called instead of Clock.Sleep, for a countdown. It may be nil.
 	Wait func(ctx context.Context, p Pause) error

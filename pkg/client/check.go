@@ -71,7 +71,7 @@ func (c *Check) bad(step string, err error) { c.Report(Fault(step, err)) }
 // Fault returns an error as a finding.
 func Fault(step string, err error) Finding { return Finding{Bad, step, err.Error(), text.Hint(err)} }
 
-// Run reports all findings about the endpoint except its key.
+// Run checks the endpoint and reports each finding. The caller reports the step "key".
 func (c *Check) Run(ctx context.Context) {
 	call := Call{Timeout: c.Timeout, Deadline: c.Clock.Now().Add(c.Timeout)}
 	probe, err := c.Probe(ctx, call.To(c.Endpoint))

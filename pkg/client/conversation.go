@@ -21,8 +21,8 @@ type Conversation struct {
 	warned bool
 }
 
-// Turns returns the earlier turns in the form of a request, with their files. It leaves out empty answers, because APIs
-// reject them.
+// Turns returns the earlier turns in the form of a request, with their files. It leaves out turns without text, because
+// APIs reject an empty answer.
 func (c *Conversation) Turns() ([]wire.Turn, error) {
 	var turns []wire.Turn
 	for _, turn := range c.Handle.Session().Turns {

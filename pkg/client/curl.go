@@ -19,7 +19,7 @@ import (
 const maxArgument = 100 << 10
 
 // Curl returns the curl command that sends the same request with the same transport options. dir is the folder for
-// relative paths of secrets.
+// relative paths of secrets. The shell reads the secrets of header fields. PASSWORD stands for the password of a proxy.
 func (p *Prepared) Curl(options transport.Options, timeout time.Duration, dir string) string {
 	var b strings.Builder
 	if options.Target.Scheme == "http" && !guard.IsLoopback(options.Target.Hostname()) && !options.Insecure {

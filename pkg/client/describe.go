@@ -69,7 +69,8 @@ type (
 
 const descriptionSchema = 1
 
-// Describe returns a call in its JSON form. Text that is not a complete answer is passed through redact.
+// Describe returns a call in its JSON form. An incomplete answer is passed through redact and shortened. The error and
+// the request IDs are passed through redact too.
 func (r *Result) Describe(failed error, redact func(string) string) *Description {
 	d := &Description{
 		Schema: descriptionSchema, Complete: r.Complete, Node: r.Node, API: r.API, Model: cmp.Or(r.Answer.Model, r.Model),

@@ -30,9 +30,9 @@ type Found struct {
 var ErrUndecided = errors.New("without a key the server does not show its API")
 
 // FindAPI finds out which dialects a server speaks. It sends a body that is not valid JSON to each path and reads the
-// replies. Such a request cannot be carried out, so it costs nothing. FindAPI uses the address and transport of at, and
-// sends key unless it is zero. It fails with an *Error if no request can be sent, with ErrUndecided, or if the server
-// speaks none of the dialects.
+// replies. Such a request cannot be carried out, so it costs nothing. It may also request the list of models. FindAPI
+// uses the address and transport of at, and sends key unless it is zero. It fails with an *Error if no request can be
+// sent, with ErrUndecided, or if the server refuses the key, is unavailable, or speaks none of the dialects.
 func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Found, error) {
 	var open, closed []Found
 	moved, failures := "", 0

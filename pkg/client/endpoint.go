@@ -157,8 +157,7 @@ func (e *Endpoint) prepare(method, path string) *Prepared {
 	return &Prepared{Method: method, URL: &at, Header: append(header, e.Header...)}
 }
 
-// request builds the HTTP request. The transport needs GetBody if it finds, after it has read the body, that no server
-// received it. Package transport removes GetBody before net/http could resend the body on its own.
+// request builds the HTTP request. GetBody lets hold.Transport send the body directly after its holder failed.
 func (p *Prepared) request(ctx context.Context, userAgent string) *http.Request {
 	r := (&http.Request{Method: p.Method, URL: p.URL, Host: p.URL.Host, Header: http.Header{}}).WithContext(ctx)
 	r.Header.Set("User-Agent", userAgent)

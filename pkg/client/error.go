@@ -64,13 +64,13 @@ type Error struct {
 	// Status is the effective status of the last reply, 0 without one.
 	Status int
 	Node   string // the last node used
-	// Attempts is the number of attempts.
+	// Attempts is the number of attempts at Node; in the error of CheckSchema, at all nodes.
 	Attempts int
 	// GaveUp says that another attempt was needed but none was left, or that the server asked for too long a wait.
 	GaveUp bool
 	// RequestedWait is the wait that the server asked for, 0 if that was not the reason.
 	RequestedWait time.Duration
-	// Ambiguous says that the last request may have been carried out although no answer arrived.
+	// Ambiguous says that the last request may have been carried out although no complete answer arrived.
 	Ambiguous bool
 	// URL is the address of the request; nil if there was none.
 	URL *url.URL
@@ -174,7 +174,8 @@ func formatWait(d time.Duration) string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// DeadlineError says that the time of the call has ended, or would end before the next attempt.
+// DeadlineError says that the time of the call, of the attempt or of one of several nodes has ended, or that the time
+// of the call would end before the next attempt.
 type DeadlineError struct {
 	Timeout time.Duration
 	// Wait is the wait that did not fit, 0 if an attempt reached the deadline.

@@ -40,7 +40,8 @@ type Failover struct {
 	OnReady func(ConnectResult)
 	// OnFailover is called with the failure of a node and the next node to try. It may be nil.
 	OnFailover func(failed *Error, next Candidate)
-	// OnSkip is called for each node except the first that cannot be used. It may be nil.
+	// OnSkip is called for each node that cannot be used, except for the first and the last, which the error reports.
+	// It may be nil.
 	OnSkip func(skipped Candidate, err error)
 }
 

@@ -21,7 +21,7 @@ type Probe struct {
 	Connected bool
 	// State is the state of the TLS handshake, nil for plain http.
 	State *tls.ConnectionState
-	// Models is the number of listed models, -1 if the reply is not a list. ModelIDs are the first of them. More says
+	// Models is the number of listed models, -1 if no list arrived. ModelIDs are the first of them. More says
 	// that the list continues.
 	Models   int
 	ModelIDs []string

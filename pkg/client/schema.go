@@ -21,7 +21,7 @@ func CheckSchema(call *Call, result *Result, answer string) error {
 	return nil
 }
 
-// CheckBatchSchema is the output function of a batch, which shows nothing before the answer is complete.
+// CheckBatchSchema is Stages.Output of a batch. It shows nothing and checks a complete answer against the schema.
 func CheckBatchSchema(call *Call, result *Result, failed error) error {
 	if failed != nil {
 		return failed

@@ -32,7 +32,7 @@ type Sink interface {
 // sinkError marks an error of the sink, which may have the same type as a network error.
 type sinkError struct{ error }
 
-// stream passes what arrives to the sink at once. The answer is complete only after its terminal event.
+// stream passes what arrives to the sink immediately. The answer is complete only after its terminal event.
 func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt) (wire.Answer, []byte) {
 	if s.OnStart != nil {
 		defer s.show(call, attempt)()

@@ -15,7 +15,7 @@ import (
 
 const maxText = 4096
 
-// checkText is the rule for all text: not empty, one line, within the size limit.
+// checkText is the rule for all text: not empty, one line, within the size limit, and not like a key.
 func checkText(s string) *Error {
 	switch {
 	case strings.TrimSpace(s) == "":
@@ -197,19 +197,22 @@ func didYouMean(msg, name string, names []string) string {
 	return msg
 }
 
-// Nearest returns the first of the names nearest to name, at a distance of at most 2 and at most half of its length,
-// or "".
+// Nearest returns the first of the names at the smallest distance from name, or "". The distance is at most 2 and at
+// most half of the length of name.
 func Nearest(name string, names []string) string {
 	return closest(min(2, utf8.RuneCountInString(name)/2), name, names)
 }
 
-// Closest returns the first name at the smallest distance from s, which is at most half of its length, or "".
+// Closest returns the first of the names at the smallest distance from s, or "". The distance is at most half of the
+// length of s.
 func Closest(s string, names []string) string { return closest(utf8.RuneCountInString(s)/2, s, names) }
 
-// mostCompared is the maximum length of a compared name in characters: the cost grows with the product of two lengths.
+// mostCompared is the maximum length of a typed name in characters. A name to compare it with may have four times as
+// many bytes. The cost grows with the product of two lengths.
 const mostCompared = 40
 
-// closest returns the first name at the smallest distance from s, at most most and less than the name's length, or "".
+// closest returns the first of the names at the smallest distance from s, or "". The distance is at most the given one
+// and less than the length of the name.
 func closest(most int, s string, names []string) string {
 	best, found := most+1, ""
 	if utf8.RuneCountInString(s) > mostCompared {

@@ -111,7 +111,8 @@ func complaint(stderr, stdout []byte) string {
 	return "it said: " + text.Excerpt([]byte(line), 200)
 }
 
-// FindProgram looks a bare name up in the absolute folders of PATH. It never finds a program in the current folder.
+// FindProgram returns the path of a program. It looks a bare name up in the absolute folders of PATH, never in the
+// current folder. It returns a name with a slash unchanged.
 func FindProgram(name string, lookup Lookup) (string, error) {
 	if filepath.IsAbs(name) || strings.ContainsRune(filepath.ToSlash(name), '/') {
 		return name, isProgram(name)

@@ -14,8 +14,8 @@ type Entry struct {
 	Origin string `json:"from"`
 }
 
-// List returns every effective setting and every key of the file's nodes and gateway, each with its origin. A secret
-// is shown as its reference, a proxy without its password.
+// List returns every effective setting and every key of the file's nodes, roles and gateway, each with its origin. A
+// secret is shown as its reference, a proxy without its password.
 func List(v *Values, file *File) []Entry {
 	var list []Entry
 	for _, k := range keys {
@@ -117,7 +117,7 @@ func isOpaque(s string) bool {
 		strings.ContainsFunc(s, unicode.IsLetter)
 }
 
-// Get returns the value of one key of a list.
+// Get returns the value of a key in a list, and whether the list has it. The case of a header's name does not matter.
 func Get(list []Entry, key string) (string, bool) {
 	for _, e := range list {
 		if e.Key == key || strings.Contains(key, ".headers.") && strings.EqualFold(e.Key, key) {

@@ -60,7 +60,7 @@ type TLS struct{ Min, CA, Cert, Key, Groups string }
 type Node struct {
 	Name    string
 	Label   string
-	Zone    string // where it is, such as cn; failover stays there
+	Zone    string // where it is, such as cn; failover stays there unless Values.Across is set
 	URL     string // https://…, http://… or demo:?…
 	API     wire.API
 	Key     Ref // "" if no key is known

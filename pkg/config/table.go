@@ -44,10 +44,10 @@ type key struct {
 	check func(text string) *Error // the rule for a value, or for each item of a list
 }
 
-// keys is the only place for names, defaults and rules, in display order. The defaults of retry are the script's. No
-// variable sets what may be sent and what is logged of it: the environment of one call must not switch off what the
-// file sets. There is also no variable for failover.across: once exported, it would let every prompt leave its zone
-// unnoticed.
+// keys is the only place for names, defaults and rules, in display order. The defaults of retry are those of the
+// bash script that ferry replaces. No variable sets what may be sent and what is logged of it: the environment of one
+// call must not switch off what the file sets. There is also no variable for failover.across: once exported, it would
+// let every prompt leave its zone unnoticed.
 var keys = []key{
 	{Setting{"node", "node", "FERRY_NODE", "direct", "node to use; several (a,b) are tried in order"},
 		kindNodes, checkSelector},
@@ -173,7 +173,8 @@ func Settings() []Setting {
 // Variable is an environment variable that ferry reads.
 type Variable struct{ Name, Usage string }
 
-// Environment returns every variable that ferry itself defines. The variables of proxies and folders are the system's.
+// Environment returns the variables of ferry, of the node direct and of the providers. The variables of proxies and
+// folders are the system's, so it does not return them.
 func Environment() []Variable {
 	list := []Variable{
 		{"FERRY_CONFIG", "path of the configuration file, which must exist"},

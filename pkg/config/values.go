@@ -218,10 +218,10 @@ type Selection struct {
 	Presets func() map[string]string
 }
 
-// Select finds the node and makes it ready to use. A node of the file takes precedence over the built-in direct, and
-// gets its address and key only from the file. If both the node and the settings set a field, a flag or a variable
-// wins, then the node's own value, then the file's and the default. Errors are *Error; for an unknown name it suggests
-// the nearest.
+// Select finds the node and makes it ready to use. A node of the file takes precedence over direct and over a provider
+// of the same name, and gets its address and key only from the file. If both the node and the settings set a field, a
+// flag or a variable wins, then the node's own value, then the file's and the default. Errors are *Error; for an
+// unknown name it suggests the nearest.
 func (v *Values) Select(s Selection) (Node, error) {
 	n, err := v.findNode(s)
 	if err != nil {
@@ -368,7 +368,8 @@ func demoNode(s Selection) (Node, error) {
 	return Node{Name: name, fields: []Entry{{"url", address, builtIn}, {"auth", AuthNone, builtIn}}}, nil
 }
 
-// CheckModel returns an *Error if the node has no model and its dialect needs one.
+// CheckModel returns an *Error if the node has no model and needs one: every node of a Provider does, and every node of
+// some dialects.
 func (n Node) CheckModel() error {
 	if n.Model != "" || !n.Provider && n.API.Dialect().Facts().Model != wire.ModelRequired {
 		return nil
@@ -403,7 +404,8 @@ func presetNames(presets map[string]string) []string {
 	return names
 }
 
-// Names returns the valid names of nodes: the file's in its order, then direct, demo and the demo node's presets.
+// Names returns the names of all nodes except providers: the file's in its order, then direct, demo and the demo node's
+// presets.
 func (f *File) Names(presets map[string]string) []string {
 	names := slices.Clone(f.Nodes)
 	if !slices.Contains(names, "direct") {

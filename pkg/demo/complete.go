@@ -2,8 +2,8 @@ package demo
 
 import "fmt"
 
-// complete is the dialect of the script's gateways: a prompt in, a completion out. It uses the pings and the models of
-// messages.
+// complete is the dialect of the gateways of the bash script that ferry replaces: a prompt in, a completion out. It
+// embeds messages for ping and the model list.
 type complete struct{ messages }
 
 // completeDefault is max_tokens if the request has none: the same default as in the script.

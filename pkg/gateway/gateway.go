@@ -264,7 +264,7 @@ func checkSameSettings(p *plan) *config.Error {
 type route struct{ Permission, Method, Path string }
 
 // routesOf returns all routes under the address of an API: the routes of each API that lists its models at the same
-// path, such as the script's complete and messages.
+// path, such as complete and messages.
 func routesOf(api wire.API) []route {
 	models := api.Dialect().Facts().ModelsPath
 	var routes []route

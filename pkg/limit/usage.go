@@ -41,8 +41,8 @@ const (
 	maxCount = 1 << 50
 )
 
-// Usage returns the tokens used at all addresses, newest day first, then by name. If a file cannot be read, it returns
-// the rows of the others and an error.
+// Usage returns the tokens used at all addresses that have or had a budget, newest day first, then by name. If a file
+// cannot be read, it returns the rows of the others and an error.
 func Usage(folder string) ([]Use, error) {
 	names := regexp.MustCompile(ownFiles)
 	files, err := state.List(folder, func(entry fs.DirEntry) bool {

@@ -47,7 +47,7 @@ func (l language) changeColumns(c *bench.Changes) (columns []column, verdicts []
 	return columns, verdicts
 }
 
-// directionOf returns whether a verdict is slower, faster or the same. This sets its colour.
+// directionOf returns the direction of a verdict, which sets its colour.
 func directionOf(v bench.Verdict) string {
 	switch v {
 	case bench.Slower, bench.FailsMore:

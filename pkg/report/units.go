@@ -54,7 +54,7 @@ func digits(x float64, places int, limits ...float64) string {
 	return fixedOrMissing(x, places)
 }
 
-// latencyText formats how long answers took. No answer takes no time: 0 means that the clock is too coarse.
+// latencyText formats how long answers took. Every answer takes some time, so 0 means that the clock is too coarse.
 func latencyText(ms float64) string {
 	if ms <= 0 {
 		return tooShort

@@ -7,10 +7,11 @@ import (
 	xterm "golang.org/x/term"
 )
 
-// Closed returns false: Windows cannot report this.
+// Closed reports whether a standard stream was closed when the process began, as by >&- in a shell. It returns false:
+// Windows cannot report this.
 func Closed(any, ...any) bool { return false }
 
-// ReadOnly returns false: Windows cannot report this.
+// ReadOnly reports whether a stream is open only for reading. It returns false: Windows cannot report this.
 func ReadOnly(any) bool { return false }
 
 // ReadSecret reads a line from a terminal without echo.

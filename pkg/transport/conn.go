@@ -99,8 +99,8 @@ type exchange struct {
 	ended                   bool
 }
 
-// roundTrip reads the response while the request is still being written: a server may reject a request before it has
-// read all of it.
+// roundTrip sends a request and reads the response. If the body is over smallBody or of unknown length, it reads the
+// response while it writes the request: a server may reject a request before it has read all of it.
 func (c *conn) roundTrip(r *http.Request, keep func(clientConn)) (*http.Response, error) {
 	ctx := r.Context()
 	if c.proxy != nil && c.proxy.Proxy.User != nil {

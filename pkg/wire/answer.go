@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Answer is a complete answer of a model.
+// Answer is the answer of a model. It may be partial if Decode also returned an error, or if Stream.Answer returned it
+// before the end of the stream.
 type Answer struct {
 	ID         string
 	Model      string

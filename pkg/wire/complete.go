@@ -2,7 +2,7 @@ package wire
 
 import "errors"
 
-// Complete is the dialect of the script that ferry replaces: a prompt and max_tokens.
+// Complete is the dialect of the bash script that ferry replaces: a prompt and max_tokens.
 const Complete API = "complete"
 
 type complete struct{}
