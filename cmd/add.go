@@ -227,7 +227,7 @@ func hostLabel(node config.Node) string {
 func (s *settings) findAPI(ctx context.Context, name, add string, at config.Node, known bool) (guard.Secret, *client.Found, error) {
 	var secret guard.Secret
 	at.Name, at.Key, at.Auth = name, "", config.Auth{Scheme: config.AuthNone}
-	e, err := s.newEndpoint(ctx, at, endpointOptions{lists: true})
+	e, err := s.newEndpoint(ctx, at, endpointOptions{listOnly: true})
 	if err != nil {
 		return secret, nil, err
 	}

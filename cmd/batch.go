@@ -102,7 +102,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err != nil {
 		return err
 	}
-	order, err := s.order(c.Context(), s.values.Nodes, endpointOptions{unread: o.dryRun, connections: b.concurrency})
+	order, err := s.order(c.Context(), s.values.Nodes, endpointOptions{keyUnread: o.dryRun, connections: b.concurrency})
 	if err != nil {
 		return err
 	}

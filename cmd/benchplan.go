@@ -121,7 +121,8 @@ func (s *settings) buildSeries(
 	ctx context.Context, p *benchRun, names []string, kinds []bench.Connection, o *benchOptions,
 ) error {
 	options := endpointOptions{
-		unread: o.dryRun, cold: kinds[0] == bench.Cold, single: !o.Race, connections: o.Concurrency, streams: o.Stream,
+		keyUnread: o.dryRun, noKeepAlive: kinds[0] == bench.Cold, noRace: !o.Race,
+		connections: o.Concurrency, streams: o.Stream,
 	}
 	demo := false
 	for _, name := range names {

@@ -56,7 +56,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 			return err
 		}
 	}
-	order, err := s.order(ctx, names, endpointOptions{unread: o.dryRun, streams: o.streams, holds: true})
+	order, err := s.order(ctx, names, endpointOptions{keyUnread: o.dryRun, streams: o.streams, holds: true})
 	if err == nil && (conversation != nil || len(names) > 1) {
 		err = order.checkRequest(call.Request) // a call to one node reports what the API lacks by itself
 	}
@@ -82,7 +82,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		order.onEndpoint, order.OnReady = a.showProxy, a.showConnected
 		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
 	}
-	if s.values.AuditFile != "" || o.streams || order.guarded || output.output == "json" {
+	if s.values.AuditFile != "" || o.streams || order.catchSignals || output.output == "json" {
 		// A signal kills the process only after the call is logged and charged and the received text is shown.
 		var release func()
 		ctx, release = a.Catch(ctx)

@@ -143,7 +143,7 @@ var results = map[client.Mark]string{client.Good: "ok", client.Bad: "failed", cl
 func (r *checkReport) check(ctx context.Context, node config.Node, o checkOptions) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &client.DeadlineError{Timeout: o.timeout})
 	defer cancel()
-	e, err := r.newEndpoint(ctx, node, endpointOptions{lists: true})
+	e, err := r.newEndpoint(ctx, node, endpointOptions{listOnly: true})
 	keyless := err != nil
 	switch {
 	case keyless:
@@ -151,7 +151,7 @@ func (r *checkReport) check(ctx context.Context, node config.Node, o checkOption
 		// The other steps can be checked without the key. The node then answers 401, which does not mean that a step
 		// failed.
 		node.Auth, node.Headers = config.Auth{Scheme: config.AuthNone}, nil
-		if e, err = r.newEndpoint(ctx, node, endpointOptions{unread: true, lists: true}); err != nil {
+		if e, err = r.newEndpoint(ctx, node, endpointOptions{keyUnread: true, listOnly: true}); err != nil {
 			return
 		}
 	case node.Auth.Scheme == config.AuthNone:

@@ -47,7 +47,7 @@ func checkFaults(query string) error {
 	for _, f := range demo.Faults() {
 		names = append(names, f.Name)
 	}
-	if near := config.Closest(unknown[0], names); near != "" {
+	if near := config.NearestName(unknown[0], names); near != "" {
 		return usagef("did you mean "+near+"? "+hint, "the demo node knows no fault %q", unknown[0])
 	}
 	return usagef(hint, "the demo node knows no fault %q", unknown[0])

@@ -23,9 +23,9 @@ type nodeOrder struct {
 	settings *settings
 	options  endpointOptions
 	nodes    []*orderedNode
-	// guarded says that a signal must not kill the process at once: ferry first charges the budget, if there is one,
-	// and reports what the requests to several nodes may cost.
-	guarded bool
+	// catchSignals says that a signal must not kill the process at once: ferry first charges the budget, if there is
+	// one, and reports what the requests to several nodes may cost.
+	catchSignals bool
 	// onEndpoint is called with each endpoint before it is used; it may be nil.
 	onEndpoint func(*endpoint)
 }
@@ -40,7 +40,7 @@ type orderedNode struct {
 // order selects the nodes. It reports an invalid name or setting of any of them before anything is sent. A key or a
 // connection can fail only when its node is used.
 func (s *settings) order(ctx context.Context, names []string, o endpointOptions) (*nodeOrder, error) {
-	order := &nodeOrder{settings: s, options: o, guarded: len(names) > 1}
+	order := &nodeOrder{settings: s, options: o, catchSignals: len(names) > 1}
 	order.Across, order.Unlimited = s.values.Across, true
 	order.OnFailover = func(failed *client.Error, next client.Candidate) {
 		where := next.Name
@@ -63,7 +63,7 @@ func (s *settings) order(ctx context.Context, names []string, o endpointOptions)
 			return nil, usagef("leave it out to use each node's own model", "%s names one model, and %s speaks %s but %s %s",
 				strings.TrimPrefix(s.values.Origin("model"), "flag "), first.Name, first.API, node.Name, node.API)
 		}
-		order.guarded = order.guarded || node.Budget > 0
+		order.catchSignals = order.catchSignals || node.Budget > 0
 		order.Unlimited = order.Unlimited && node.Budget == 0 && node.Rate.Events == 0
 		order.Candidates = append(order.Candidates, client.Candidate{
 			Name: node.Name, Zone: node.Zone, API: node.API, Model: node.Model,
@@ -88,7 +88,7 @@ func (order *nodeOrder) endpointAt(ctx context.Context, i int) (*client.Endpoint
 		if n.err != nil {
 			return
 		}
-		if n.Provider && !order.options.unread {
+		if n.Provider && !order.options.keyUnread {
 			order.settings.noteProvider(n.Node)
 		}
 		n.endpoint.System = n.System
@@ -223,13 +223,13 @@ func (s *settings) selectNode(name string) (config.Node, error) {
 
 // endpointOptions say what an endpoint is used for.
 type endpointOptions struct {
-	unread      bool // its key is named but not read
+	keyUnread   bool // its key and its secret headers are named but not read
 	streams     bool // its answers are streams, which may be longer than a complete answer
 	holds       bool // its connection may outlive the command
-	lists       bool // it is only used to list models, so no model is needed
+	listOnly    bool // it is only used to list models, so no model is needed
 	connections int  // how many connections are kept; 0 is the transport's default
-	cold        bool // no connection is kept
-	single      bool // no second handshake if one is late: it would be measured too
+	noKeepAlive bool // no connection is kept
+	noRace      bool // no second handshake if one is late: it would be measured too
 }
 
 var http3Modes = map[string]transport.HTTP3{"true": transport.TryHTTP3, "only": transport.OnlyHTTP3}
@@ -262,12 +262,12 @@ const maxStream = 256 << 20
 
 // newEndpoint builds the endpoint of a node: it reads the key and creates the transport. All commands use it.
 func (s *settings) newEndpoint(ctx context.Context, node config.Node, o endpointOptions) (*endpoint, error) {
-	if node.Model == "" && !o.lists {
+	if node.Model == "" && !o.listOnly {
 		if err := node.CheckModel(); err != nil {
 			return nil, err
 		}
 	}
-	known, err := s.identify(ctx, node, o.unread)
+	known, err := s.identify(ctx, node, o.keyUnread)
 	if err != nil {
 		return nil, err
 	}
@@ -286,7 +286,7 @@ func (s *settings) newEndpoint(ctx context.Context, node config.Node, o endpoint
 	}
 	e.options = transport.Options{
 		Target: e.URL, Node: node.Name, TLS: transport.TLS(node.TLS), Pins: node.Pins, Insecure: node.Insecure,
-		ConnectTimeout: s.values.ConnectTimeout, Connections: o.connections, Cold: o.cold, Race: !o.single,
+		ConnectTimeout: s.values.ConnectTimeout, Connections: o.connections, Cold: o.noKeepAlive, Race: !o.noRace,
 		Now: s.Clock.Now, HTTP3: http3Modes[node.HTTP3], Resolve: node.Resolve,
 	}
 	if o.streams {
@@ -312,7 +312,7 @@ func (s *settings) newEndpoint(ctx context.Context, node config.Node, o endpoint
 	if via := e.options.Proxy; via != nil && e.URL.Scheme == "http" && !strings.HasPrefix(via.Scheme, "socks") {
 		e.Proxy = transport.ShowProxy(via)
 	}
-	if node.Hold > 0 && o.holds && !o.unread && e.demo == nil {
+	if node.Hold > 0 && o.holds && !o.keyUnread && e.demo == nil {
 		e.Transport, err = s.heldTransport(e, node.Hold)
 	} else {
 		e.Transport, err = transport.New(e.options)

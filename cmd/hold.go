@@ -186,7 +186,7 @@ func (a *app) noteUnheld(dir string, nodes []string) error {
 	}
 	for _, node := range nodes {
 		said := "no connection is held for " + node
-		if near := config.Nearest(node, names); near != "" {
+		if near := config.TypoOf(node, names); near != "" {
 			said += "; did you mean " + near + "?"
 		}
 		a.note("%s", said)

@@ -101,7 +101,7 @@ func runConfigModels(ctx context.Context, s *settings, name string, o modelsOpti
 
 // probeModels requests the models of a node.
 func (s *settings) probeModels(ctx context.Context, node config.Node, timeout time.Duration) (*client.Probe, error) {
-	e, err := s.newEndpoint(ctx, node, endpointOptions{lists: true})
+	e, err := s.newEndpoint(ctx, node, endpointOptions{listOnly: true})
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func (s *settings) handshake(ctx context.Context, node config.Node) (*tls.Connec
 	if node.Model == "" {
 		node.Model = "none" // chat requires a model, but no request is sent
 	}
-	e, err := s.newEndpoint(ctx, node, endpointOptions{unread: true})
+	e, err := s.newEndpoint(ctx, node, endpointOptions{keyUnread: true})
 	if err != nil {
 		return nil, err
 	}

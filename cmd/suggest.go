@@ -104,7 +104,7 @@ func nearest[T any](word string, known map[string]T) string {
 	if _, ok := known[word]; ok {
 		return word
 	}
-	return config.Nearest(word, slices.Sorted(maps.Keys(known)))
+	return config.TypoOf(word, slices.Sorted(maps.Keys(known)))
 }
 
 // flagError adds a suggestion to an error of the flag parser.

@@ -229,7 +229,7 @@ func FindModel(ids []string, model string) (listed bool, near string) {
 	if slices.ContainsFunc(ids, func(id string) bool { return short(id) == want }) {
 		return true, ""
 	}
-	return false, config.Closest(want, ids)
+	return false, config.NearestName(want, ids)
 }
 
 // live sends a minimal request.

@@ -121,7 +121,7 @@ func (e *Endpoint) Prepare(call *Call) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := e.prepare(http.MethodPost, e.API.Dialect().Facts().Path)
+	p := e.prepareHeader(http.MethodPost, e.API.Dialect().Facts().Path)
 	p.Body = body
 	if e.Sticky && call.Token != "" {
 		p.Header = append(p.Header, Field{Name: "X-Ferry-Session", Value: call.Token})
@@ -131,10 +131,11 @@ func (e *Endpoint) Prepare(call *Call) (*Prepared, error) {
 
 // PrepareModels returns the free request for the list of models.
 func (e *Endpoint) PrepareModels() *Prepared {
-	return e.prepare(http.MethodGet, e.API.Dialect().Facts().ModelsPath)
+	return e.prepareHeader(http.MethodGet, e.API.Dialect().Facts().ModelsPath)
 }
 
-func (e *Endpoint) prepare(method, path string) *Prepared {
+// prepareHeader returns a request without a body.
+func (e *Endpoint) prepareHeader(method, path string) *Prepared {
 	at := *e.URL
 	at.Path = strings.TrimSuffix(at.Path, "/") + path
 	if at.RawPath != "" { // the path contains escapes such as %2F

@@ -27,7 +27,7 @@ func (s *retryStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	e := call.Endpoint
 	result := &Result{Node: e.Name, API: e.API, Model: call.Request.Model, Files: call.Request.Files}
 	_, streamOnly := s.streamOnly.Load(endpointModel{e, call.Request.Model})
-	ready, err := s.prepare(call, streamOnly)
+	ready, err := s.encode(call, streamOnly)
 	if err != nil {
 		return result, err
 	}
@@ -41,8 +41,8 @@ func (s *retryStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	return result, err
 }
 
-// prepare returns the call with its encoded request. asStream makes it a request for a stream.
-func (s *retryStage) prepare(call *Call, asStream bool) (*Call, error) {
+// encode returns the call with its encoded request. asStream makes it a request for a stream.
+func (s *retryStage) encode(call *Call, asStream bool) (*Call, error) {
 	ready := *call
 	ready.Request.Stream = call.Request.Stream || asStream
 	var err error
@@ -79,7 +79,7 @@ func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) e
 			if s.env.OnAttempt != nil {
 				s.env.OnAttempt(attempt, rule.Attempts)
 			}
-			if call, err = s.prepare(call, true); err != nil {
+			if call, err = s.encode(call, true); err != nil {
 				return err
 			}
 			s.streamOnly.Store(endpointModel{call.Endpoint, call.Request.Model}, true)

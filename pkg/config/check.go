@@ -191,35 +191,37 @@ func isWord(s string) bool {
 
 // didYouMean adds the nearest of names to a message about name, if one is similar enough.
 func didYouMean(msg, name string, names []string) string {
-	if n := Nearest(name, names); n != "" {
+	if n := TypoOf(name, names); n != "" {
 		return msg + "; did you mean " + n + "?"
 	}
 	return msg
 }
 
-// Nearest returns the first of the names at the smallest distance from name, or "". The distance is at most 2 and at
-// most half of the length of name.
-func Nearest(name string, names []string) string {
-	return closest(min(2, utf8.RuneCountInString(name)/2), name, names)
+// TypoOf returns which of the names is probably meant by a mistyped name, or "": the first at the smallest distance. The
+// distance is at most 2 and at most half of the length of name.
+func TypoOf(name string, names []string) string {
+	return nearest(min(2, utf8.RuneCountInString(name)/2), name, names)
 }
 
-// Closest returns the first of the names at the smallest distance from s, or "". The distance is at most half of the
-// length of s.
-func Closest(s string, names []string) string { return closest(utf8.RuneCountInString(s)/2, s, names) }
+// NearestName returns the first of the names at the smallest distance from s, or "". The distance is at most half of
+// the length of s.
+func NearestName(s string, names []string) string {
+	return nearest(utf8.RuneCountInString(s)/2, s, names)
+}
 
-// mostCompared is the maximum length of a typed name in characters. A name to compare it with may have four times as
+// maxCompared is the maximum length of a typed name in characters. A name to compare it with may have four times as
 // many bytes. The cost grows with the product of two lengths.
-const mostCompared = 40
+const maxCompared = 40
 
-// closest returns the first of the names at the smallest distance from s, or "". The distance is at most the given one
-// and less than the length of the name.
-func closest(most int, s string, names []string) string {
-	best, found := most+1, ""
-	if utf8.RuneCountInString(s) > mostCompared {
+// nearest returns the first of the names at the smallest distance from s, or "". The distance is at most limit and
+// less than the length of the name.
+func nearest(limit int, s string, names []string) string {
+	best, found := limit+1, ""
+	if utf8.RuneCountInString(s) > maxCompared {
 		return ""
 	}
 	for _, n := range names {
-		if len(n) > 4*mostCompared {
+		if len(n) > 4*maxCompared {
 			continue
 		}
 		if d := distance(s, n); d < best && d < utf8.RuneCountInString(n) {

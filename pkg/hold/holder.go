@@ -35,9 +35,9 @@ type holder struct {
 	order    order
 	target   *url.URL
 	upstream *transport.Transport
-	// inUse reports whether the socket and the program are unchanged.
-	inUse func() bool
-	clock Clock
+	// stillCurrent reports whether the socket and the program are unchanged.
+	stillCurrent func() bool
+	clock        Clock
 
 	started time.Time
 	stop    context.CancelFunc // ends the listening
@@ -60,7 +60,7 @@ func newHolder(o order, target *url.URL, upstream *transport.Transport, clock Cl
 	return &holder{
 		order: o, target: target, upstream: upstream, clock: clock, started: now, used: now, life: o.Idle,
 		closed: make(chan struct{}),
-		stop:   func() {}, inUse: func() bool { return true },
+		stop:   func() {}, stillCurrent: func() bool { return true },
 	}
 }
 
@@ -86,7 +86,7 @@ func (h *holder) run(ctx context.Context) {
 	for h.left() > 0 {
 		if now := h.clock.Now(); now.Sub(looked) >= checkInterval {
 			looked = now
-			if !h.inUse() {
+			if !h.stillCurrent() {
 				return
 			}
 		}
@@ -110,14 +110,14 @@ func (h *holder) left() time.Duration {
 // maintain opens a new connection when the server has closed the idle one: at once if a request used the old one, else
 // after longer and longer pauses. It also releases memory after requests.
 func (h *holder) maintain(ctx context.Context) {
-	waiting := h.upstream.Idle()
+	idle := h.upstream.Idle()
 	now := h.clock.Now()
 	h.mu.Lock()
 	quiet := h.active == 0 && h.releasedAt < h.requests && now.Sub(h.used) >= tidyAfter
 	if quiet {
 		h.releasedAt = h.requests
 	}
-	wanted := waiting == 0 && h.active == 0 && h.requests > 0 && !now.Before(h.next)
+	wanted := idle == 0 && h.active == 0 && h.requests > 0 && !now.Before(h.next)
 	if wanted {
 		h.next = now.Add(min(maxPause, firstPause<<min(h.unused, 8)))
 		h.unused++
@@ -283,11 +283,11 @@ func copyBody(w http.ResponseWriter, resp *http.Response, end func()) error {
 // status returns what the holder reports about itself.
 func (h *holder) status() Status {
 	left := h.left()
-	waiting := h.upstream.Idle()
+	idle := h.upstream.Idle()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return Status{
 		Node: h.order.Node, Address: h.order.Target, PID: os.Getpid(), Age: h.clock.Now().Sub(h.started), Requests: h.requests,
-		Connections: waiting + h.active, Lent: h.active, Memory: residentMemory(), Left: max(0, left),
+		Connections: idle + h.active, Lent: h.active, Memory: residentMemory(), Left: max(0, left),
 	}
 }

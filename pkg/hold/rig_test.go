@@ -103,7 +103,7 @@ func (r *rig) hold() *rig {
 	up, err := transport.New(o)
 	must(r.t, err)
 	r.holder = newHolder(r.settings.order("test"), o.Target, up, r.clock)
-	r.holder.inUse = func() bool { return sameFile(l.made, l.path) && !r.replaced.Load() }
+	r.holder.stillCurrent = func() bool { return sameFile(l.made, l.path) && !r.replaced.Load() }
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.ended = make(chan struct{})
 	go func() {

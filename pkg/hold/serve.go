@@ -49,7 +49,7 @@ func Serve(ctx context.Context, input io.Reader, program string, clock Clock) er
 	defer listener.Close()
 	started := programID(program)
 	h := newHolder(o, options.Target, upstream, clock)
-	h.inUse = func() bool { return sameFile(listener.made, o.Path) && programID(program) == started }
+	h.stillCurrent = func() bool { return sameFile(listener.made, o.Path) && programID(program) == started }
 	ready := os.NewFile(readyFD, "ready")
 	_, _ = ready.Write([]byte{1}) // the process that started it may have ended
 	ready.Close()

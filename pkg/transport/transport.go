@@ -244,7 +244,7 @@ func (o Options) plain() bool { return o.Target.Scheme == "http" && o.Dial == ni
 
 // Warm makes a connection and keeps it for a later request. It sends the last flight of the handshake at once.
 func (t *Transport) Warm(ctx context.Context) error {
-	return t.prepare(ctx, func(made clientConn) error {
+	return t.connectAndKeep(ctx, func(made clientConn) error {
 		if tcp, ok := made.(*conn); ok {
 			return tcp.socket.flush()
 		}
@@ -257,14 +257,14 @@ func (t *Transport) Ready(ctx context.Context) error {
 	if t.Idle() > 0 {
 		return nil
 	}
-	if err := t.prepare(ctx, func(clientConn) error { return nil }); err != nil {
+	if err := t.connectAndKeep(ctx, func(clientConn) error { return nil }); err != nil {
 		return &unsentError{err}
 	}
 	return nil
 }
 
-// prepare makes a connection, calls finish and keeps the connection.
-func (t *Transport) prepare(ctx context.Context, finish func(clientConn) error) error {
+// connectAndKeep makes a connection, calls finish and keeps the connection.
+func (t *Transport) connectAndKeep(ctx context.Context, finish func(clientConn) error) error {
 	made, err := t.connect(WithTrace(ctx, TraceOf(ctx)), 0)
 	if err != nil {
 		return err

@@ -162,7 +162,7 @@ func (e *Env) listStatus(ctx context.Context, at Endpoint) int {
 // tryAPI sends a body that no server can carry out to the endpoint's path. It returns the status of the reply, or of
 // the API error in it, and the Location of a redirect.
 func (e *Env) tryAPI(ctx context.Context, at *Endpoint) (status int, location string, err error) {
-	p := at.prepare(http.MethodPost, at.API.Dialect().Facts().Path)
+	p := at.prepareHeader(http.MethodPost, at.API.Dialect().Facts().Path)
 	p.Body = wire.Body{{JSON: []byte("{")}}
 	reply, err := at.Transport.RoundTrip(p.request(ctx, e.UserAgent))
 	if err != nil {
