@@ -47,13 +47,13 @@ func (l language) changeColumns(c *bench.Changes) (columns []column, verdicts []
 	return columns, verdicts
 }
 
-// directionOf returns the direction of a verdict, which sets its colour.
+// directionOf returns whether a verdict is worse, better or the same. This sets its colour.
 func directionOf(v bench.Verdict) string {
 	switch v {
 	case bench.Slower, bench.FailsMore:
-		return "slower"
+		return "worse"
 	case bench.Faster, bench.FailsLess:
-		return "faster"
+		return "better"
 	}
 	return "same"
 }

@@ -54,9 +54,9 @@ func changesAsText(c *bench.Changes, o Options) (string, error) {
 		switch turn := directionOf(verdicts[row]); {
 		case title != p.translate("verdict"):
 			return cell
-		case turn == "slower":
+		case turn == "worse":
 			return p.style.Bad.Render(cell)
-		case turn == "faster":
+		case turn == "better":
 			return p.style.Good.Render(cell)
 		}
 		return cell
