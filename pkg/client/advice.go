@@ -56,7 +56,7 @@ func (c *Call) advice(e *Error) string {
 		return fmt.Sprintf("is the path right? it comes from %s and from api %s; %s", at.addressSetting(), at.API, c.pathAdvice())
 	case e.Class == DNS || e.Class == Connect || e.Class == Reset || e.Class == Timeout:
 		return c.connectAdvice(e)
-	case at.Rule.Policy != retry.Script:
+	case !c.mayRetry():
 		return ""
 	case e.Status == 429 && e.GaveUp:
 		return "--attempts allows more, --retry-policy retry-after waits as the server asks"
@@ -114,6 +114,11 @@ func (e *Endpoint) modelAdvice(model string) string {
 	return advice + "; ferry config models " + e.Name + " lists the models"
 }
 
+// mayRetry reports whether another policy would retry. No policy retries after part of a stream has been printed.
+func (c *Call) mayRetry() bool {
+	return c.Endpoint.Rule.Policy == retry.Script && (c.Sink == nil || !c.Sink.Shown())
+}
+
 // connectAdvice returns advice for a call without any answer.
 func (c *Call) connectAdvice(e *Error) string {
 	if dns, ok := errors.AsType[*net.DNSError](e.Err); ok && dns.IsNotFound {
@@ -123,7 +128,7 @@ func (c *Call) connectAdvice(e *Error) string {
 	if e.Class == Connect && guard.IsLoopback(c.prepared.URL.Hostname()) {
 		advice = append(advice, "is the server running?")
 	}
-	if c.Endpoint.Rule.Policy == retry.Script {
+	if c.mayRetry() {
 		advice = append(advice, "--retry-policy retry-after retries when no answer arrives")
 	}
 	return strings.Join(advice, " ")
