@@ -70,10 +70,10 @@ func TestShown(t *testing.T) {
 	for _, test := range []struct{ name, in, want string }{
 		{"short", "a\x1bb", `a\x1bb`},
 		{"just fits", x(1000), x(1000)},
-		{"too long", x(1001), x(960) + "… 41 bytes more; -o raw"},
-		{"at a space", x(900) + " " + x(100), x(900) + "… 101 bytes more; -o raw"},
-		{"escapes count as they are shown", strings.Repeat("\x01", 251), strings.Repeat(`\x01`, 240) + "… 11 bytes more; -o raw"},
-		{"lines count with their margins", strings.Repeat("\n", 1000), strings.Repeat("\n", 105) + "… 895 bytes more; -o raw"},
+		{"too long", x(1001), x(960) + "… 41 bytes more"},
+		{"at a space", x(900) + " " + x(100), x(900) + "… 101 bytes more"},
+		{"escapes count as they are shown", strings.Repeat("\x01", 251), strings.Repeat(`\x01`, 240) + "… 11 bytes more"},
+		{"lines count with their margins", strings.Repeat("\n", 1000), strings.Repeat("\n", 105) + "… 895 bytes more"},
 	} {
 		got := Shown(test.in, 1000)
 		if got != test.want {
@@ -83,7 +83,7 @@ func TestShown(t *testing.T) {
 			t.Errorf("%s: again %q", test.name, again)
 		}
 	}
-	if got := ShownOf("abc", 1000, 10); got != "abc… 7 bytes more; -o raw" {
+	if got := ShownOf("abc", 1000, 10); got != "abc… 7 bytes more" {
 		t.Errorf("the beginning of a longer text: %q", got)
 	}
 	if got := Line("a\r\nb\u2028c\vd\n"); got != `a\nb\u2028c\x0bd\n` {

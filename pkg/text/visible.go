@@ -56,7 +56,7 @@ func ShownOf(s string, limit, bytes int) string {
 	if space := strings.LastIndexAny(s[:used], " \n"); space > used-near && space > 0 {
 		shown, used = visible(s[:space], limit-room, true)
 	}
-	return fmt.Sprintf("%s… %d bytes more; -o raw", shown, bytes-used)
+	return fmt.Sprintf("%s… %d bytes more", shown, bytes-used)
 }
 
 // Excerpt returns at most limit bytes of a body for an error message: on one line, safe for a terminal, cut between
