@@ -85,10 +85,13 @@ func parseKey(text string) (dottedKey, *Error) {
 	if i := userNameIndex(k.path); i >= 0 {
 		k.path = strings.SplitN(text, ".", i+1)
 	}
-	if k.path[0] == "nodes" && len(k.path) > 1 && checkName(k.path[:2]) != nil {
+	if k.path[0] == "nodes" && len(k.path) > 1 && !isNodeName(k.path[1]) {
 		return k, newError("use nodes.NAME.FIELD, the name of letters, digits, - and _", "")
 	}
-	err := checkName(k.path)
+	err := checkName(k.path[:min(len(k.path), 2)])
+	if err == nil {
+		err = checkName(k.path)
+	}
 	if k.path[0] == "nodes" && len(k.path) == 4 && k.path[2] == "headers" {
 		err = checkHeaderName(k.path[3])
 	}

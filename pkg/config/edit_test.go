@@ -131,7 +131,7 @@ func TestEditErrors(t *testing.T) {
 		{"secret for a key", set("", canary+" x", "1s"), "…: unknown key", ""},
 		{"group", set("", "nodes.a", canary), "nodes.a: is a group; set one of the keys in it", ""},
 		{"no name", set("", "nodes.", canary), "nodes.: use nodes.NAME.FIELD, the name of letters, digits, - and _", ""},
-		{"reserved", set("", "nodes.demo.url", "demo:"), "nodes.demo.url: use nodes.NAME.FIELD, the name of letters, digits, - and _", ""},
+		{"reserved", set("", "nodes.demo.url", "demo:"), "nodes.demo.url: this name is taken: the demo node is built in", ""},
 		{"not in the file, nor of a node", set("", "output", "raw"), "output: is not a top-level setting of the file", "use --output or FERRY_OUTPUT"},
 		{"not in the file", set("", "model", "m"), "model: is not a top-level setting of the file", "it belongs to a node: nodes.NAME.model; or use --model"},
 		{"framing header", set("", "nodes.a.headers.Host", "h"), "nodes.a.headers.Host: this header frames the request, and only ferry sets it", ""},
