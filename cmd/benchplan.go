@@ -102,6 +102,7 @@ func (s *settings) benchPrompt(ctx context.Context, o *benchOptions) (string, er
 	if len(o.files) > 0 {
 		from = promptOptions{files: o.files, noStdin: true}
 	}
+	from.hint = "--prompt TEXT or -f FILE gives one"
 	prompt, files, err := s.readPrompt(ctx, from)
 	if err == nil && len(files) > 0 {
 		err = usagef("ferry ask sends it", "%s is not text, and bench sends only text", files[0].Name)

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ type promptOptions struct {
 	args    []string
 	files   []string
 	noStdin bool
+	hint    string // advice for an empty prompt, "" for the advice of ask
 }
 
 // readPrompt builds the prompt from the arguments, joined by a space, standard input if it is a pipe or a file, and the
@@ -104,7 +106,7 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 			"there is no prompt for %s", name)
 	}
 	if strings.TrimSpace(prompt) == "" {
-		return "", nil, usagef(`give it as arguments, as in ferry ask "why is the sky blue?", in a pipe or with -f`,
+		return "", nil, usagef(cmp.Or(o.hint, `give it as arguments, as in ferry ask "why is the sky blue?", in a pipe or with -f`),
 			"the prompt is empty")
 	}
 	return prompt, attached.Files, nil
