@@ -151,6 +151,9 @@ func TestTrustErrors(t *testing.T) {
 	if trust.Error() != "TLS certificate of h:443 rejected: its certificate expired on 2026-01-02" || trust.Hint() != "renew it" || !errors.Is(trust, cause) {
 		t.Errorf("%v, %s", trust, trust.Hint())
 	}
+	if e := (&TrustError{Host: "h:443", Reason: "does not speak TLS on this port", Handshake: true}); e.Error() != "h:443 does not speak TLS on this port" {
+		t.Error(e)
+	}
 	plain := &PlainHTTPError{Host: "example.com"}
 	if plain.Error() != "plain http to example.com, which is neither loopback nor a private address" || !strings.Contains(plain.Hint(), "insecure: true") {
 		t.Errorf("%v, %s", plain, plain.Hint())

@@ -19,14 +19,19 @@ import (
 type TrustError struct {
 	// Host is the name or address of the server.
 	Host string
-	// Reason is what is wrong, such as "the certificate expired on 2026-01-02".
+	// Reason is what is wrong, such as "its certificate expired on 2026-01-02".
 	Reason string
+	// Handshake reports that no certificate was rejected: Reason then follows Host, as in "refused the TLS handshake".
+	Handshake bool
 	text.Advice
 	// Err is the cause, for errors.As; its text is not shown.
 	Err error
 }
 
 func (e *TrustError) Error() string {
+	if e.Handshake {
+		return e.Host + " " + e.Reason
+	}
 	return fmt.Sprintf("TLS certificate of %s rejected: %s", e.Host, e.Reason)
 }
 

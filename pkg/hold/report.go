@@ -68,6 +68,7 @@ type fault struct {
 	// Text, Host and Advice are copied from the error.
 	Text, Host, Advice string
 	Limit              int64
+	Handshake          bool // of a guard.TrustError
 }
 
 const (
@@ -97,7 +98,7 @@ func toFault(err error) *fault {
 	case errors.As(err, &stray):
 		return &fault{Kind: early}
 	case errors.As(err, &trust):
-		return &fault{Kind: untrusted, Host: trust.Host, Text: trust.Reason, Advice: string(trust.Advice)}
+		return &fault{Kind: untrusted, Host: trust.Host, Text: trust.Reason, Advice: string(trust.Advice), Handshake: trust.Handshake}
 	case errors.As(err, &large):
 		return &fault{Kind: tooLarge, Text: large.What, Limit: large.Limit}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -118,7 +119,7 @@ func (f *fault) error(o transport.Options) error {
 	case early:
 		return &transport.EarlyError{}
 	case untrusted:
-		return &guard.TrustError{Host: f.Host, Reason: f.Text, Advice: text.Advice(f.Advice)}
+		return &guard.TrustError{Host: f.Host, Reason: f.Text, Handshake: f.Handshake, Advice: text.Advice(f.Advice)}
 	case tooLarge:
 		return &text.LimitError{What: f.Text, Limit: f.Limit}
 	case ended:

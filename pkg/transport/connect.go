@@ -314,7 +314,7 @@ func (o Options) sendConnect(through net.Conn) error {
 		return err
 	}
 	if reader.Buffered() > 0 {
-		return &guard.TrustError{Host: o.Proxy.Host, Reason: "the proxy sends data before the node is connected"}
+		return &guard.TrustError{Host: o.Proxy.Host, Reason: "(the proxy) sends data before the node is connected", Handshake: true}
 	}
 	return nil
 }

@@ -195,7 +195,7 @@ func TestHTTP3Trust(t *testing.T) {
 	}{
 		"an unknown authority":  {plain, TLS{}, nil, "unknown authority"},
 		"another pin":           {plain, TLS{CA: ca.file}, []guard.Pin{{1}}, "pin"},
-		"no client certificate": {asks, TLS{CA: ca.file}, nil, "it asks for a client certificate"},
+		"no client certificate": {asks, TLS{CA: ca.file}, nil, "asks for a client certificate"},
 		"a client certificate":  {asks, TLS{CA: ca.file, Cert: cert, Key: key}, nil, ""},
 	} {
 		for _, mode := range []HTTP3{OnlyHTTP3, TryHTTP3} {

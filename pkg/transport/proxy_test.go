@@ -296,9 +296,9 @@ func TestHTTPSProxy(t *testing.T) {
 	errorIf(t, shown != 0, "the proxy was shown %d client certificates, want none", shown)
 
 	for name, config := range map[string]*tls.Config{
-		"its certificate is signed by an unknown authority":            {Certificates: []tls.Certificate{ca.issue(nil)}},
-		"it refused the TLS handshake: protocol version not supported": {Certificates: []tls.Certificate{systemCA.issue(nil)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
-		"it asks for a client certificate":                             {Certificates: []tls.Certificate{systemCA.issue(nil)}, ClientAuth: tls.RequireAnyClientCert},
+		"its certificate is signed by an unknown authority":         {Certificates: []tls.Certificate{ca.issue(nil)}},
+		"refused the TLS handshake: protocol version not supported": {Certificates: []tls.Certificate{systemCA.issue(nil)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+		"asks for a client certificate":                             {Certificates: []tls.Certificate{systemCA.issue(nil)}, ClientAuth: tls.RequireAnyClientCert},
 	} {
 		s := tlsSink(t, config)
 		o.Proxy = mustURL(t, "https://"+s.address)

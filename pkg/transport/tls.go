@@ -194,29 +194,29 @@ const (
 func (p peer) trustError(err error, handshake bool) error {
 	var verify *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
-	trust := &guard.TrustError{Host: p.host, Err: err}
+	trust := &guard.TrustError{Host: p.host, Handshake: true, Err: err}
 	alert := alertOf(err)
 	switch {
 	case errors.As(err, &verify):
 		reason, hint := p.certificateFault(verify)
-		trust.Reason, trust.Advice = reason, text.Advice(hint)
+		trust.Reason, trust.Advice, trust.Handshake = reason, text.Advice(hint), false
 	case errors.As(err, &record):
-		trust.Reason = "it does not speak TLS on this port"
+		trust.Reason = "does not speak TLS on this port"
 		trust.Advice = "is it a plain http server? then the address begins with http://"
 	case alert == alertProtocolVersion.Error() && p.floor == tls.VersionTLS13:
-		trust.Reason = "it does not offer TLS 1.3"
+		trust.Reason = "does not offer TLS 1.3"
 		trust.Advice = `tls: {min: "1.2"} for this node accepts TLS 1.2`
 	case alert == alertCertificateRequired.Error():
-		trust.Reason = "it asks for a client certificate"
+		trust.Reason = "asks for a client certificate"
 		if p.certified {
-			trust.Reason = "it asks for another client certificate"
+			trust.Reason = "asks for another client certificate"
 		}
 		trust.Advice = "tls.cert and tls.key of the node name one"
 	case alert != "":
-		trust.Reason = "it refused the TLS handshake: " + strings.TrimPrefix(alert, "tls: ")
+		trust.Reason = "refused the TLS handshake: " + strings.TrimPrefix(alert, "tls: ")
 		trust.Advice = "a node that asks for a client certificate needs a matching tls.cert and tls.key"
 	case handshake && !networkFault(err):
-		trust.Reason = "the TLS handshake failed: " + strings.TrimPrefix(err.Error(), "tls: ")
+		trust.Reason = "failed the TLS handshake: " + strings.TrimPrefix(err.Error(), "tls: ")
 		trust.Advice = "nothing was sent"
 	default:
 		return err

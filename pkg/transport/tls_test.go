@@ -194,31 +194,31 @@ func TestTLSRefusesHandshakes(t *testing.T) {
 	checkRefusals(t, []refusal{
 		{
 			"TLS 1.2 under 1.3", &tls.Config{Certificates: []tls.Certificate{good}, MaxVersion: tls.VersionTLS12}, TLS{CA: ca.file},
-			"it does not offer TLS 1.3", `tls: {min: "1.2"}`,
+			"does not offer TLS 1.3", `tls: {min: "1.2"}`,
 		},
 		{
 			"TLS 1.1 under 1.2",
 			&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
-			TLS{CA: ca.file, Min: "1.2"}, "it refused the TLS handshake: protocol version not supported", "",
+			TLS{CA: ca.file, Min: "1.2"}, "refused the TLS handshake: protocol version not supported", "",
 		},
 		{
 			"no client certificate, TLS 1.3", asks(tls.VersionTLS13), TLS{CA: ca.file},
-			"it asks for a client certificate", "tls.cert and tls.key",
+			"asks for a client certificate", "tls.cert and tls.key",
 		},
 		{
 			"no client certificate, TLS 1.2", asks(tls.VersionTLS12), TLS{CA: ca.file, Min: "1.2"},
-			"it refused the TLS handshake: ", "tls.cert and tls.key",
+			"refused the TLS handshake: ", "tls.cert and tls.key",
 		},
 		{
 			"a client certificate of a stranger", asks(tls.VersionTLS13), TLS{CA: ca.file, Cert: strangerCert, Key: strangerKey},
-			"it asks for another client certificate", "tls.cert and tls.key",
+			"asks for another client certificate", "tls.cert and tls.key",
 		},
 		{
 			"a client certificate that the server does not like", &tls.Config{
 				Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert,
 				VerifyConnection: func(tls.ConnectionState) error { return errors.New("not you") },
 			}, TLS{CA: ca.file, Cert: strangerCert, Key: strangerKey},
-			"it refused the TLS handshake: bad certificate", "tls.cert and tls.key",
+			"refused the TLS handshake: bad certificate", "tls.cert and tls.key",
 		},
 	})
 }
@@ -244,7 +244,7 @@ func TestHTTPSToWhatIsNoTLS(t *testing.T) {
 	})
 	for _, address := range []string{plain.Listener.Addr().String(), shell.address} {
 		_, _, err := post(t, ca.node(t, address))
-		refused(t, err, address, "it does not speak TLS on this port", "http://")
+		refused(t, err, address, "does not speak TLS on this port", "http://")
 	}
 }
 
@@ -260,7 +260,7 @@ func TestUntypedHandshakeFaults(t *testing.T) {
 		return nil
 	})
 	_, _, err := post(t, ca.node(t, ancient.address))
-	refused(t, err, ancient.address, "the TLS handshake failed: server selected unsupported protocol version", "nothing was sent")
+	refused(t, err, ancient.address, "failed the TLS handshake: server selected unsupported protocol version", "nothing was sent")
 
 	gone := newSink(t, func(conn net.Conn) io.Reader {
 		_, _ = io.ReadFull(conn, make([]byte, 5))
