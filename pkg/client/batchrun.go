@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -193,7 +194,7 @@ func (r *runState) dispatch(items chan<- Item) error {
 		case r.stopped():
 			return errStopped
 		case fault != nil:
-			return r.report(resultLine{Line: fault.Line, Error: &resultError{Class: Usage, Message: fault.Msg}}, &line)
+			return r.report(resultLine{ID: strconv.Itoa(fault.Line), Line: fault.Line, Error: &resultError{Class: Usage, Message: fault.Msg}}, &line)
 		case r.record.done.has(item.Line):
 			return nil
 		case r.record.sent.has(item.Line) && !r.files.Resend:
