@@ -27,7 +27,7 @@ func (s *settings) openConversation(ctx context.Context, o conversationOptions) 
 		return nil, err
 	}
 	if idle := s.values.SessionIdle; !session.IdleAdvised(idle) {
-		s.note("a session's token lives %s without use; 5m to 10m is advised", text.Brief(idle))
+		s.note("a session token expires after %s without use; 5m to 10m is recommended", text.Brief(idle))
 	}
 	handle, err := store.Open(ctx, name, s.Clock.Now(), s.values.SessionIdle)
 	c := &client.Conversation{Handle: handle, Clock: s.Clock, Note: s.note}

@@ -155,7 +155,7 @@ func storedTurns(t *testing.T, home string) int {
 	t.Helper()
 	lacks(t, "the list", runWithRefusedCall(t, home, "", "config", "session", "list").must().stdout, "cannot be read")
 	r := runWithRefusedCall(t, home, "", "config", "session", "show", "trip", "-o", "json")
-	if r.code == 2 && strings.Contains(r.stderr, "there is no session trip") {
+	if r.code == 2 && strings.Contains(r.stderr, "there is no conversation trip") {
 		return 0
 	}
 	var kept struct{ Turns []json.RawMessage }

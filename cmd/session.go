@@ -35,8 +35,8 @@ func newSessionListCmd(a *app) *cobra.Command {
 				return err
 			}
 			return listing[sessionJSON]{
-				name: "sessions", none: "there are no sessions; ferry ask --session NAME begins one",
-				heading: []string{"session", "used", "turns", "nodes", ""}, keep: 1, row: a.sessionRow,
+				name: "sessions", none: "there are no conversations; ferry ask --session NAME begins one",
+				heading: []string{"conversation", "used", "turns", "nodes", ""}, keep: 1, row: a.sessionRow,
 			}.show(a, form, sessionsJSON(infos))
 		}),
 	}
@@ -86,7 +86,7 @@ func newSessionShowCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:               "show NAME",
 		Short:             "Print the text of a conversation",
-		Args:              requireArgs("a session's name", 1),
+		Args:              requireArgs("the name of a conversation", 1),
 		ValidArgsFunction: completeArgs(1, a.sessionNames),
 		RunE: withLoaded(a.sessions, func(_ context.Context, store session.Store, args []string) error {
 			found, err := store.Read(args[0])
@@ -145,7 +145,7 @@ func newSessionRmCmd(a *app) *cobra.Command {
 		Use:               "rm NAME…",
 		Short:             "Remove conversations with their text",
 		SuggestFor:        []string{"remove", "delete"},
-		Args:              requireAtLeastOne("the names of sessions", "ferry config session list"),
+		Args:              requireAtLeastOne("the names of conversations", "ferry config session list"),
 		ValidArgsFunction: completeArgs(math.MaxInt, a.sessionNames),
 		RunE: withLoaded(a.sessions, func(ctx context.Context, store session.Store, args []string) error {
 			removed, err := store.Remove(ctx, args...)
@@ -181,7 +181,7 @@ func newSessionPruneCmd(a *app) *cobra.Command {
 
 func (a *app) noteRemoved(names []string) {
 	if len(names) > 0 {
-		a.note("removed %s: %s", text.Count(len(names), "session"), strings.Join(names, ", "))
+		a.note("removed %s: %s", text.Count(len(names), "conversation"), strings.Join(names, ", "))
 	}
 }
 

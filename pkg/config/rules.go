@@ -56,7 +56,7 @@ func checkHold(s string) *Error {
 		return nil
 	}
 	return checkDuration(s, time.Second,
-		"use a duration from 1s to 24h, such as 5m (300 to 600 seconds are advised), or off")
+		"use a duration from 1s to 24h, such as 5m (300 to 600 seconds are recommended), or off")
 }
 
 func checkBool(s string) *Error { return require(s == "true" || s == "false", "use true or false") }

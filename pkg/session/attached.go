@@ -60,7 +60,7 @@ func (h *Handle) Content(f File) ([]byte, error) {
 		return f.content, nil
 	}
 	if !isDigest(f.SHA256) {
-		return nil, fmt.Errorf("session %s is damaged: %q is not the digest of a file", h.session.Name, f.SHA256)
+		return nil, fmt.Errorf("conversation %s is damaged: %q is not the digest of a file", h.session.Name, f.SHA256)
 	}
 	content, err := state.ReadPrivate(h.store.attachedPath(h.session.Name, f.SHA256), maxFile)
 	if err == nil && NewFile("", "", content).SHA256 != f.SHA256 {
@@ -68,7 +68,7 @@ func (h *Handle) Content(f File) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, text.Errorf("--new starts another conversation",
-			"session %s: %s, which an earlier turn had, cannot be read: %w", h.session.Name, f.Name, state.StripPath(err))
+			"conversation %s: %s, which an earlier turn had, cannot be read: %w", h.session.Name, f.Name, state.StripPath(err))
 	}
 	return content, nil
 }

@@ -50,7 +50,7 @@ func TestFiles(t *testing.T) {
 	check(t, os.WriteFile(path, []byte("other"), 0o600))
 	for _, want := range []string{"it was changed", "no such file"} {
 		_, err := h.Content(kept.Turns[0].Files[1])
-		if err == nil || !strings.Contains(err.Error(), "session a: b.pdf, which an earlier turn had, cannot be read: ") || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.Contains(err.Error(), "conversation a: b.pdf, which an earlier turn had, cannot be read: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want that %s", err, want)
 		}
 		_ = os.Remove(path)

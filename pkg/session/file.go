@@ -55,7 +55,7 @@ func encode(known any, other fields) ([]byte, error) {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false) // people read the file too
 	if err := enc.Encode(known); err != nil {
-		return nil, fmt.Errorf("encode a session: %w", err)
+		return nil, fmt.Errorf("encode a conversation: %w", err)
 	}
 	b.Truncate(b.Len() - len("}\n"))
 	for _, name := range slices.Sorted(maps.Keys(other)) {

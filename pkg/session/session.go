@@ -36,9 +36,9 @@ const (
 // Errors for errors.Is.
 var (
 	// ErrNotFound means that the conversation does not exist, or that there is none at all.
-	ErrNotFound = errors.New("there is no session")
+	ErrNotFound = errors.New("there is no conversation")
 	// ErrUnavailable means that the folder cannot be created, read or written. The conversation itself may be intact.
-	ErrUnavailable = errors.New("the folder of the sessions cannot be used")
+	ErrUnavailable = errors.New("the folder of the conversations cannot be used")
 )
 
 func notFound(name string) error {
@@ -122,7 +122,7 @@ func (s Store) Open(ctx context.Context, name string, now time.Time, idle time.D
 	case errors.Is(err, ErrUnavailable):
 		h.Close()
 		// The folder can be used, so the conversation may exist. Continuing would leave out its turns.
-		return nil, fmt.Errorf("session %s cannot be read: %v", name, err)
+		return nil, fmt.Errorf("conversation %s cannot be read: %v", name, err)
 	case err != nil:
 		h.Close()
 		return nil, err
@@ -143,7 +143,7 @@ func (s Store) lock(ctx context.Context, name string) (unlock func(), err error)
 	case err == nil:
 		return unlock, nil
 	case ctx.Err() != nil:
-		return nil, text.Errorf("another ferry process is using it", "session %s is in use: %w", name, context.Cause(ctx))
+		return nil, text.Errorf("another ferry process is using it", "conversation %s is in use: %w", name, context.Cause(ctx))
 	}
 	return nil, unavailable(err)
 }
@@ -157,7 +157,7 @@ func (h *Handle) Session() *Session { return h.session }
 // continues in memory; Answer writes to disk again. Any other error changes nothing.
 func (h *Handle) Ask(prompt string, files []File, now time.Time) error {
 	if prompt == "" {
-		return fmt.Errorf("session %s: there is no prompt to store", h.session.Name)
+		return fmt.Errorf("conversation %s: there is no prompt to store", h.session.Name)
 	}
 	next := *h.session
 	next.Pending, next.PendingFiles, next.Used = prompt, files, roundTime(now)
@@ -174,7 +174,7 @@ func (h *Handle) Ask(prompt string, files []File, now time.Time) error {
 func (h *Handle) Answer(text, node, model string, now time.Time) error {
 	next := *h.session
 	if next.Pending == "" {
-		return fmt.Errorf("session %s: an answer without a prompt", next.Name)
+		return fmt.Errorf("conversation %s: an answer without a prompt", next.Name)
 	}
 	next.Turns = append(slices.Clip(next.Turns),
 		Turn{Role: User, Text: next.Pending, Files: next.PendingFiles, At: next.Used},
@@ -190,7 +190,7 @@ func (h *Handle) save(next Session) error {
 	}
 	if len(data) > h.limit {
 		return text.Errorf("--new starts another one",
-			"session %s is full: it would be larger than %d MiB", next.Name, h.limit>>20)
+			"conversation %s is full: it would be larger than %d MiB", next.Name, h.limit>>20)
 	}
 	*h.session = next
 	if h.path == "" {
@@ -281,13 +281,13 @@ func NewName(now time.Time) string {
 func checkName(name string) error {
 	bad := func(reason string) error {
 		hint := fmt.Sprintf("use letters, digits, - _ and ., at most %d bytes", maxName)
-		return text.Errorf(hint, "%q cannot name a session: %s", name, reason)
+		return text.Errorf(hint, "%q cannot name a conversation: %s", name, reason)
 	}
 	switch {
 	case name == "":
 		return bad("it is empty")
 	case len(name) > maxName:
-		return fmt.Errorf("a session's name has at most %d bytes; this one has %d", maxName, len(name))
+		return fmt.Errorf("the name of a conversation has at most %d bytes; this one has %d", maxName, len(name))
 	case !utf8.ValidString(name):
 		return bad("it is not UTF-8")
 	case name[0] == '.', name[0] == '-':

@@ -169,7 +169,7 @@ func TestOpenWaitsUntilContextEnds(t *testing.T) {
 	}()
 	cancel(why)
 	err := <-waiting
-	if !errors.Is(err, why) || errors.Is(err, ErrUnavailable) || err.Error() != "session work is in use: time over" ||
+	if !errors.Is(err, why) || errors.Is(err, ErrUnavailable) || err.Error() != "conversation work is in use: time over" ||
 		text.Hint(err) != "another ferry process is using it" {
 		t.Errorf("got %v, hint %q", err, text.Hint(err))
 	}
@@ -208,7 +208,7 @@ func TestFull(t *testing.T) {
 	}
 	h.limit = 1 << 20 // the real limit would be slow
 	err := h.Answer(strings.Repeat("x", h.limit), "", "", start)
-	if err == nil || errors.Is(err, ErrUnavailable) || err.Error() != "session work is full: it would be larger than 1 MiB" {
+	if err == nil || errors.Is(err, ErrUnavailable) || err.Error() != "conversation work is full: it would be larger than 1 MiB" {
 		t.Errorf("got %v", err)
 	}
 	if got, err := s.Read("work"); err != nil || got.Pending != "small" || h.Session().Pending != "small" {

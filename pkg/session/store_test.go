@@ -23,7 +23,7 @@ func TestListAndLast(t *testing.T) {
 		t.Errorf("no folder: %v, %v", names, err)
 	}
 	name, err := s.Last()
-	if name != "" || !errors.Is(err, ErrNotFound) || err.Error() != "there is no session to continue" || text.Hint(err) == "" {
+	if name != "" || !errors.Is(err, ErrNotFound) || err.Error() != "there is no conversation to continue" || text.Hint(err) == "" {
 		t.Errorf("no folder: %q, %v", name, err)
 	}
 	createSession(t, s, "old", start)
@@ -110,7 +110,7 @@ func TestRemove(t *testing.T) {
 	createSession(t, s, "a", start)
 	createSession(t, s, "b", start)
 	removed, err := s.Remove(t.Context(), "a", "unknown")
-	if len(removed) != 0 || !errors.Is(err, ErrNotFound) || err.Error() != "there is no session unknown" ||
+	if len(removed) != 0 || !errors.Is(err, ErrNotFound) || err.Error() != "there is no conversation unknown" ||
 		text.Hint(err) != "ferry config session list shows them" {
 		t.Errorf("got %v, %v", removed, err)
 	}
@@ -265,30 +265,30 @@ func TestCheckName(t *testing.T) {
 	}
 	const rule = "use letters, digits, - _ and ., at most 64 bytes"
 	tests := []struct{ name, want, hint string }{
-		{"", `"" cannot name a session: it is empty`, rule},
-		{".", `"." cannot name a session: it begins with .`, rule},
-		{"..", `".." cannot name a session: it begins with .`, rule},
-		{".hidden", `".hidden" cannot name a session: it begins with .`, rule},
-		{"-x", `"-x" cannot name a session: it begins with -`, rule},
-		{"a/b", `"a/b" cannot name a session: it has '/'`, rule},
-		{"../x", `"../x" cannot name a session: it begins with .`, rule},
-		{`a\b`, `"a\\b" cannot name a session: it has '\\'`, rule},
-		{"a b", `"a b" cannot name a session: it has ' '`, rule},
-		{"a:b", `"a:b" cannot name a session: it has ':'`, rule},
-		{"a\nb", `"a\nb" cannot name a session: it has '\n'`, rule},
-		{"a\x00", `"a\x00" cannot name a session: it has '\x00'`, rule},
-		{"a\x1b[2J", `"a\x1b[2J" cannot name a session: it has '\x1b'`, rule},
-		{"a\u202eb", `"a\u202eb" cannot name a session: it has '\u202e'`, rule},
-		{"a\u200bb", `"a\u200bb" cannot name a session: it has '\u200b'`, rule},
-		{"\u0301a", "\"\u0301a\" cannot name a session: it has '\u0301'", rule},
-		{"😀", `"😀" cannot name a session: it has '😀'`, rule},
-		{"a\xff", `"a\xff" cannot name a session: it is not UTF-8`, rule},
-		{"NUL", `"NUL" cannot name a session: Windows has a device of that name`, rule},
-		{"con.x", `"con.x" cannot name a session: Windows has a device of that name`, rule},
-		{"Com1", `"Com1" cannot name a session: Windows has a device of that name`, rule},
-		{"lpt9.a.b", `"lpt9.a.b" cannot name a session: Windows has a device of that name`, rule},
-		{"com²", `"com²" cannot name a session: Windows has a device of that name`, rule},
-		{long + "x", "a session's name has at most 64 bytes; this one has 65", ""},
+		{"", `"" cannot name a conversation: it is empty`, rule},
+		{".", `"." cannot name a conversation: it begins with .`, rule},
+		{"..", `".." cannot name a conversation: it begins with .`, rule},
+		{".hidden", `".hidden" cannot name a conversation: it begins with .`, rule},
+		{"-x", `"-x" cannot name a conversation: it begins with -`, rule},
+		{"a/b", `"a/b" cannot name a conversation: it has '/'`, rule},
+		{"../x", `"../x" cannot name a conversation: it begins with .`, rule},
+		{`a\b`, `"a\\b" cannot name a conversation: it has '\\'`, rule},
+		{"a b", `"a b" cannot name a conversation: it has ' '`, rule},
+		{"a:b", `"a:b" cannot name a conversation: it has ':'`, rule},
+		{"a\nb", `"a\nb" cannot name a conversation: it has '\n'`, rule},
+		{"a\x00", `"a\x00" cannot name a conversation: it has '\x00'`, rule},
+		{"a\x1b[2J", `"a\x1b[2J" cannot name a conversation: it has '\x1b'`, rule},
+		{"a\u202eb", `"a\u202eb" cannot name a conversation: it has '\u202e'`, rule},
+		{"a\u200bb", `"a\u200bb" cannot name a conversation: it has '\u200b'`, rule},
+		{"\u0301a", "\"\u0301a\" cannot name a conversation: it has '\u0301'", rule},
+		{"😀", `"😀" cannot name a conversation: it has '😀'`, rule},
+		{"a\xff", `"a\xff" cannot name a conversation: it is not UTF-8`, rule},
+		{"NUL", `"NUL" cannot name a conversation: Windows has a device of that name`, rule},
+		{"con.x", `"con.x" cannot name a conversation: Windows has a device of that name`, rule},
+		{"Com1", `"Com1" cannot name a conversation: Windows has a device of that name`, rule},
+		{"lpt9.a.b", `"lpt9.a.b" cannot name a conversation: Windows has a device of that name`, rule},
+		{"com²", `"com²" cannot name a conversation: Windows has a device of that name`, rule},
+		{long + "x", "the name of a conversation has at most 64 bytes; this one has 65", ""},
 	}
 	for _, tt := range tests {
 		err := checkName(tt.name)
