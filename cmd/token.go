@@ -28,13 +28,13 @@ func newTokenNewCmd(a *app) *cobra.Command {
 	}
 }
 
-// reloadHint is printed after each change of the tokens.
-const reloadHint = "nginx uses it after a reload: nginx -s reload"
+// reloadCommand makes nginx read the changed tokens.
+const reloadCommand = "nginx -s reload"
 
 func runTokenNew(ctx context.Context, g *gatewayFile, args []string) error {
 	names, role := g.roles(), args[0]
 	if !slices.Contains(names, role) {
-		hint := "there are " + strings.Join(names, ", ")
+		hint := "the roles are " + strings.Join(names, ", ")
 		if len(names) == 0 {
 			hint = "ferry config set gateway.roles.NAME messages,models makes one"
 		}
@@ -53,7 +53,7 @@ func runTokenNew(ctx context.Context, g *gatewayFile, args []string) error {
 		return err
 	}
 	g.note("this is token %s, for role %s; it is not shown again", token.Name, token.Role)
-	g.note(reloadHint)
+	g.note("nginx accepts it after a reload: " + reloadCommand)
 	return nil
 }
 
@@ -123,7 +123,11 @@ func newTokenRevokeCmd(a *app) *cobra.Command {
 				return err
 			}
 			a.note("revoked %s", strings.Join(names, ", "))
-			a.note(reloadHint)
+			refused := "it"
+			if len(names) > 1 {
+				refused = "them"
+			}
+			a.note("nginx refuses %s after a reload: %s", refused, reloadCommand)
 			return nil
 		}),
 	}

@@ -218,5 +218,5 @@ func checkPermission(s string) *Error {
 	if slices.Contains(Permissions(), s) {
 		return nil
 	}
-	return newError(didYouMean("unknown permission", s, Permissions()), "there are "+strings.Join(Permissions(), ", "))
+	return newError(didYouMean("unknown permission", s, Permissions()), "the permissions are "+strings.Join(Permissions(), ", "))
 }
