@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,13 +43,18 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 	if err != nil {
 		return err
 	}
-	if len(all)+len(failed) == 0 {
+	rows := [][]string{{"stored", "files", "where"}}
+	for _, k := range all {
+		if k.Count > 0 {
+			rows = append(rows, []string{k.What, strconv.Itoa(k.Count), k.Where})
+		}
+	}
+	if len(rows) == 1 && len(failed) == 0 {
+		if o.yes {
+			a.removeAll(ctx, all)
+		}
 		a.note("nothing is stored on this machine")
 		return nil
-	}
-	rows := [][]string{{"kept", "files", "where"}}
-	for _, k := range all {
-		rows = append(rows, []string{k.What, strconv.Itoa(k.Count), k.Where})
 	}
 	if err := a.table(term.Table, rows, 3); err != nil {
 		return err
@@ -56,10 +62,7 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 	if confirmed, err := a.confirm(o.yes); err != nil || !confirmed {
 		return err
 	}
-	for _, k := range all {
-		failed = append(failed, k.Remove(ctx))
-	}
-	a.removeEmpty()
+	failed = append(failed, a.removeAll(ctx, all))
 	if err := errors.Join(failed...); err != nil {
 		a.printError(fmt.Errorf("not removed:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  ")))
 		return exitSilently(exitFailed)
@@ -68,20 +71,31 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 	return nil
 }
 
-// stored lists everything that ferry keeps, and the folders that cannot be read. Whatever ferry writes has to be listed
+// removeAll removes all stored data, and then the folders that are empty.
+func (a *app) removeAll(ctx context.Context, all []state.Stored) error {
+	var failed []error
+	for _, k := range all {
+		failed = append(failed, k.Remove(ctx))
+	}
+	a.removeEmpty()
+	return errors.Join(failed...)
+}
+
+// stored lists everything that ferry keeps, and the folders that cannot be read. An entry without items only has lock
+// files. Whatever ferry writes has to be listed
 // here: a test looks for files that remain. Without a HOME a folder has no path and is skipped.
 func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err error) {
 	add := func(found state.Stored, err error) {
 		if err != nil {
 			failed = append(failed, err)
 		}
-		if found.Count > 0 {
+		if found.Remove != nil {
 			all = append(all, found)
 		}
 	}
 	files := func(what, dir string, paths []string, err error) {
 		remove := func(ctx context.Context) error { return state.Remove(ctx, paths...) }
-		add(state.Stored{What: what, Where: dir, Count: len(paths), Remove: remove}, err)
+		add(state.Stored{What: what, Where: dir, Count: countData(paths), Remove: remove}, err)
 	}
 	if store, err := a.sessions(); err == nil {
 		add(store.Stored())
@@ -96,7 +110,7 @@ func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err er
 	}
 	if dir, err := a.holdDir(); err == nil {
 		sockets, err := state.List(dir, func(fs.DirEntry) bool { return true })
-		add(state.Stored{What: "held connections", Where: dir, Count: len(sockets), Remove: func(ctx context.Context) error {
+		add(state.Stored{What: "held connections", Where: dir, Count: countData(sockets), Remove: func(ctx context.Context) error {
 			_, _, err := hold.Stop(dir)
 			return errors.Join(err, state.Remove(ctx, sockets...))
 		}}, err)
@@ -121,6 +135,11 @@ func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err er
 		a.note("the audit log stays in %s; --audit removes it too", logs[0])
 	}
 	return all, failed, nil
+}
+
+// countData counts files, without lock files.
+func countData(paths []string) int {
+	return len(slices.DeleteFunc(slices.Clone(paths), state.IsLock))
 }
 
 // removeEmpty removes the folders that are empty.
