@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"bytes"
+	"io"
 	"slices"
 	"strings"
 
@@ -10,6 +12,38 @@ import (
 
 	"github.com/spf13/cobra"
 )
+
+func newCompletionCmd(a *app) *cobra.Command {
+	shells := []string{"bash", "zsh", "fish", "powershell"}
+	return &cobra.Command{
+		Use:    "completion bash|zsh|fish|powershell",
+		Short:  "Print the completion script of a shell",
+		Hidden: true, DisableFlagsInUseLine: true,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args) == 1 && slices.Contains(shells, args[0]) {
+				return nil
+			}
+			return usagef("ferry completion shows how to install it", "ferry completion needs one shell: %s", strings.Join(shells, ", "))
+		},
+		ValidArgsFunction: completeArgs(1, func() ([]string, error) { return shells, nil }),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			generate := map[string]func(io.Writer) error{
+				"bash":       func(w io.Writer) error { return c.Root().GenBashCompletionV2(w, true) },
+				"zsh":        c.Root().GenZshCompletion,
+				"fish":       func(w io.Writer) error { return c.Root().GenFishCompletion(w, true) },
+				"powershell": c.Root().GenPowerShellCompletionWithDesc,
+			}[args[0]]
+			var script bytes.Buffer
+			if err := generate(&script); err != nil {
+				return err
+			}
+			return a.write(script.Bytes())
+		},
+	}
+}
 
 // addCompletions registers the completions of all flags. Only a shell needs them; a command that runs skips this.
 func (a *app) addCompletions(root *cobra.Command) {

@@ -20,7 +20,7 @@ func TestFirstProcessOfAContainer(t *testing.T) {
 		said string
 	}{
 		"nothing to clean up": {[]string{"ask", "-v", "-n", "demo:?stall", "hello"}, syscall.SIGTERM, 143, ""},
-		"an open stream":      {[]string{"stream", "-v", "-n", "demo:?stall", "hello"}, syscall.SIGINT, 130, "stopped by interrupt"},
+		"an open stream":      {[]string{"stream", "-v", "-n", "demo:?stall", "hello"}, syscall.SIGINT, 130, "stopped by Ctrl-C (SIGINT)"},
 		"a batch": {[]string{"ask", "-c", "1", "--batch", in, "--out", out, "-n", "demo:?latency=20ms"}, syscall.SIGTERM, 143,
 			"not sent, stopped"},
 	} {

@@ -30,7 +30,7 @@ func helpPages() map[string][]string {
 			switch {
 			case child.IsAdditionalHelpTopicCommand():
 				pages["topic-"+child.Name()] = []string{"help", child.Name()}
-			case child.Name() != "help" && child.Name() != "completion" && !child.Hidden:
+			case child.Name() == "completion" || child.Name() != "help" && !child.Hidden:
 				walk(child, append(path[:len(path):len(path)], child.Name()))
 			}
 		}

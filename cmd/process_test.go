@@ -98,7 +98,7 @@ func TestInterruptedCountdown(t *testing.T) {
 	readUntil(t, terminal, containsUnwrapped("attempt 2 of 3 in 5")) // 540 s, or less on a busy machine
 	_, err := terminal.Write([]byte{3})
 	check(t, err)
-	contains(t, "the terminal after Ctrl-C", readAll(terminal), erased, "stopped by interrupt")
+	contains(t, "the terminal after Ctrl-C", readAll(terminal), erased, "stopped by Ctrl-C (SIGINT)")
 	p.wait().killedBy(syscall.SIGINT)
 }
 

@@ -4,6 +4,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -174,7 +175,10 @@ func notifyTermination(signals chan<- os.Signal) {
 // signalled is the cause of a context that a signal ended.
 type signalled struct{ os.Signal }
 
-func (s signalled) Error() string { return "stopped by " + s.String() }
+func (s signalled) Error() string {
+	names := map[os.Signal]string{os.Interrupt: "Ctrl-C (SIGINT)", syscall.SIGTERM: "SIGTERM", syscall.SIGHUP: "SIGHUP"}
+	return "stopped by " + cmp.Or(names[s.Signal], s.String())
+}
 
 // signalCatcher stores the signal that was caught. Catching costs a thread, which most runs never need.
 type signalCatcher struct {
@@ -363,15 +367,15 @@ func newRootCmd(a *app, args []string) *cobra.Command {
 			return c.Help()
 		},
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = true // newCompletionCmd replaces it
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { a.help(c) })
 	root.SetFlagErrorFunc(a.flagError)
 	commands := map[string]func(*app) *cobra.Command{
 		"ask": newAskCmd, "stream": newStreamCmd, "bench": newBenchCmd, "config": newConfigCmd, "demo": newDemoCmd, "version": newVersionCmd,
+		"completion": newCompletionCmd,
 	}
-	if len(args) > 0 && commands[args[0]] != nil {
+	if len(args) > 0 && args[0] != "completion" && commands[args[0]] != nil { // a completion script needs all commands
 		root.AddCommand(commands[args[0]](a))
-		root.CompletionOptions.DisableDefaultCmd = true
 		root.SetHelpCommand(&cobra.Command{Hidden: true})
 		return root
 	}

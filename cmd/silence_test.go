@@ -126,7 +126,7 @@ func TestSilenceInterrupted(t *testing.T) {
 	rest := readAll(terminal)
 	contains(t, "the terminal after Ctrl-C", rest, erased)
 	contains(t, "the terminal after Ctrl-C", ansi.Strip(rest),
-		"Error: demo: stopped by interrupt\r\nhint: a request was sent, which may have been carried out and billed\r\n")
+		"Error: demo: stopped by Ctrl-C (SIGINT)\r\nhint: a request was sent, which may have been carried out and billed\r\n")
 	p.wait().killedBy(syscall.SIGINT)
 }
 
