@@ -49,7 +49,7 @@ func newConfigAddCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add [PROVIDER|URL]",
 		Short: "Add a node for a known provider or a URL; without arguments, list the providers",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  atMostOne("provider or URL"),
 		ValidArgsFunction: completeArgs(1, func() ([]string, error) {
 			var names []string
 			for _, p := range config.Providers() {

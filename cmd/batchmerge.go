@@ -60,7 +60,7 @@ func (a *app) reportMerged(m *client.Merged, outs int) error {
 	answered, lines := m.Items-m.Missing.Count, m.Items+m.Malformed
 	sum := fmt.Sprintf("%d of %d answered, in %s", answered, lines, text.Count(outs, "shard"))
 	if len(m.MissingShards) > 0 {
-		sum += "; no OUT of shard " + strings.Join(m.MissingShards, ", ")
+		sum += "; the OUT of shard " + strings.Join(m.MissingShards, ", ") + " is missing"
 	}
 	if m.Missing.Count > 0 {
 		sum += "; without an answer: " + m.Missing.String()

@@ -197,7 +197,7 @@ func (a *app) verdict(s *bench.Summary, checks []bench.Check, all bool) error {
 	missed := false
 	for _, check := range checks {
 		if check.Missed {
-			a.printError(fmt.Errorf("threshold missed: %s", check))
+			a.printError(fmt.Errorf("threshold missed: %s: %s, measured: %s", check.Node, check.Threshold, check.Seen))
 			missed = true
 		}
 	}

@@ -53,6 +53,16 @@ func noArgs(c *cobra.Command, args []string) error {
 	return usagef(c.CommandPath()+" --help shows its arguments", "%s takes no arguments, but %q was given", c.CommandPath(), args[0])
 }
 
+// atMostOne accepts one argument or none.
+func atMostOne(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) <= 1 {
+			return nil
+		}
+		return usagef(c.CommandPath()+" --help shows its arguments", "%s takes only one %s; %q is too many", c.CommandPath(), what, args[1])
+	}
+}
+
 // requireArgs is cobra.ExactArgs with a message that names what is missing.
 func requireArgs(what string, n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {

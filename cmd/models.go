@@ -31,7 +31,7 @@ func newConfigModelsCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:               "models [node]",
 		Short:             "List the models of a node; free of charge",
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMostOne("node"),
 		ValidArgsFunction: a.completeNodes,
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := a.settings(o.node)

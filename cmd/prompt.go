@@ -174,6 +174,9 @@ func (r *notingReader) Read(p []byte) (int, error) {
 
 // readFile reads a file that the user named. Its size in bytes must not exceed maxBytes.
 func readFile(ctx context.Context, name string, maxBytes int64, why string) ([]byte, error) {
+	if name == "" {
+		return nil, usagef("", "the name of a file is empty")
+	}
 	return readAll(ctx, name, maxBytes, why, func() (io.ReadCloser, error) { return os.Open(name) })
 }
 

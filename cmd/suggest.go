@@ -119,6 +119,12 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 	case errors.As(err, &checked): // the flag validated its value itself
 		return checked
 	}
+	if invalidArg, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		use := map[string]string{"bool": "true or false", "int": "a whole number", "int64": "a whole number"}[invalidArg.GetFlag().Value.Type()]
+		if use != "" {
+			return invalid(invalidArg.GetFlag().Name, invalidArg.GetValue(), use)
+		}
+	}
 	said, hint := strings.TrimSuffix(err.Error(), "."), c.CommandPath()+" --help lists the flags"
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
@@ -200,7 +206,12 @@ func (a *app) flagElsewhere(group *cobra.Command, dashed string) string {
 	case isGroup(group) && i >= 0:
 		return "a flag goes after its command: " + have[i] + " " + dashed + " …"
 	}
-	return dashed + " is a flag of " + strings.Join(have[:min(3, len(have))], ", ")
+	const maxNamed = 5
+	others := ""
+	if len(have) > maxNamed {
+		have, others = have[:3], " and others"
+	}
+	return dashed + " is a flag of " + strings.Join(have, ", ") + others
 }
 
 // newHelpCmd returns the command for help COMMAND and help TOPIC.

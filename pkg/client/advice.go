@@ -102,16 +102,16 @@ func (e *Endpoint) keyAdvice() string {
 
 // modelAdvice returns advice for a model that the server does not have.
 func (e *Endpoint) modelAdvice(model string) string {
-	advice := "-m MODEL selects another model"
+	advice, separator := "-m MODEL selects another model", "; "
 	if e.NearModel != nil {
 		if near := e.NearModel(model); near != "" {
-			advice = "did you mean -m " + near + "?"
+			advice, separator = "did you mean -m "+near+"?", " "
 		}
 	}
 	if e.API == wire.Complete {
 		return advice
 	}
-	return advice + "; ferry config models " + e.Name + " lists the models"
+	return advice + separator + "ferry config models " + e.Name + " lists the models"
 }
 
 // mayRetry reports whether another policy would retry. No policy retries after part of a stream has been printed.

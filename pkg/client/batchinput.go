@@ -160,7 +160,10 @@ func (item *Item) identify(id json.RawMessage) string {
 // plainJSON returns the decoder's message without Go's terms.
 func plainJSON(err error) string {
 	var wrong *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
 	switch {
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("syntax error at byte %d", syntax.Offset)
 	case errors.As(err, &wrong):
 		return fmt.Sprintf("%s cannot be a %s", wrong.Field, wrong.Value)
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -32,6 +32,7 @@ func TestParseItem(t *testing.T) {
 		{`{`, "line 3: invalid JSON object: it is cut"},
 		{`{"prompt":"p"} x`, "line 3: there is data after the object"},
 		{`{"prompt":"p","promt":"q"}`, `line 3: invalid JSON object: unknown field "promt"`},
+		{`{prompt: "p"}`, "line 3: invalid JSON object: syntax error at byte 2"},
 		{`{"prompt":5}`, "line 3: invalid JSON object: prompt cannot be a number"},
 		{`{"id":"a"}`, "line 3: the object has no prompt"},
 		{`{"prompt":" "}`, "line 3: the prompt is empty"},

@@ -44,7 +44,7 @@ func TestGuardedErrors(t *testing.T) {
 		{"", "audit: {}", "c.yaml:1:1: audit: needs file"},
 		{"", "filter: {on: [prompt]}", "c.yaml:1:1: filter: needs file or words"},
 		{"", "audit: {content: none}", "c.yaml:1:1: audit: needs file"},
-		{"", "filter: {file: a, on: [prompt, answers]}", "c.yaml:1:32: filter.on: place 2 is not one of prompt, answer; did you mean answer?"},
+		{"", "filter: {file: a, on: [prompt, answers]}", "c.yaml:1:32: filter.on: value 2 must be prompt or answer; did you mean answer?"},
 		{"", "filter: {file: a, on: prompt}", "c.yaml:1:23: filter.on: use a list, such as [a, b]"},
 		{"", "filter: {words: []}", "c.yaml:1:17: filter.words: has no value"},
 		{"", "filter: {words: [a, ]}\nredact: []", "c.yaml:2:9: redact: has no value"},

@@ -82,7 +82,7 @@ func Init(path string) error {
 	}
 	err := state.CreateFile(path, Template(), fileMode)
 	if errors.Is(err, fs.ErrExist) {
-		return &Error{File: path, Msg: "exists already", Err: fs.ErrExist, Advice: "ferry config set KEY VALUE changes it"}
+		return &Error{File: path, Err: fs.ErrExist, Advice: "ferry config set KEY VALUE changes it"}
 	}
 	return err
 }

@@ -98,7 +98,7 @@ var keys = []key{
 	{Setting{"filter.file", "", "", "", "file of blocked words, one per line, read at each use"}, kindPath, checkText},
 	{Setting{"filter.words", "", "", "", "blocked words"}, kindList, checkWord},
 	{Setting{"filter.on", "", "", `["prompt"]`, "what the filter checks: prompt, answer"},
-		kindList, func(s string) *Error { return checkOneOf(s, "is not one of prompt, answer", "prompt", "answer") }},
+		kindList, func(s string) *Error { return checkOneOf(s, "must be prompt or answer", "prompt", "answer") }},
 	{Setting{"redact", "", "", "", "RE2 patterns of text to hide in logs and errors"},
 		kindList, checkPattern},
 	{Setting{"audit.file", "", "", "", "path of the audit log"}, kindPath, checkText},
@@ -324,7 +324,7 @@ func (k key) checkItem(others []string, item string) *Error {
 	err := k.check(item)
 	switch {
 	case err != nil && k.kind == kindList:
-		one := map[string]string{"filter.words": "word", "filter.on": "place", "redact": "pattern"}[k.Key]
+		one := map[string]string{"filter.words": "word", "filter.on": "value", "redact": "pattern"}[k.Key]
 		err.Msg = fmt.Sprintf("%s %d %s", one, len(others)+1, err.Msg)
 	case err != nil || !slices.Contains(others, item):
 	case k.kind == kindWords:
