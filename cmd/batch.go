@@ -212,8 +212,8 @@ func (b *batchCall) estimate() string {
 	if b.shard != (client.Shard{}) {
 		out = "shard " + b.shard.String() + ": "
 	}
-	out += fmt.Sprintf("%s to %s, %d in flight: about %d tokens in and at most %d out", text.Count(p.ToSend, "request"),
-		b.first.Name, b.concurrency, p.Input, p.Output)
+	out += fmt.Sprintf("%s to %s, %d in flight: about %s in and at most %d out", text.Count(p.ToSend, "request"),
+		b.first.Name, b.concurrency, text.Count(int(p.Input), "token"), p.Output)
 	if attempts > 1 {
 		out += fmt.Sprintf(", up to %d attempts each", attempts)
 	}
@@ -221,7 +221,7 @@ func (b *batchCall) estimate() string {
 	if b.tokenCap > 0 {
 		maxTokens = min(maxTokens, b.tokenCap)
 	}
-	out += fmt.Sprintf(", at most about %d tokens in all", maxTokens)
+	out += fmt.Sprintf(", at most about %s in all", text.Count(int(maxTokens), "token"))
 	if p.Done > 0 {
 		out += fmt.Sprintf("; %d of %d are done", p.Done, p.Items)
 	}

@@ -247,7 +247,7 @@ func (c *Check) live(ctx context.Context, call Call) {
 	}
 	paid := "the node reports no usage"
 	if u := result.Answer.Usage; u != nil {
-		paid = fmt.Sprintf("%d tokens in, %d out", u.Input, u.Output)
+		paid = fmt.Sprintf("%s in, %d out", text.Count(int(u.Input), "token"), u.Output)
 	}
 	c.good("live", "one paid request: answered in %s, %s", text.Latency(result.Latency), paid)
 }
