@@ -5,6 +5,9 @@ package cmd_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -26,7 +29,7 @@ func helpOn(t *testing.T, columns uint16, vars map[string]string, args []string)
 
 // TestHelpWidths checks that every page fits terminals of 40 to 120 columns, with the same words at each width.
 func TestHelpWidths(t *testing.T) {
-	words := func(page string) string { return strings.Join(strings.Fields(page), "") }
+	words := func(page string) string { return strings.Join(strings.Fields(strings.ReplaceAll(page, "#", "")), "") }
 	for name, args := range helpPages() {
 		for _, columns := range []uint16{20, 40, 60, 120, 200} {
 			page := ansi.Strip(helpOn(t, columns, nil, args))
@@ -39,6 +42,42 @@ func TestHelpWidths(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestHelpCommands checks that commands are never wrapped, and that an explanation behind one is a comment, so that they
+// can be pasted into a shell.
+func TestHelpCommands(t *testing.T) {
+	command := regexp.MustCompile(`^ +((ferry|bash|apt|certbot|mv|nginx|parallel|timeout|echo|git|pass|tar) |[A-Za-z_]+=[^ ]).*[^.]$|^ .* [|] ferry `)
+	commands := 0
+	for name, args := range helpPages() {
+		source, err := os.ReadFile(filepath.Join("help", name+".txt"))
+		if err != nil || name == "topic-curl" { // its page is a table
+			continue
+		}
+		pages := map[int]string{80: ferry(t, nil, args...).stdout}
+		for _, columns := range []uint16{40, 60, 120} {
+			pages[int(columns)] = ansi.Strip(helpOn(t, columns, nil, args))
+		}
+		for line := range strings.Lines(string(source)) {
+			line = strings.TrimRight(line, "\n")
+			if !command.MatchString(line) {
+				continue
+			}
+			commands++
+			code, _, _ := strings.Cut(line, "  # ")
+			code = strings.TrimRight(code, " ")
+			lacks(t, name+": a command without its comment", strings.TrimLeft(code, " "), "  ")
+			for columns, page := range pages {
+				found := false
+				for shown := range strings.Lines(page) {
+					rest, ok := strings.CutPrefix(strings.TrimRight(shown, "\n"), code)
+					found = found || ok && (rest == "" || strings.HasPrefix(strings.TrimLeft(rest, " "), "# "))
+				}
+				errorIf(t, !found, "%s at %d columns has no line %q; got:\n%s", name, columns, code, page)
+			}
+		}
+	}
+	atLeast(t, "commands in help pages", commands, 80)
 }
 
 // TestHelpGroups checks the order of the groups, and that headings are bold on a terminal only.

@@ -3,8 +3,10 @@ package cmd
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"ferry/pkg/term"
 	"ferry/pkg/text"
@@ -146,28 +148,70 @@ func columns(rows []helpRow, width int) string {
 	return b.String()
 }
 
-// hangingIndent wraps text that begins at column indent.
+// flagWithValue matches a flag and the word after it.
+var flagWithValue = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(^|[ (])--?[a-z][a-z0-9-]* [^ -][^ ]*`)
+})
+
+// hangingIndent wraps text that begins at column indent. A short value stays on the line of its flag.
 func hangingIndent(words string, width, indent int) string {
-	return strings.ReplaceAll(term.Wrap(words, width-indent, 0), "\n", "\n"+strings.Repeat(" ", indent))
+	const noBreak = "\u00a0"
+	words = flagWithValue().ReplaceAllStringFunc(words, func(pair string) string {
+		if text.Width(pair) > (width-indent)/2 {
+			return pair
+		}
+		flag := strings.TrimLeft(pair, " ")
+		return pair[:len(pair)-len(flag)] + strings.ReplaceAll(flag, " ", noBreak)
+	})
+	wrapped := strings.ReplaceAll(term.Wrap(words, width-indent, 0), noBreak, " ")
+	return strings.ReplaceAll(wrapped, "\n", "\n"+strings.Repeat(" ", indent))
 }
 
 // reflow wraps the lines of a page that are too long: paragraphs at their margin, two-column lines at or below their
-// second column. Tables and commands are not changed.
+// second column. Tables and commands are not changed; the explanation of a command, after "  # ", is wrapped.
 func reflow(page string, width int) string {
 	lines := strings.Split(strings.Trim(page, "\n"), "\n")
+	continues := false // the line before ends with a backslash
 	for i, line := range lines {
-		if text.Width(line) > width {
+		code, explanation, explained := strings.Cut(line, "  # ")
+		switch {
+		case continues || text.Width(line) <= width:
+		case explained:
+			lines[i] = commandWithExplanation(code, explanation, width)
+		case !isCommandLine(line):
 			lines[i] = wrapped(line, width)
 		}
+		continues = strings.HasSuffix(line, "\\")
 	}
 	return strings.Join(lines, "\n")
 }
 
-// isCommandLine reports whether a line is a command: it begins with a program and is not a sentence about one.
+// isCommandLine reports whether a line is a command: it begins with a program or an assignment, or pipes something to
+// ferry, and is not a sentence about a program.
 func isCommandLine(line string) bool {
 	program, _, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
-	return strings.HasPrefix(line, " ") && !strings.HasSuffix(line, ".") && (program == "ferry" || program == "bash") ||
-		strings.Contains(line, " | ferry ")
+	_, value, assigns := strings.Cut(program, "=")
+	isTable := strings.Contains(strings.TrimLeft(line, " "), "  ")
+	return strings.HasPrefix(line, " ") && !strings.HasSuffix(line, ".") && !isTable &&
+		(assigns && value != "" || slices.Contains(programs(), program) || strings.Contains(line, " | ferry "))
+}
+
+// programs returns the programs that the commands in help pages begin with.
+func programs() []string {
+	return []string{"ferry", "bash", "apt", "certbot", "mv", "nginx", "parallel", "timeout", "echo", "git", "pass"}
+}
+
+// commandWithExplanation lays out a line that is too long. Every line of the explanation is a comment, so that the
+// lines can be pasted into a shell.
+func commandWithExplanation(code, explanation string, width int) string {
+	trimmed := strings.TrimRight(code, " ")
+	indent := len(code) - len(strings.TrimLeft(code, " ")) + 4
+	between := "\n" + strings.Repeat(" ", indent)
+	if at := text.Width(code) + 2; at <= width/2 {
+		between, indent = code[len(trimmed):]+"  ", at
+	}
+	comment := strings.ReplaceAll(term.Wrap(explanation, width-indent-2, 0), "\n", "\n"+strings.Repeat(" ", indent)+"# ")
+	return trimmed + between + "# " + comment
 }
 
 // wrapped wraps one line of a page. Further lines have its margin or align with its second column.
@@ -178,14 +222,14 @@ func wrapped(line string, width int) string {
 	right = strings.TrimLeft(right, " ")
 	at := text.Width(line) - text.Width(right)
 	switch {
-	case !two && isCommandLine(line), strings.Contains(right, "  "):
+	case strings.Contains(right, "  "):
 		return line
 	case !two:
 		return line[:indent] + hangingIndent(body, width, indent)
 	case at <= width/2:
 		return line[:len(line)-len(right)] + hangingIndent(right, width, at)
 	}
-	if left = line[:indent] + left; !isCommandLine(left) && !strings.Contains(left, "{") {
+	if left = line[:indent] + left; !strings.Contains(left, "{") {
 		left = term.Wrap(left, width, indent)
 	}
 	below := indent + 4
