@@ -351,7 +351,7 @@ func (b *batchCall) showProgress() (stop func()) {
 		0,
 		func() []string {
 			done, line := progress()
-			return []string{term.Bar(done, total, barWidth) + "  " + line}
+			return []string{term.Bar(done, total, barWidth) + "  " + b.translate(line)}
 		},
 		func() {
 			_, line := progress()

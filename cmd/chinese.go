@@ -100,8 +100,8 @@ func lookUp(message string) (said string, ok bool) {
 	return "", false
 }
 
-// matchPattern returns the texts in place of {} if a message matches the pattern. The last text may contain "; " only
-// if the pattern ends in ": {}": there another error follows, elsewhere the next part of a hint.
+// matchPattern returns the texts in place of {} if a message matches the pattern. A text may contain "; " only if the
+// pattern ends in it, as ": {}": there another error follows, elsewhere the next part of a hint.
 func matchPattern(pattern, message string) (texts []string, ok bool) {
 	parts := strings.Split(pattern, "{}")
 	message, ok = strings.CutPrefix(message, parts[0])
@@ -109,9 +109,8 @@ func matchPattern(pattern, message string) (texts []string, ok bool) {
 		at := strings.Index(message, part)
 		if part == "" {
 			at = len(message)
-			ok = ok && (strings.HasSuffix(pattern, ": {}") || !strings.Contains(message, "; "))
 		}
-		if !ok || at < 0 {
+		if !ok || at < 0 || strings.Contains(message[:at], "; ") && (part != "" || !strings.HasSuffix(pattern, ": {}")) {
 			return nil, false
 		}
 		texts, message = append(texts, message[:at]), message[at+len(part):]

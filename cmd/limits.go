@@ -131,9 +131,9 @@ func (w *pauses) status(answered bool, since time.Duration) string {
 	for _, of := range []struct {
 		count int64
 		what  string
-	}{{w.limit.Load(), "for the rate limit"}, {w.retry.Load(), "to retry"}} {
+	}{{w.limit.Load(), "waiting for the rate limit"}, {w.retry.Load(), "waiting to retry"}} {
 		if of.count > 0 {
-			parts = append(parts, fmt.Sprintf("%d waiting %s", of.count, of.what))
+			parts = append(parts, fmt.Sprintf("%d %s", of.count, of.what))
 		}
 	}
 	return strings.Join(parts, "; ")

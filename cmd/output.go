@@ -286,7 +286,7 @@ func (s *callOutput) printPartial(result *client.Result, failed error) {
 
 // printKept prints text that was paid for on standard error.
 func (s *callOutput) printKept(what, partial string) {
-	s.writeErrLine("ferry: " + what + ":\n" + text.Shown(s.masker.String(strings.TrimRight(partial, "\n")), text.MaxShown))
+	s.writeErrLine("ferry: " + s.translate(what+":") + "\n" + text.Shown(s.masker.String(strings.TrimRight(partial, "\n")), text.MaxShown))
 }
 
 // printJSON prints an object on one line of standard output.
