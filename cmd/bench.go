@@ -192,13 +192,13 @@ func (a *app) measure(ctx context.Context, r *benchRun) (*bench.Run, error) {
 		0,
 		func() []string {
 			progress := b.Progress()
-			lines := report.ProgressTable(progress, since(), a.err.Facts, a.safe)
+			lines := report.ProgressTable(progress, since(), a.err.Facts, a.lang, a.safe)
 			answered := slices.ContainsFunc(progress, func(p bench.Progress) bool { return p.Done > 0 })
 			if status := r.pauses.status(answered, since()); status != "" {
-				lines = append(lines, status)
+				lines = append(lines, a.translate(status))
 			}
 			if line := waiting.Load(); line != nil {
-				lines = append(lines, a.safe(*line))
+				lines = append(lines, a.translate(a.safe(*line)))
 			}
 			return lines
 		},

@@ -212,8 +212,8 @@ func (d *document) measures() {
 		{d.translate("tokens per answer"), "token", answer}, {d.translate("latency from the actual start"), "ms", uncorrected},
 		{d.translate("start delay (lag)"), "ms", lag},
 	} {
-		group := markupf(`<tr role="row" class="group"><th role="rowheader" scope="rowgroup" colspan="%d">%s, %s</th></tr>`+"\n",
-			1+len(latencyNames()), m.name, m.unit)
+		group := markupf(`<tr role="row" class="group"><th role="rowheader" scope="rowgroup" colspan="%d">%s%s%s</th></tr>`+"\n",
+			1+len(latencyNames()), m.name, d.translate(", "), m.unit)
 		for i, r := range d.s.Rows {
 			if !m.of.present(r) {
 				continue

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/text"
@@ -35,12 +36,12 @@ type dictionary struct {
 	Definitions map[string]struct{ English, Chinese definition }
 }
 
-func readWords() (words dictionary) {
+var readWords = sync.OnceValue(func() (words dictionary) {
 	if err := json.Unmarshal(wordsFile, &words); err != nil {
 		panic(err) // the file is part of the program
 	}
 	return words
-}
+})
 
 // languageOf returns the language with a name; "" is English.
 func languageOf(name string) language {

@@ -36,35 +36,35 @@ func ProgressLine(all []bench.Progress, since time.Duration) string {
 }
 
 // ProgressTable returns a line for each series: its progress, success rate, mean latency, requests in flight, latest
-// latencies and remaining time. safe makes a name safe for the terminal.
-func ProgressTable(all []bench.Progress, since time.Duration, f term.Facts, safe func(string) string) []string {
-	styles := term.NewStyles(f)
+// latencies and remaining time. lang is the language of the headings, and safe makes a name safe for the terminal.
+func ProgressTable(all []bench.Progress, since time.Duration, f term.Facts, lang string, safe func(string) string) []string {
+	l, styles := languageOf(lang), term.NewStyles(f)
 	t := table{columns: []column{
-		columnOf("node", names, 0, all, func(p bench.Progress) string { return safe(Series(p.Node)) }),
+		columnOf(l.translate("node"), names, 0, all, func(p bench.Progress) string { return safe(Series(p.Node)) }),
 		columnOf("", numbers, 3, all, func(p bench.Progress) string {
 			if p.Total == 0 {
 				return ""
 			}
 			return term.Bar(p.Done, p.Total, barWidth)
 		}),
-		columnOf("done", numbers, 0, all, done),
-		columnOf("ok", numbers, 0, all, func(p bench.Progress) string {
+		columnOf(l.translate("done"), numbers, 0, all, done),
+		columnOf(l.translate("ok"), numbers, 0, all, func(p bench.Progress) string {
 			if p.Done == 0 {
 				return text.Missing
 			}
 			return text.Percent(float64(p.OK)/float64(p.Done), 0) + "%"
 		}),
-		columnOf("mean", numbers, 0, all, func(p bench.Progress) string {
+		columnOf(l.translate("mean"), numbers, 0, all, func(p bench.Progress) string {
 			if p.OK == 0 {
 				return ""
 			}
 			return text.Latency(p.Mean)
 		}),
-		columnOf("waiting", numbers, 1, all, waiting),
-		columnOf("latest", left, 4, all, func(p bench.Progress) string { return term.Spark(p.Recent, sparkWidth) }),
-		columnOf("left", numbers, 2, all, func(p bench.Progress) string { return remaining(p, since) }),
+		columnOf(l.translate("waiting"), numbers, 1, all, l.waiting),
+		columnOf(l.translate("latest"), left, 4, all, func(p bench.Progress) string { return term.Spark(p.Recent, sparkWidth) }),
+		columnOf(l.translate("left"), numbers, 2, all, func(p bench.Progress) string { return l.remaining(p, since) }),
 	}, paint: func(i int, title, cell string) string {
-		if title == "ok" && all[i].OK == 0 && all[i].Done > 0 {
+		if title == l.translate("ok") && all[i].OK == 0 && all[i].Done > 0 {
 			return styles.Bad.Render(cell)
 		}
 		return cell
@@ -74,14 +74,14 @@ func ProgressTable(all []bench.Progress, since time.Duration, f term.Facts, safe
 }
 
 // waiting returns how many requests of a series are in flight, and the age of the oldest if it is at least one second.
-func waiting(p bench.Progress) string {
+func (l language) waiting(p bench.Progress) string {
 	switch {
 	case p.InFlight == 0:
 		return ""
 	case p.Oldest < time.Second:
 		return fmt.Sprint(p.InFlight)
 	}
-	return fmt.Sprintf("%d for %s", p.InFlight, text.Span(p.Oldest.Truncate(time.Second)))
+	return l.translate("%d for %s", p.InFlight, text.Span(p.Oldest.Truncate(time.Second)))
 }
 
 // WaitingLine returns which requests a run that has stopped sending still waits for, and the maximum wait.
@@ -98,10 +98,10 @@ func done(p bench.Progress) string {
 }
 
 // remaining estimates the time that a series still needs from the time that it has taken so far.
-func remaining(p bench.Progress, since time.Duration) string {
+func (l language) remaining(p bench.Progress, since time.Duration) string {
 	switch {
 	case p.Ended != "":
-		return "ended"
+		return l.translate("ended")
 	case p.Total == 0 || p.Done == 0:
 		return ""
 	}

@@ -20,7 +20,11 @@ func TestProgress(t *testing.T) {
 	if got := ProgressLine(all, 10*time.Second); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	lines := ProgressTable(all, 10*time.Second, term.Facts{Plain: true, Width: 80}, strings.ToUpper)
+	headings := ProgressTable(all, 10*time.Second, term.Facts{Plain: true, Width: 80}, Chinese, strings.ToUpper)[0]
+	if got := strings.Join(strings.Fields(headings), " "); got != "节点 完成 成功 平均 等待中 最近 剩余" {
+		t.Errorf("got the headings %q", got)
+	}
+	lines := ProgressTable(all, 10*time.Second, term.Facts{Plain: true, Width: 80}, English, strings.ToUpper)
 	for i, words := range [][]string{
 		{"node", "done", "ok", "mean", "waiting", "latest", "left"}, {"HK", "5/20", "80%", "120 ms", "2 for 12 s", "▁█", "30s"},
 		{"SG (REUSED)", "3", "0%", "1"}, {"DE", "0/20", "–", "ended"},
