@@ -119,11 +119,8 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 	case errors.As(err, &checked): // the flag validated its value itself
 		return checked
 	}
-	if invalidArg, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		use := map[string]string{"bool": "true or false", "int": "a whole number", "int64": "a whole number"}[invalidArg.GetFlag().Value.Type()]
-		if use != "" {
-			return invalid(invalidArg.GetFlag().Name, invalidArg.GetValue(), use)
-		}
+	if err := flagValueError(c, err); err != nil {
+		return err
 	}
 	said, hint := strings.TrimSuffix(err.Error(), "."), c.CommandPath()+" --help lists the flags"
 	var unknown *pflag.NotExistError
@@ -143,6 +140,7 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 		dashed, hasPrompt := "--"+name, c.Flags().Lookup("no-stdin") != nil
 		if unknown.GetSpecifiedShortnames() != "" {
 			dashed = "-" + name
+			said = "unknown flag: " + dashed
 		}
 		near := nearest(name, own)
 		other := cmp.Or(flagAdvice(c, name), otherFlags()[name])
@@ -159,6 +157,26 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 		}
 	}
 	return usagef(hint, "%s", said)
+}
+
+// flagValueError returns the error for a missing value, or for one that the parser rejected; nil for another error.
+func flagValueError(c *cobra.Command, err error) error {
+	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
+		dashed := "--" + missing.GetSpecifiedName()
+		if missing.GetSpecifiedShortnames() != "" {
+			dashed = "-" + missing.GetSpecifiedName()
+		}
+		return usagef(c.CommandPath()+" --help lists the flags", "%s needs a value", dashed)
+	}
+	rejected, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return nil
+	}
+	use := map[string]string{"bool": "true or false", "int": "a whole number", "int64": "a whole number"}[rejected.GetFlag().Value.Type()]
+	if use == "" {
+		return nil
+	}
+	return invalid(rejected.GetFlag().Name, rejected.GetValue(), use)
 }
 
 // flagAdvice returns what c has instead of a flag; "" for nothing.

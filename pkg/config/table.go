@@ -67,7 +67,7 @@ var keys = []key{
 		"time limit without data in a stream; a ping counts as data"},
 		kindText, checkTimeout},
 	{Setting{"limit", "limit", "FERRY_LIMIT", "none",
-		"rate limit for a node's address, shared by all ferry processes: 50/min or 600/min burst 5"},
+		"rate limit for a node's address, shared by all ferry processes: 50/min, evenly spaced, or 600/min burst 5"},
 		kindLimit, checkLimit},
 	{Setting{"budget", "", "", "none", "daily token budget for a node's address: 200000 tokens/day"},
 		kindText, checkBudget},
