@@ -47,11 +47,12 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestStreamSignal stops a stream that has begun: the received text is on standard output and ends with a newline.
+// TestStreamSignal stops a stream that has begun: the received text is on standard output and ends with a newline, and
+// the message names the signal.
 func TestStreamSignal(t *testing.T) {
-	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for sent, named := range map[syscall.Signal]string{syscall.SIGINT: "Ctrl-C (SIGINT)", syscall.SIGTERM: "SIGTERM"} {
 		p := realFerry(t, "stream", "-q", "-n", "demo:?stall-mid&chunk=3", "hello")
-		stdout := p.stdout()
+		stdout, stderr := p.stdout(), p.stderr()
 		p.start()
 		begin := make([]byte, len("Hello from the demo node"))
 		_, err := io.ReadFull(stdout, begin)
@@ -61,6 +62,7 @@ func TestStreamSignal(t *testing.T) {
 		if !strings.HasPrefix(got, "Hello from the demo node") || strings.Count(got, "\n") != 1 || !strings.HasSuffix(got, "\n") {
 			t.Errorf("standard output got %q, want the beginning of the answer and a newline", got)
 		}
+		contains(t, "standard error", readAll(stderr), "stopped by "+named+"\n")
 		p.wait().killedBy(sent)
 	}
 }
