@@ -47,8 +47,7 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestStreamSignal stops a stream that has begun: the received text is on standard output and ends with a newline, and
-// the message names the signal.
+// TestStreamSignal stops a stream: its text is on standard output and ends with a newline; an error names the signal.
 func TestStreamSignal(t *testing.T) {
 	for sent, named := range map[syscall.Signal]string{syscall.SIGINT: "Ctrl-C (SIGINT)", syscall.SIGTERM: "SIGTERM"} {
 		p := realFerry(t, "stream", "-q", "-n", "demo:?stall-mid&chunk=3", "hello")
