@@ -24,6 +24,7 @@ import (
 // app is one run of the program: its environment and streams, and what keeps secrets out of them.
 type app struct {
 	Env
+	args     []string // of the command line
 	out, err term.Stream
 	// masker hides every secret that this run has read.
 	masker *guard.Masker

@@ -168,6 +168,8 @@ func (s *settings) benchNode(name string, names []string, best bool) (config.Nod
 	switch {
 	case only && best:
 		return node, usagef("-o text shows which one is faster", "-o best prints a node name for ferry ask, and %s is not one", name)
+	case only && err == nil && !strings.HasPrefix(node.URL, "https:"):
+		return node, usagef("leave out "+http3Suffix, "%s: %s is not reached over TLS, which HTTP/3 needs", name, plain)
 	case only:
 		node.HTTP3 = "only"
 	case slices.Contains(names, name+http3Suffix):

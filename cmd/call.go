@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,11 +21,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// isHTTP3Value reports whether an argument is a value of --http3 and follows the flag as a separate word.
+func (a *app) isHTTP3Value(arg string) bool {
+	at := slices.Index(a.args, "--http3") + 1
+	return at > 0 && at < len(a.args) && a.args[at] == arg && slices.Contains([]string{"true", "false", "only"}, arg)
+}
+
 // runCall runs ask and stream: it reads the prompt, selects the nodes, makes the call and prints the answer.
 func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	a.quiet, o.prompt.args = o.quiet, args
 	if a.closed != nil {
 		return a.closed
+	}
+	if len(args) > 0 && a.isHTTP3Value(args[0]) {
+		return usagef("--http3="+args[0], "--http3 takes its value after =: here %q would be the prompt", args[0])
 	}
 	s, err := a.settings(o.node)
 	if err != nil {

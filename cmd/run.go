@@ -244,6 +244,7 @@ const (
 // Run runs one command line and returns the exit code. Both main and the tests use it.
 func Run(ctx context.Context, args []string, env Env) (code int) {
 	a := newApp(env)
+	a.args = args
 	defer func() {
 		if value := recover(); value != nil {
 			code = a.exit(a.crashed(value))
