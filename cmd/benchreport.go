@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -35,7 +36,11 @@ func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string
 	c.PreRunE = func(*cobra.Command, []string) error {
 		form := report.FormatOf(o.out)
 		switch {
-		case form == "" || f.Changed("output"):
+		case f.Changed("output"):
+		case form == "" && len(filepath.Ext(o.out)) > 1:
+			return usagef("use "+strings.Join(report.Suffixes(), ", ")+", or set the format with -o",
+				"--out %s: there is no report for the suffix %s", o.out, filepath.Ext(o.out))
+		case form == "":
 		case !slices.Contains(formats, form):
 			return usagef("-o takes "+strings.Join(formats, ", "), "--out %s: there is no report in the form %s here", o.out, form)
 		default:

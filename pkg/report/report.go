@@ -7,6 +7,7 @@ package report
 
 import (
 	"io"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -59,12 +60,16 @@ func formatNames[S any](all []format[S]) []string {
 	return each(all, func(f format[S]) string { return f.name })
 }
 
-// FormatOf returns the format for the extension of a file name, "" if there is none.
-func FormatOf(path string) string {
-	return map[string]string{
-		".md": Markdown, ".json": JSON, ".csv": CSV, ".xml": JUnit, ".prom": Prometheus, ".html": HTML, ".htm": HTML,
-	}[strings.ToLower(filepath.Ext(path))]
+var formatOf = map[string]string{
+	".md": Markdown, ".json": JSON, ".csv": CSV, ".xml": JUnit, ".prom": Prometheus, ".html": HTML, ".htm": HTML,
+	".txt": Text, ".log": Text,
 }
+
+// FormatOf returns the format for the suffix of a file name, "" if the suffix is unknown or there is none.
+func FormatOf(path string) string { return formatOf[strings.ToLower(filepath.Ext(path))] }
+
+// Suffixes returns the suffixes of file names that FormatOf knows.
+func Suffixes() []string { return slices.Sorted(maps.Keys(formatOf)) }
 
 // Outcome returns the last lines of a text report in a language: the best node of each vantage.
 func Outcome(s *bench.Summary, lang string) []string { return textsOf(languageOf(lang).best(s)) }
