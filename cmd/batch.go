@@ -169,7 +169,9 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 		}
 	}
 	b.reportFaults()
-	b.note("%s", b.estimate())
+	if b.plan.ToSend > 0 {
+		b.note("%s", b.estimate())
+	}
 	if stages.Filter != nil && stages.Filter.Prompts && b.plan.Files > 0 {
 		b.note("the filter checks text, but not the content of pictures and PDFs")
 	}
@@ -212,16 +214,18 @@ func (b *batchCall) estimate() string {
 	if b.shard != (client.Shard{}) {
 		out = "shard " + b.shard.String() + ": "
 	}
+	if p.ToSend == 0 {
+		return out + fmt.Sprintf("nothing to send; %d of %d are done", p.Done, p.Items)
+	}
 	out += fmt.Sprintf("%s to %s, %d in flight: about %s in and at most %d out", text.Count(p.ToSend, "request"),
 		b.first.Name, b.concurrency, text.Count(int(p.Input), "token"), p.Output)
 	if attempts > 1 {
 		out += fmt.Sprintf(", up to %d attempts each", attempts)
 	}
-	maxTokens := p.All
-	if b.tokenCap > 0 {
-		maxTokens = min(maxTokens, b.tokenCap)
+	out += fmt.Sprintf(", at most about %s in all", text.Count(int(p.All), "token"))
+	if b.tokenCap > 0 && b.tokenCap < p.All {
+		out += fmt.Sprintf("; --max-tokens-total stops the run before %d", b.tokenCap)
 	}
-	out += fmt.Sprintf(", at most about %s in all", text.Count(int(maxTokens), "token"))
 	if p.Done > 0 {
 		out += fmt.Sprintf("; %d of %d are done", p.Done, p.Items)
 	}
