@@ -59,16 +59,16 @@ func warnings(s *Summary, runs []*Run, space *workspace, sameModel bool) []Warni
 	for _, r := range s.Rows {
 		short = max(short, r.Requests)
 	}
+	allShort := short < fewRounds
 	switch {
-	case short >= fewRounds || len(s.Rows) == 0:
-		short = 0
+	case !allShort || short == 0: // without any request, each row warns that it had no success
 	case len(s.Rows) == 1:
 		w.add(FewRounds, "", "only %s: not reliable with fewer than 10", Count{short, "request"})
 	default:
 		w.add(FewRounds, "", "at most %s per node: not reliable with fewer than 10", Count{short, "request"})
 	}
 	for _, r := range s.Rows {
-		w.row(r, short > 0)
+		w.row(r, allShort)
 		w.extremes(r)
 		w.stream(r)
 	}
@@ -131,7 +131,7 @@ func (w *warner) row(r *Row, allShort bool) {
 	switch {
 	case r.Ended != "":
 		w.add(EndedEarly, name, "stopped after %s: %s", Count{r.Requests, "request"}, r.Ended)
-	case allShort:
+	case allShort || r.Requests == 0:
 	case r.Requests < fewRounds:
 		w.add(FewRounds, name, "only %s: not reliable with fewer than 10", Count{r.Requests, "request"})
 	case v != nil && v.Pairs < minPairs:

@@ -57,6 +57,8 @@ func TestWarnings(t *testing.T) {
 			[]string{"few_rounds: at most 5 requests per node: not reliable with fewer than 10"}},
 		{"few of one", around(800, 40), around(900, 7), none,
 			[]string{"few_rounds b: b: only 7 requests: not reliable with fewer than 10"}},
+		{"none", nil, nil, none, []string{"no_success a: a: no success in 0 requests", "no_success b: b: no success in 0 requests"}},
+		{"none of one", around(800, 40), nil, none, []string{"no_success b: b: no success in 0 requests"}},
 		{"precise at its end", around(800, 40), around(900, 40), func(r *Run) { r.Header.Precision = 0.05 }, nil},
 		{"not precise", around(800, 40), around(900, 40), func(r *Run) { r.Header.Precision = 0.01 },
 			[]string{"not_precise: the run ended before all intervals were within ±1 %"}},
