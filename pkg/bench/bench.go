@@ -180,7 +180,7 @@ type Run struct {
 
 // Ending has the facts that are known only at the end of a run.
 type Ending struct {
-	// Elapsed runs from the first counted request to the end of the last.
+	// Elapsed runs from the first counted request to the end of the last, at a fixed rate to an interruption.
 	Elapsed time.Duration `json:"elapsed_ns"`
 	// Stopped is why the run ended before its plan: "interrupted", "max tokens", "precision". It is "" if the plan was
 	// completed.

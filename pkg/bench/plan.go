@@ -58,8 +58,12 @@ func (p *Plan) Estimate(input, output int64) string {
 	if p.MaxTokens > 0 {
 		most = min(most, p.MaxTokens)
 	}
-	return fmt.Sprintf("%s to %s, including %d for warm-up: %s, at most about %d tokens in total",
+	plan := fmt.Sprintf("%s to %s, including %d for warm-up: %s, at most about %d tokens in total",
 		text.Count(requests, "request"), to, nodes*h.Warmup, each, most)
+	if h.Rate > 0 && p.Rounds() > 1 {
+		plan += "; at this rate the run takes about " + text.Span(p.intended(p.Rounds()-1))
+	}
+	return plan
 }
 
 // intended returns when a round of an open loop should begin, relative to the start of the run.

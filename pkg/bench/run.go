@@ -442,6 +442,9 @@ func (b *Bench) record(q *queue, round int, o Outcome) {
 func (b *Bench) complete(interrupted bool) {
 	if interrupted {
 		b.run.Stopped = "interrupted"
+		if b.plan.Header.Rate > 0 { // the time to the end of the last request would show a higher rate
+			b.run.Elapsed = max(b.run.Elapsed, b.plan.Clock.Now().Sub(b.origin))
+		}
 	}
 	if b.plan.SchedulingDelay != nil {
 		b.run.SchedulingDelay = b.plan.SchedulingDelay()

@@ -308,7 +308,8 @@ func TestStop(t *testing.T) {
 		{two, 2 * half, false, 6, 6 * half, 6 * half},
 		{two, 2 * half, true, 4, 5 * half, 4 * half},
 		{two, time.Hour, false, 0, 15 * half, 0},
-		{Header{Rate: 1, Duration: time.Hour, Concurrency: 5}, time.Hour, false, 0, 15 * half, 0},
+		{Header{Rate: 1, Duration: time.Hour, Concurrency: 5}, time.Hour, false, 0, 15 * half, 15 * half},
+		{Header{Rate: 0.01, Requests: 5, Concurrency: 5}, half, false, 1, 5 * half, 5 * half},
 		{Header{Requests: 9, Warmup: 1, Concurrency: 1}, time.Hour, false, 0, 15 * half, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {

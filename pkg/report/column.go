@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"ferry/pkg/bench"
+	"ferry/pkg/text"
 )
 
 // column is one column of a table: its title, and one cell for each line.
@@ -33,6 +34,11 @@ const (
 // columnOf returns a column with a cell for each item.
 func columnOf[T any](title string, kind kind, rank int, items []T, cell func(T) string) column {
 	return column{title: title, kind: kind, rank: rank, cells: each(items, cell)}
+}
+
+// filled reports whether a cell of the column has a value.
+func (c column) filled() bool {
+	return slices.ContainsFunc(c.cells, func(cell string) bool { return cell != "" && cell != text.Missing })
 }
 
 func each[T, U any](items []T, of func(T) U) []U {

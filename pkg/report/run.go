@@ -80,7 +80,14 @@ func (l language) connections(s *bench.Summary) string {
 
 func (l language) load(h bench.Header) string {
 	if h.Rate > 0 {
-		return l.translate("%s requests/s, at most %d in flight", rate(h.Rate), h.Concurrency)
+		switch n, unit := rateUnit(h.Rate); unit {
+		case "hour":
+			return l.translate("%s requests/hour, at most %d in flight", rate(n), h.Concurrency)
+		case "min":
+			return l.translate("%s requests/min, at most %d in flight", rate(n), h.Concurrency)
+		default:
+			return l.translate("%s requests/s, at most %d in flight", rate(n), h.Concurrency)
+		}
 	}
 	return l.translate("concurrency %d", max(h.Concurrency, 1))
 }

@@ -180,9 +180,9 @@ func (p *page) stat(title string, rank int, rows []*bench.Row, of statsOf, name 
 	return p.column(title, rank, rows, func(r *bench.Row) string { return spell(of.stat(name)(r)) })
 }
 
-// rowTable writes a table of rows that begins with their names.
+// rowTable writes a table of rows that begins with their names. It writes nothing if no row has a value.
 func (p *page) rowTable(heading string, rows []*bench.Row, columns ...column) {
-	if len(rows) > 0 {
+	if slices.ContainsFunc(columns, column.filled) {
 		p.table(heading, table{columns: append([]column{p.names(rows)}, columns...)}, p.style.Dim)
 	}
 }
@@ -333,7 +333,7 @@ func (p *page) openLoop() {
 // load writes how busy the run kept each node. In a closed loop the slowest node sets the pace.
 func (p *page) load() {
 	rows := p.rowsWith(func(r *bench.Row) bool { return !math.IsNaN(r.InFlight) })
-	p.rowTable("load", rows, p.column("requests/s", 0, rows, func(r *bench.Row) string { return shortNumber(r.PerSecond) }),
+	p.rowTable("load", rows, p.column("requests/s", 0, rows, func(r *bench.Row) string { return requestRate(r.PerSecond) }),
 		p.column("in flight", 0, rows, func(r *bench.Row) string { return shortNumber(r.InFlight) }))
 	if p.s.FasterWaited {
 		p.b.WriteString(p.styled(p.style.Dim,

@@ -29,9 +29,7 @@ const (
 )
 
 func (t *table) render(width int, heading term.Style) (lines string, whole bool) {
-	t.columns = slices.DeleteFunc(t.columns, func(c column) bool {
-		return !slices.ContainsFunc(c.cells, func(cell string) bool { return cell != "" && cell != text.Missing })
-	})
+	t.columns = slices.DeleteFunc(t.columns, func(c column) bool { return !c.filled() })
 	if len(t.columns) == 0 {
 		return "", true
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +85,19 @@ func TestTextNumbers(t *testing.T) {
 }
 
 // TestTextPipe: in a pipe nothing is wrapped or styled, whatever the given width.
+// TestNoEmptyTable checks that a table without any value is not written.
+func TestNoEmptyTable(t *testing.T) {
+	s := three()
+	for _, r := range s.Rows {
+		r.Lag = &bench.Stats{N: 1, P50: math.NaN(), P99: math.NaN()}
+		r.Latency.P50, r.Latency.P99, r.Uncorrected = math.NaN(), math.NaN(), nil
+	}
+	var b strings.Builder
+	if err := Write(&b, Text, s, Options{Facts: term.Facts{Plain: true}}); err != nil || strings.Contains(b.String(), "fixed rate") {
+		t.Errorf("%v, %s", err, b.String())
+	}
+}
+
 func TestTextPipe(t *testing.T) {
 	got := write(t, Text, three(), Options{Facts: term.Facts{Width: 20}})
 	if want := write(t, Text, three(), Options{Facts: term.Facts{Plain: true, Width: 80}}); got != want {

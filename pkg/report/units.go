@@ -40,6 +40,27 @@ func bound(x float64) string {
 // rate formats a number of things per second.
 func rate(x float64) string { return digits(x, 1, 9.95) }
 
+// rateUnit converts a number of things per second. A rate below 0.05/s, which would be shown as 0.0, is per minute or
+// per hour.
+func rateUnit(perSecond float64) (n float64, unit string) {
+	switch {
+	case !(perSecond > 0 && perSecond < 0.05):
+		return perSecond, "s"
+	case perSecond*60 >= 1:
+		return perSecond * 60, "min"
+	}
+	return perSecond * 3600, "hour"
+}
+
+// requestRate formats a number of requests per second, with the unit if that is not a second.
+func requestRate(perSecond float64) string {
+	n, unit := rateUnit(perSecond)
+	if unit == "s" {
+		return shortNumber(n)
+	}
+	return rate(n) + "/" + unit
+}
+
 // shortNumber formats a time in ms or a rate with three or four digits. More digits would claim a precision that no
 // sample has.
 func shortNumber(x float64) string { return digits(x, 2, 9.995, 99.95) }
