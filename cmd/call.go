@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,20 +22,21 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// isHTTP3Value reports whether an argument is a value of --http3 and follows the flag as a separate word.
-func (a *app) isHTTP3Value(arg string) bool {
+// checkHTTP3 rejects a value of --http3 that is a separate word: it would be the first word of the prompt.
+func (a *app) checkHTTP3(prompt []string) error {
 	at := slices.Index(a.args, "--http3") + 1
-	return at > 0 && at < len(a.args) && a.args[at] == arg && slices.Contains([]string{"true", "false", "only"}, arg)
+	if at == 0 || len(prompt) == 0 || at == len(a.args) || a.args[at] != prompt[0] ||
+		!slices.Contains([]string{"true", "false", "only"}, prompt[0]) {
+		return nil
+	}
+	return usagef("--http3="+prompt[0], "--http3 takes its value after =: here %q would be the prompt", prompt[0])
 }
 
 // runCall runs ask and stream: it reads the prompt, selects the nodes, makes the call and prints the answer.
 func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	a.quiet, o.prompt.args = o.quiet, args
-	if a.closed != nil {
-		return a.closed
-	}
-	if len(args) > 0 && a.isHTTP3Value(args[0]) {
-		return usagef("--http3="+args[0], "--http3 takes its value after =: here %q would be the prompt", args[0])
+	if err := cmp.Or(a.closed, a.checkHTTP3(args)); err != nil {
+		return err
 	}
 	s, err := a.settings(o.node)
 	if err != nil {
