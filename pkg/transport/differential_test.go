@@ -161,7 +161,7 @@ func (l *link) target() string {
 type trial struct {
 	http.RoundTripper
 	dials  atomic.Int64
-	near   net.Conn // of the last connection
+	near   atomic.Value // the net.Conn of the newest connection
 	served sync.WaitGroup
 }
 
@@ -181,7 +181,7 @@ func (l *link) start(t *testing.T, useNetHTTP bool, serve func(net.Conn)) *trial
 			return nil, err
 		}
 		tr.dials.Add(1)
-		tr.near = near
+		tr.near.Store(near)
 		if l.secure != nil {
 			far = tls.Server(far, l.secure)
 		}
@@ -273,7 +273,7 @@ func (l *link) play(t *testing.T, useNetHTTP bool, b behaviour) (first, second s
 	first = outcome(t, tr, l.target()+"/first")
 	<-done
 	if b.end == fin || b.end == rst {
-		awaitEnd(t, tr.near)
+		awaitEnd(t, tr.near.Load().(net.Conn))
 	}
 	second = outcome(t, tr, l.target()+"/second")
 	if tr.dials.Load() == 1 {
