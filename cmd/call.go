@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,8 +34,8 @@ func (a *app) checkHTTP3(prompt []string) error {
 // runCall runs ask and stream: it reads the prompt, selects the nodes, makes the call and prints the answer.
 func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	a.quiet, o.prompt.args = o.quiet, args
-	if err := cmp.Or(a.closed, a.checkHTTP3(args)); err != nil {
-		return err
+	if a.closed != nil {
+		return a.closed
 	}
 	s, err := a.settings(o.node)
 	if err != nil {
@@ -151,6 +150,11 @@ func mayBeBilled(attempts []*client.Attempt) string {
 func (a *app) request(ctx context.Context, conversation *client.Conversation, o callOptions) (wire.Request, error) {
 	request := o.request
 	request.Stream = o.streams
+	if o.node.given["http3"] == "true" {
+		if err := a.checkHTTP3(o.prompt.args); err != nil {
+			return request, err
+		}
+	}
 	var err error
 	switch {
 	case !o.conversation.resend:
