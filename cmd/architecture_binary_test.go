@@ -116,7 +116,7 @@ func testStartup(t *testing.T, binary string) {
 }
 
 // initCosts adds up the milliseconds and the allocations of the init functions outside std, lists them, and counts
-// those of std.
+// the init functions of std.
 func initCosts(t *testing.T, trace string) (sum float64, allocs int, listing string, std int) {
 	var lines strings.Builder
 	for _, match := range initLine.FindAllStringSubmatch(trace, -1) {

@@ -229,7 +229,7 @@ func readAll(from io.Reader) string {
 	return string(text)
 }
 
-// nobody is the ID of a user other than the one that runs the tests.
+// nobody is the user ID of nobody, who does not run the tests.
 const nobody = 65534
 
 // findProgram returns the path of a program. It also searches the folders where Debian installs servers.

@@ -87,7 +87,7 @@ func commandRows(c *cobra.Command, belongs func(*cobra.Command) bool, before str
 	return rows
 }
 
-// flagRows returns flags with their arguments, and their texts. The format is that of pflag with three changes: an
+// flagRows returns flags with their arguments, and their texts, in the format of pflag with three changes: an
 // optional argument is in brackets, as in --http3[=true|false|only]; only a default of several words is in quotes; and
 // if the usage text begins with "`NAME`: ", this part only names the argument and is left out.
 func flagRows(flags *pflag.FlagSet) (rows []helpRow) {

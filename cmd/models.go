@@ -136,7 +136,7 @@ func (e Env) modelsDir() (string, error) {
 
 const modelListSuffix = ".json"
 
-// isModelList reports whether a file name is that of a model list.
+// isModelList reports whether a file name belongs to a model list.
 func isModelList(name string) bool {
 	hash, ok := strings.CutSuffix(name, modelListSuffix)
 	digest, err := hex.DecodeString(hash)

@@ -34,7 +34,7 @@ func newCallOutput(s *settings, o callOptions, call *client.Call) (*callOutput, 
 	if o.expect != "" {
 		var err error
 		if out.expected, err = regexp.Compile(o.expect); err != nil {
-			return nil, usagef("the syntax is that of RE2", "--expect: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			return nil, usagef("use the syntax of RE2", "--expect: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 	}
 	if forms := []string{"text", "json", "raw"}; !slices.Contains(forms, o.output) {

@@ -179,7 +179,7 @@ func (l *slowLink) dial(ctx context.Context, network, address string) (net.Conn,
 	return d.conn, d.err
 }
 
-// carry moves packets from one end to the other. The delay is that of the link; no test waits here.
+// carry moves packets from one end to the other. The link adds the delay; no test waits here.
 func (l *slowLink) carry(outward bool, from, to *os.File, delay time.Duration, loss float64, chance *rand.Rand) {
 	type packet struct {
 		due  time.Time

@@ -89,7 +89,7 @@ func closed(connections, requests int) []*side {
 		&side{name: "socket loop", line: fmt.Sprintf(cores+`plain -c %d -n %d socket $NODE/delay/v1/messages "$(cat .ci/compare/body.json)"`, connections, requests)})
 }
 
-// accuracy compares the figures of ferry bench with those of a loop over sockets, in the same rounds.
+// accuracy compares the figures of ferry bench with the figures of a loop over sockets, in the same rounds.
 func accuracy(connections, requests int) func(c *comparison, t *table) error {
 	return func(c *comparison, t *table) error {
 		t.about = fmt.Sprintf("%d requests a round, %d at a time, each answered after 20 ms. The loop over raw sockets is the reference; the rows\n"+

@@ -26,7 +26,7 @@ type Change struct {
 	Title    string
 	Old, New *Row
 	// Latency and TTFT compare the new values with the old ones; nil if either run has none. The ratio is the median of
-	// all ratios of a new value to an old one (Hodges–Lehmann); the interval is that of the Wilcoxon rank-sum test.
+	// all ratios of a new value to an old one (Hodges–Lehmann), with the interval of the Wilcoxon rank-sum test.
 	Latency, TTFT *Comparison
 	Success       SuccessChange
 }

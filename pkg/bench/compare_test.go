@@ -141,8 +141,8 @@ func TestSignedRankNormal(t *testing.T) {
 	}
 }
 
-// The expected results for Hollander and Wolfe's patients on a tranquilliser and for Darwin's maize are those of other
-// statistics packages.
+// Other statistics packages give the expected results for Hollander and Wolfe's patients on a tranquilliser and for
+// Darwin's maize.
 func TestCompareKnown(t *testing.T) {
 	c := compare([]float64{0.952, -0.147, 1.022, 0.430, 0.620, 0.590, 0.490, -0.080, 0.010}, alpha)
 	if got := fmt.Sprintf("%d pairs, p %.5f, %.3f (%.3f to %.3f), %s", c.Pairs, c.P, math.Log(c.Ratio), math.Log(c.Low),
@@ -283,7 +283,7 @@ func TestCompareMillion(t *testing.T) {
 	}
 }
 
-// The critical values are those of the printed tables, for 5 %, two-sided.
+// The critical values are from printed tables, for 5 %, two-sided.
 func TestSignedRankTable(t *testing.T) {
 	for n, want := range map[int]int{
 		5: -1, 6: 0, 7: 2, 8: 3, 9: 5, 10: 8, 11: 10, 12: 13, 13: 17, 14: 21, 15: 25, 20: 52, 25: 89, 30: 137, 40: 264, 50: 434,

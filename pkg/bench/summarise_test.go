@@ -445,7 +445,7 @@ func TestPrecise(t *testing.T) {
 	}
 }
 
-// The interval of the ratio may be wider than that of either mean. In that case it decides.
+// The interval of the ratio may be wider than the interval of either mean. Then it decides.
 func TestPreciseRatio(t *testing.T) {
 	random := rand.New(rand.NewPCG(12, 12))
 	var values, other []float64

@@ -44,7 +44,7 @@ type Check struct {
 	Node config.Node
 	// NoModel is the reason why there is no model; nil if there is one or none is needed.
 	NoModel error
-	// TransportOptions are those of the endpoint. InProcess says that the node runs in this process and has no address.
+	// TransportOptions are the endpoint's. InProcess says that the node runs in this process and has no address.
 	TransportOptions transport.Options
 	InProcess        bool
 	// Keyless says that the endpoint has no key. The caller has reported that.

@@ -76,7 +76,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	answer := stream.Answer()
 	attempt.Usage = answer.Usage
 	s.received(resp, attempt)
-	attempt.recordStreamEnd(ctx, resp, err) // last: the status of an error event overrides that of the reply
+	attempt.recordStreamEnd(ctx, resp, err) // last: the status of an error event overrides the reply's status
 	attempt.unfinished = attempt.Err != nil && answer.StopReason == ""
 	if attempt.Err != nil && (!answer.Empty || answer.Usage != nil) {
 		attempt.Ambiguous = true // a part of an answer arrived, which is billed

@@ -44,7 +44,7 @@ type key struct {
 	check func(text string) *Error // the rule for a value, or for each item of a list
 }
 
-// keys is the only place for names, defaults and rules, in display order. The defaults of retry are those of the
+// keys is the only place for names, defaults and rules, in display order. The defaults of retry are from the
 // bash script that ferry replaces. No variable sets what may be sent and what is logged of it: the environment of one
 // call must not switch off what the file sets. There is also no variable for failover.across: once exported, it would
 // let every prompt leave its zone unnoticed.

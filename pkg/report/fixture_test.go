@@ -10,7 +10,7 @@ import (
 	"ferry/pkg/bench"
 )
 
-// The fixtures are summaries like those of pkg/bench, written by hand, so that what a report shows does not depend on
+// The fixtures are summaries as pkg/bench makes them, written by hand, so that a report does not depend on
 // how it was computed.
 
 var started = time.Date(2026, 11, 23, 4, 11, 5, 0, time.UTC)

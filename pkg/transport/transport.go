@@ -333,7 +333,7 @@ type Trace struct {
 func (t *Trace) Phase() Phase { return Phase(t.phase.Load()) }
 
 func (t *Trace) reach(p Phase) {
-	for now := t.phase.Load(); now < int32(p) && !t.phase.CompareAndSwap(now, int32(p)); now = t.phase.Load() {
+	for old := t.phase.Load(); old < int32(p) && !t.phase.CompareAndSwap(old, int32(p)); old = t.phase.Load() {
 	}
 }
 

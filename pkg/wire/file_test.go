@@ -82,7 +82,7 @@ func TestNewFile(t *testing.T) {
 	if _, err := NewFile("x.png", large); errorText(err) != "x.png is too large: it has 10.0 MiB, and a picture may have 10" {
 		t.Errorf("a picture of over 10 MiB: %v", err)
 	}
-	long := append(pictures(t)[pdf], make([]byte, maxImage)...) // the first end marker is that of an earlier version
+	long := append(pictures(t)[pdf], make([]byte, maxImage)...) // the first end marker belongs to an earlier version
 	if _, err := NewFile("x.pdf", long); err == nil || !strings.Contains(err.Error(), "x.pdf is cut short") {
 		t.Errorf("a PDF with its only end far from its last byte: %v, want that it is cut short", err)
 	}
