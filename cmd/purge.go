@@ -49,41 +49,36 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 			rows = append(rows, []string{k.What, strconv.Itoa(k.Count), k.Where})
 		}
 	}
-	if len(rows) == 1 && len(failed) == 0 {
-		if o.yes {
-			a.removeAll(ctx, all)
+	nothing := len(rows) == 1 && len(failed) == 0
+	if !nothing {
+		if err := a.table(term.Table, rows, 3); err != nil {
+			return err
 		}
-		a.note("nothing is stored on this machine")
-		return nil
+		if confirmed, err := a.confirm(o.yes); err != nil || !confirmed {
+			return err
+		}
 	}
-	if err := a.table(term.Table, rows, 3); err != nil {
-		return err
+	if !nothing || o.yes { // lock files may be left
+		for _, k := range all {
+			failed = append(failed, k.Remove(ctx))
+		}
+		a.removeEmpty()
 	}
-	if confirmed, err := a.confirm(o.yes); err != nil || !confirmed {
-		return err
-	}
-	failed = append(failed, a.removeAll(ctx, all))
 	if err := errors.Join(failed...); err != nil {
 		a.printError(fmt.Errorf("not removed:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  ")))
 		return exitSilently(exitFailed)
 	}
-	a.note("removed")
+	if nothing {
+		a.note("nothing is stored on this machine")
+	} else {
+		a.note("removed")
+	}
 	return nil
 }
 
-// removeAll removes all stored data, and then the folders that are empty.
-func (a *app) removeAll(ctx context.Context, all []state.Stored) error {
-	var failed []error
-	for _, k := range all {
-		failed = append(failed, k.Remove(ctx))
-	}
-	a.removeEmpty()
-	return errors.Join(failed...)
-}
-
 // stored lists everything that ferry keeps, and the folders that cannot be read. An entry without items only has lock
-// files. Whatever ferry writes has to be listed
-// here: a test looks for files that remain. Without a HOME a folder has no path and is skipped.
+// files. Whatever ferry writes has to be listed here: a test looks for files that remain. Without a HOME a folder has no
+// path and is skipped.
 func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err error) {
 	add := func(found state.Stored, err error) {
 		if err != nil {
