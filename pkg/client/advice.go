@@ -56,7 +56,7 @@ func (c *Call) advice(e *Error) string {
 		return fmt.Sprintf("is the path right? it comes from %s and from api %s; %s", at.addressSetting(), at.API, c.pathAdvice())
 	case e.Class == DNS || e.Class == Connect || e.Class == Reset || e.Class == Timeout:
 		return c.connectAdvice(e)
-	case !c.mayRetry():
+	case !c.policyHelps():
 		return ""
 	case e.Status == 429 && e.GaveUp:
 		return "--attempts allows more, --retry-policy retry-after waits as the server asks"
@@ -114,8 +114,8 @@ func (e *Endpoint) modelAdvice(model string) string {
 	return advice + separator + "ferry config models " + e.Name + " lists the models"
 }
 
-// mayRetry reports whether another policy would retry. No policy retries after part of a stream has been printed.
-func (c *Call) mayRetry() bool {
+// policyHelps reports whether another policy would retry. No policy retries after part of a stream has been printed.
+func (c *Call) policyHelps() bool {
 	return c.Endpoint.Rule.Policy == retry.Script && (c.Sink == nil || !c.Sink.Shown())
 }
 
@@ -128,7 +128,7 @@ func (c *Call) connectAdvice(e *Error) string {
 	if e.Class == Connect && guard.IsLoopback(c.prepared.URL.Hostname()) {
 		advice = append(advice, "is the server running?")
 	}
-	if c.mayRetry() {
+	if c.policyHelps() {
 		advice = append(advice, "--retry-policy retry-after retries when no answer arrives")
 	}
 	return strings.Join(advice, " ")
