@@ -43,9 +43,14 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	}
 	timeout := s.values.Timeout
 	call := &client.Call{Timeout: timeout, Deadline: a.Clock.Now().Add(timeout)}
-	output, err := newCallOutput(s, o, call)
-	if err != nil {
+	output, err := newCallOutput(s, o)
+	switch {
+	case err != nil:
 		return err
+	case o.streams:
+		call.Sink = output.sink
+	case output.output == "raw":
+		call.Reading = client.AsBody
 	}
 	timeWrites(timeout, &a.out, &a.err)
 	ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, &client.DeadlineError{Timeout: timeout})
@@ -104,11 +109,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		ctx, cancel = order.showCall(ctx, &stages)
 		defer cancel()
 	}
-	result, err := client.Chain(stages).Do(ctx, call)
-	if err != nil {
-		return withCost(result, err)
-	}
-	return nil
+	return withCost(client.Chain(stages).Do(ctx, call))
 }
 
 // withCost adds to the error of a call that was stopped or not sent what it may cost.

@@ -25,9 +25,8 @@ type callOutput struct {
 	sink     *streamSink
 }
 
-// newCallOutput returns the output for the settings and flags, and changes the call: it sets the sink of a stream, and
-// how the reply is read with -o raw.
-func newCallOutput(s *settings, o callOptions, call *client.Call) (*callOutput, error) {
+// newCallOutput returns the output for the settings and flags.
+func newCallOutput(s *settings, o callOptions) (*callOutput, error) {
 	o.output = s.values.Output
 	out := &callOutput{app: s.app, callOptions: o, attempts: s.values.Retry.Attempts, render: s.values.Render && !o.noRender}
 	out.keep = o.expect != "" || o.schema != "" && o.output != "raw"
@@ -44,13 +43,9 @@ func newCallOutput(s *settings, o callOptions, call *client.Call) (*callOutput, 
 	if o.extract && o.output == "raw" {
 		return nil, usagef("leave out one of the two", "--extract prints a block of the answer, and -o raw prints the complete body")
 	}
-	switch {
-	case o.streams:
+	if o.streams {
 		out.sink = &streamSink{callOutput: out}
 		out.sink.Reset()
-		call.Sink = out.sink
-	case o.output == "raw":
-		call.Reading = client.AsBody
 	}
 	return out, nil
 }

@@ -94,7 +94,7 @@ func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *
 		if attempt.active != nil {
 			attempt.active.trace.Store(attempt.trace)
 		}
-		return call.Endpoint.Transport.RoundTrip(call.prepared.request(transport.WithTrace(ctx, attempt.trace), s.UserAgent))
+		return call.prepared.roundTrip(transport.WithTrace(ctx, attempt.trace), call.Endpoint.Transport, s.UserAgent)
 	}
 	resp, err := once(ctx)
 	if err != nil && ctx.Err() == nil && attempt.reusedConnClosed(err) {

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"io"
+	"net/http"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -92,14 +94,23 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
+// requestRecorder keeps the request and returns no response.
+type requestRecorder struct{ request *http.Request }
+
+func (t *requestRecorder) RoundTrip(r *http.Request) (*http.Response, error) {
+	t.request = r
+	return nil, io.EOF
+}
+
 func TestPrepareModels(t *testing.T) {
 	endpoint := Endpoint{URL: mustURL(t, "https://h.test/v1?x=1"), API: wire.Chat, Auth: "authorization", Key: secret(t, canary)}
 	p := endpoint.PrepareModels()
 	if p.Method != "GET" || p.URL.String() != "https://h.test/v1/models?x=1" || p.Body != nil {
 		t.Errorf("%s %s %s", p.Method, p.URL, p.Body)
 	}
-	r := p.request(t.Context(), "ferry/test")
-	if r.Header.Get("Authorization") != "Bearer "+canary || r.Header.Get("Content-Type") != "" || r.Body != nil || r.GetBody != nil {
+	var sent requestRecorder
+	_, _ = p.roundTrip(t.Context(), &sent, "ferry/test")
+	if r := sent.request; r.Header.Get("Authorization") != "Bearer "+canary || r.Header.Get("Content-Type") != "" || r.Body != nil || r.GetBody != nil {
 		t.Errorf("%+v", r)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -105,6 +106,27 @@ func (s *failoverStage) ask(ctx context.Context, call *Call, c Candidate, remain
 	call = call.To(e)
 	call.Remaining = remaining
 	return s.next.Do(ctx, call)
+}
+
+// To returns a copy of the call for an endpoint, with the endpoint's defaults.
+func (call Call) To(e *Endpoint) *Call {
+	call.Endpoint = e
+	model, known := e.Aliases[call.Request.Model]
+	if !known {
+		model = cmp.Or(call.Request.Model, e.Model)
+	}
+	call.Request.Model = model
+	if !call.NoSystem {
+		call.Request.System = cmp.Or(call.Request.System, e.System)
+	}
+	call.Request.MaxTokens = cmp.Or(call.Request.MaxTokens, e.MaxTokens)
+	call.Request.Stream = call.Request.Stream || call.Sink != nil || e.StreamOnly
+	if len(e.Params) > 0 {
+		own := call.Request.Params
+		call.Request.Params = maps.Clone(e.Params)
+		maps.Copy(call.Request.Params, own)
+	}
+	return &call
 }
 
 // callMade reports whether a call was made: it succeeded, or failed with an *Error.

@@ -164,7 +164,7 @@ func (e *Env) listStatus(ctx context.Context, at Endpoint) int {
 func (e *Env) tryAPI(ctx context.Context, at *Endpoint) (status int, location string, err error) {
 	p := at.prepareHeader(http.MethodPost, at.API.Dialect().Facts().Path)
 	p.Body = wire.Body{{JSON: []byte("{")}}
-	reply, err := at.Transport.RoundTrip(p.request(ctx, e.UserAgent))
+	reply, err := p.roundTrip(ctx, at.Transport, e.UserAgent)
 	if err != nil {
 		class, err := classify(ctx, err)
 		failed := &Error{Class: class, Node: at.Name, URL: p.URL, Err: err}

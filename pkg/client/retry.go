@@ -27,14 +27,14 @@ func (s *retryStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	e := call.Endpoint
 	result := &Result{Node: e.Name, API: e.API, Model: call.Request.Model, Files: call.Request.Files}
 	_, streamOnly := s.streamOnly.Load(endpointModel{e, call.Request.Model})
-	ready, err := s.encode(call, streamOnly)
+	call, err := s.encode(*call, streamOnly)
 	if err != nil {
 		return result, err
 	}
 	if s.env.Sent != nil {
 		s.env.Sent.Store(true)
 	}
-	err = s.attempts(ctx, ready, result)
+	err = s.attempts(ctx, call, result)
 	if len(result.Attempts) > 0 {
 		result.Latency = s.env.Clock.Now().Sub(result.Attempts[0].Started)
 	}
@@ -42,17 +42,16 @@ func (s *retryStage) Do(ctx context.Context, call *Call) (*Result, error) {
 }
 
 // encode returns the call with its encoded request. asStream makes it a request for a stream.
-func (s *retryStage) encode(call *Call, asStream bool) (*Call, error) {
-	ready := *call
-	ready.Request.Stream = call.Request.Stream || asStream
+func (s *retryStage) encode(call Call, asStream bool) (*Call, error) {
+	call.Request.Stream = call.Request.Stream || asStream
 	var err error
-	if ready.prepared, err = call.Endpoint.Prepare(&ready); err != nil {
+	if call.prepared, err = call.Endpoint.Prepare(&call); err != nil {
 		return nil, &Error{Class: Usage, Node: call.Endpoint.Name, Err: err, Unsent: true}
 	}
 	if s.env.OnRequest != nil {
-		s.env.OnRequest(call.Endpoint, ready.prepared)
+		s.env.OnRequest(call.Endpoint, call.prepared)
 	}
-	return &ready, nil
+	return &call, nil
 }
 
 func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) error {
@@ -79,7 +78,7 @@ func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) e
 			if s.env.OnAttempt != nil {
 				s.env.OnAttempt(attempt, rule.Attempts)
 			}
-			if call, err = s.encode(call, true); err != nil {
+			if call, err = s.encode(*call, true); err != nil {
 				return err
 			}
 			s.streamOnly.Store(endpointModel{call.Endpoint, call.Request.Model}, true)
