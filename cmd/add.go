@@ -50,12 +50,12 @@ func newConfigAddCmd(a *app) *cobra.Command {
 		Use:   "add [PROVIDER|URL]",
 		Short: "Add a node for a known provider or a URL; without arguments, list the providers",
 		Args:  atMostOne("provider or URL"),
-		ValidArgsFunction: completeArgs(1, func() ([]string, error) {
+		ValidArgsFunction: completeArgs(1, func() []string {
 			var names []string
 			for _, p := range config.Providers() {
 				names = append(names, p.Name)
 			}
-			return names, nil
+			return names
 		}),
 		RunE: withLoaded(a.fileSettings, func(ctx context.Context, s *settings, args []string) error {
 			if len(args) == 0 {

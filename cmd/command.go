@@ -96,17 +96,39 @@ func withLoaded[T any](
 	}
 }
 
-// completeArgs completes the first maxArgs arguments of a command with names that are not among them yet. It drops
-// errors, which a shell cannot show.
-func completeArgs(maxArgs int, names func() ([]string, error)) cobra.CompletionFunc {
+// completeArgs completes the first maxArgs arguments of a command with names that are not among them yet.
+func completeArgs(maxArgs int, names func() []string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		var offered []string
 		if len(args) < maxArgs {
-			offered, _ = names()
+			offered = names()
 		}
 		given := func(name string) bool { return slices.Contains(args, name) }
 		return slices.DeleteFunc(offered, given), cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// namesOf loads what a command needs and returns the names of it. It drops an error, which a shell cannot show.
+func namesOf[T any](load func() (T, error), names func(on T) []string) func() []string {
+	return func() []string {
+		on, err := load()
+		if err != nil {
+			return nil
+		}
+		return names(on)
+	}
+}
+
+// listCmd returns a command without arguments that loads something and lists it in the form of -o.
+func listCmd[T any](use, short string, load func() (T, error), list func(on T, form string) error) *cobra.Command {
+	var form string
+	c := &cobra.Command{
+		Use: use, Short: short,
+		Args: noArgs,
+		RunE: withLoaded(load, func(_ context.Context, on T, _ []string) error { return list(on, form) }),
+	}
+	formatFlag(c, &form)
+	return c
 }
 
 // checkedFlag parses and validates its value at once. The error for an invalid value says what to use.

@@ -25,7 +25,7 @@ func newCompletionCmd(a *app) *cobra.Command {
 			}
 			return usagef("ferry completion shows how to install it", "ferry completion needs one shell: %s", strings.Join(shells, ", "))
 		},
-		ValidArgsFunction: completeArgs(1, func() ([]string, error) { return shells, nil }),
+		ValidArgsFunction: completeArgs(1, func() []string { return shells }),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return c.Help()
@@ -70,14 +70,9 @@ func (a *app) addCompletions(root *cobra.Command) {
 	add("model", a.completeModels)
 }
 
-// completeNodes offers node names to a shell, also after a comma. If the file is broken, it offers nothing: a shell
-// cannot show the error.
+// completeNodes offers node names to a shell, also after a comma.
 func (a *app) completeNodes(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
-	file, err := a.loadFile()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	names := a.nodeNames(file)
+	names := namesOf(a.loadFile, a.nodeNames)()
 	before := word[:strings.LastIndexByte(word, ',')+1]
 	for i := range names {
 		names[i] = before + names[i]

@@ -65,20 +65,13 @@ func newConfigPathCmd(a *app) *cobra.Command {
 }
 
 func newConfigListCmd(a *app) *cobra.Command {
-	var form string
-	c := &cobra.Command{
-		Use:   "list",
-		Short: "List all effective settings and where each comes from",
-		Args:  noArgs,
-		RunE: withLoaded(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
-			return listing[config.Entry]{
-				name: "settings", heading: []string{"setting", "value", "from"}, keep: 1,
-				row: func(e config.Entry) []string { return []string{e.Key, e.Value, e.Origin} },
-			}.show(a, form, s.list())
-		}),
+	list := func(s *settings, form string) error {
+		return listing[config.Entry]{
+			name: "settings", heading: []string{"setting", "value", "from"}, keep: 1,
+			row: func(e config.Entry) []string { return []string{e.Key, e.Value, e.Origin} },
+		}.show(a, form, s.list())
 	}
-	formatFlag(c, &form)
-	return c
+	return listCmd("list", "List all effective settings and where each comes from", a.fileSettings, list)
 }
 
 // table prints rows. On a terminal it fits them to the width and never cuts the first keep columns; in a pipe it cuts
@@ -101,7 +94,7 @@ func newConfigGetCmd(a *app) *cobra.Command {
 		Use:               "get KEY",
 		Short:             "Print an effective setting, such as retry.attempts or nodes.hongkong.url",
 		Args:              requireArgs("a setting, such as retry.attempts", 1),
-		ValidArgsFunction: completeArgs(1, a.settingKeys),
+		ValidArgsFunction: completeArgs(1, namesOf(a.fileSettings, (*settings).keyNames)),
 		RunE: withLoaded(a.fileSettings, func(_ context.Context, s *settings, args []string) error {
 			if err := config.CheckKey(args[0]); err != nil {
 				return err
@@ -120,7 +113,7 @@ func newConfigSetCmd(a *app) *cobra.Command {
 		Use:               "set KEY VALUE",
 		Short:             "Set a value in the file; comments are kept",
 		Args:              requireArgs("a setting and a value", 2),
-		ValidArgsFunction: completeArgs(1, a.fileKeys),
+		ValidArgsFunction: completeArgs(1, namesOf(a.fileSettings, (*settings).fileKeyNames)),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.edit(c.Context(), func(src []byte) ([]byte, error) { return config.Set(src, args[0], args[1]) })
 		},
@@ -132,7 +125,7 @@ func newConfigUnsetCmd(a *app) *cobra.Command {
 		Use:               "unset KEY",
 		Short:             "Remove a setting or a node from the file; comments are kept",
 		Args:              requireArgs("a setting, such as retry.attempts", 1),
-		ValidArgsFunction: completeArgs(1, a.fileKeys),
+		ValidArgsFunction: completeArgs(1, namesOf(a.fileSettings, (*settings).fileKeyNames)),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.edit(c.Context(), func(src []byte) ([]byte, error) { return config.Unset(src, args[0]) })
 		},
@@ -150,50 +143,38 @@ func (a *app) edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 	return config.Save(ctx, path, change)
 }
 
-// settingKeys returns the keys of all settings, for completion.
-func (a *app) settingKeys() ([]string, error) {
-	s, err := a.fileSettings()
-	if err != nil {
-		return nil, err
-	}
+// keyNames returns the keys of all settings.
+func (s *settings) keyNames() []string {
 	var keys []string
 	for _, e := range s.list() {
 		keys = append(keys, e.Key)
 	}
-	return keys, nil
+	return keys
 }
 
-// fileKeys returns the keys that the file can contain, for completion.
-func (a *app) fileKeys() ([]string, error) {
-	keys, err := a.settingKeys()
-	return slices.DeleteFunc(keys, func(key string) bool { return !config.InFile(key) }), err
+// fileKeyNames returns the keys that the file can contain.
+func (s *settings) fileKeyNames() []string {
+	return slices.DeleteFunc(s.keyNames(), func(key string) bool { return !config.InFile(key) })
 }
 
 func newConfigNodesCmd(a *app) *cobra.Command {
-	var form string
 	var all bool
-	c := &cobra.Command{
-		Use:   "nodes",
-		Short: "List the nodes",
-		Args:  noArgs,
-		RunE: withLoaded(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
-			var nodes []nodeJSON
-			for _, name := range s.nodeNames(s.file) {
-				node, err := s.selectNode(name)
-				if err != nil {
-					return err
-				}
-				if all || node.InFile || !node.IsDemo() {
-					nodes = append(nodes, s.describeNode(node))
-				}
+	c := listCmd("nodes", "List the nodes", a.fileSettings, func(s *settings, form string) error {
+		var nodes []nodeJSON
+		for _, name := range s.nodeNames(s.file) {
+			node, err := s.selectNode(name)
+			if err != nil {
+				return err
 			}
-			return listing[nodeJSON]{
-				name: "nodes", heading: []string{"", "node", "label", "api", "address", "key", "model", "pins"}, keep: 2, cards: true,
-				row: func(n nodeJSON) []string { return n.row(len(s.values.Nodes)) },
-			}.show(a, form, nodes)
-		}),
-	}
-	formatFlag(c, &form)
+			if all || node.InFile || !node.IsDemo() {
+				nodes = append(nodes, s.describeNode(node))
+			}
+		}
+		return listing[nodeJSON]{
+			name: "nodes", heading: []string{"", "node", "label", "api", "address", "key", "model", "pins"}, keep: 2, cards: true,
+			row: func(n nodeJSON) []string { return n.row(len(s.values.Nodes)) },
+		}.show(a, form, nodes)
+	})
 	c.Flags().BoolVar(&all, "all", false, "also list the built-in demo nodes")
 	return c
 }

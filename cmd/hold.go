@@ -14,7 +14,6 @@ import (
 	"ferry/pkg/config"
 	"ferry/pkg/hold"
 	"ferry/pkg/state"
-	"ferry/pkg/term"
 	"ferry/pkg/text"
 	"ferry/pkg/transport"
 
@@ -113,29 +112,25 @@ func (a *app) listHolders(dir, form string) error {
 		}
 		return nil
 	}
-	if len(all) == 0 {
-		if unresponsive == 0 {
-			a.note("no connection is held; ferry ask --hold 5m keeps one open")
-		}
-		return nil
+	l := listing[hold.Status]{
+		heading: []string{"node", "age", "requests", "connections", "memory", "idle left", "pid"}, keep: 1, cards: true, row: holderRow,
 	}
-	rows := [][]string{{"node", "age", "requests", "connections", "memory", "idle left", "pid"}}
-	for _, h := range all {
-		left := h.Left.Round(time.Second).String()
-		if h.Lent > 0 {
-			left = "in use"
-		}
-		rows = append(rows, []string{h.Node, h.Age.Round(time.Second).String(), strconv.Itoa(h.Requests), strconv.Itoa(h.Connections),
-			formatMemory(h.Memory), left, strconv.Itoa(h.PID)})
+	if unresponsive == 0 {
+		l.none = "no connection is held; ferry ask --hold 5m keeps one open"
 	}
-	return a.table(term.TableOrCards, rows, 1)
+	return l.show(a, form, all)
 }
 
-func formatMemory(bytes int64) string {
-	if bytes == 0 {
-		return "-"
+func holderRow(h hold.Status) []string {
+	left, memory := h.Left.Round(time.Second).String(), "-"
+	if h.Lent > 0 {
+		left = "in use"
 	}
-	return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
+	if h.Memory > 0 {
+		memory = fmt.Sprintf("%.1f MiB", float64(h.Memory)/(1<<20))
+	}
+	return []string{h.Node, h.Age.Round(time.Second).String(), strconv.Itoa(h.Requests), strconv.Itoa(h.Connections), memory, left,
+		strconv.Itoa(h.PID)}
 }
 
 func newHoldStopCmd(a *app) *cobra.Command {

@@ -25,19 +25,13 @@ func (a *app) nodeCmd(name, short string, run func(context.Context, *settings, [
 	return &cobra.Command{
 		Use: name + " NODE", Short: short,
 		Args:              requireArgs("a node's name", 1),
-		ValidArgsFunction: completeArgs(1, a.fileNodes),
+		ValidArgsFunction: completeArgs(1, namesOf(a.loadFile, fileNodes)),
 		RunE:              withLoaded(a.fileSettings, run),
 	}
 }
 
 // fileNodes returns direct and the nodes of the file, for completion.
-func (a *app) fileNodes() ([]string, error) {
-	file, err := a.loadFile()
-	if err != nil {
-		return nil, err
-	}
-	return append([]string{"direct"}, file.Nodes...), nil
-}
+func fileNodes(file *config.File) []string { return append([]string{"direct"}, file.Nodes...) }
 
 func runConfigKey(ctx context.Context, s *settings, args []string) error {
 	name := args[0]

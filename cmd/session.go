@@ -24,24 +24,17 @@ func newConfigSessionCmd(a *app) *cobra.Command {
 }
 
 func newSessionListCmd(a *app) *cobra.Command {
-	var form string
-	c := &cobra.Command{
-		Use:   "list",
-		Short: "List all conversations, the most recently used first",
-		Args:  noArgs,
-		RunE: withLoaded(a.sessions, func(_ context.Context, store session.Store, _ []string) error {
-			infos, err := store.List()
-			if err != nil {
-				return err
-			}
-			return listing[sessionJSON]{
-				name: "sessions", none: "there are no conversations; ferry ask --session NAME begins one",
-				heading: []string{"conversation", "used", "turns", "nodes", ""}, keep: 1, row: a.sessionRow,
-			}.show(a, form, sessionsJSON(infos))
-		}),
+	list := func(store session.Store, form string) error {
+		infos, err := store.List()
+		if err != nil {
+			return err
+		}
+		return listing[sessionJSON]{
+			name: "sessions", none: "there are no conversations; ferry ask --session NAME begins one",
+			heading: []string{"conversation", "used", "turns", "nodes", ""}, keep: 1, row: a.sessionRow,
+		}.show(a, form, sessionsJSON(infos))
 	}
-	formatFlag(c, &form)
-	return c
+	return listCmd("list", "List all conversations, the most recently used first", a.sessions, list)
 }
 
 // sessionJSON is a conversation as -o json prints it. Fields are only ever added.
@@ -87,7 +80,7 @@ func newSessionShowCmd(a *app) *cobra.Command {
 		Use:               "show NAME",
 		Short:             "Print the text of a conversation",
 		Args:              requireArgs("the name of a conversation", 1),
-		ValidArgsFunction: completeArgs(1, a.sessionNames),
+		ValidArgsFunction: completeArgs(1, namesOf(a.sessions, sessionNames)),
 		RunE: withLoaded(a.sessions, func(_ context.Context, store session.Store, args []string) error {
 			found, err := store.Read(args[0])
 			switch {
@@ -146,7 +139,7 @@ func newSessionRmCmd(a *app) *cobra.Command {
 		Short:             "Remove conversations with their text",
 		SuggestFor:        []string{"remove", "delete"},
 		Args:              requireAtLeastOne("the names of conversations", "ferry config session list"),
-		ValidArgsFunction: completeArgs(math.MaxInt, a.sessionNames),
+		ValidArgsFunction: completeArgs(math.MaxInt, namesOf(a.sessions, sessionNames)),
 		RunE: withLoaded(a.sessions, func(ctx context.Context, store session.Store, args []string) error {
 			removed, err := store.Remove(ctx, args...)
 			a.noteRemoved(removed)
@@ -215,11 +208,8 @@ func (e Env) sessions() (session.Store, error) {
 // stateDir returns the directory of ferry's state.
 func (e Env) stateDir() (string, error) { return config.StateDir(runtime.GOOS, e.Lookup) }
 
-// sessionNames returns the names of all conversations.
-func (e Env) sessionNames() ([]string, error) {
-	store, err := e.sessions()
-	if err != nil {
-		return nil, err
-	}
-	return store.Names()
+// sessionNames returns the names of all conversations, for completion.
+func sessionNames(store session.Store) []string {
+	names, _ := store.Names()
+	return names
 }

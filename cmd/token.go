@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"ferry/pkg/gateway"
-
 	"github.com/spf13/cobra"
 )
 
@@ -23,7 +21,7 @@ func newTokenNewCmd(a *app) *cobra.Command {
 		Use:               "new ROLE",
 		Short:             "Create a token; it is shown only once",
 		Args:              requireArgs("a role of the section gateway:", 1),
-		ValidArgsFunction: completeArgs(1, a.roleNames),
+		ValidArgsFunction: completeArgs(1, namesOf(a.gateway, (*gatewayFile).roles)),
 		RunE:              withLoaded(a.gateway, runTokenNew),
 	}
 }
@@ -67,31 +65,20 @@ func (g *gatewayFile) roles() []string {
 }
 
 func newTokenListCmd(a *app) *cobra.Command {
-	var form string
-	c := &cobra.Command{
-		Use:   "list",
-		Short: "List tokens by public name, with role and date",
-		Args:  noArgs,
-		RunE: withLoaded(a.gateway, func(_ context.Context, g *gatewayFile, _ []string) error {
-			tokens, err := g.tokens().List()
-			if err != nil {
-				return err
-			}
-			return listing[tokenJSON]{
-				name: "tokens", none: "there are no tokens; ferry config token new ROLE creates one",
-				heading: []string{"token", "role", "created", ""}, keep: 2,
-				row: func(t tokenJSON) []string {
-					remark := ""
-					if t.Refused {
-						remark = "the gateway has no such role: refused"
-					}
-					return []string{t.Token, t.Role, a.moment(t.Created), remark}
-				},
-			}.show(a, form, g.tokensJSON(tokens))
-		}),
-	}
-	formatFlag(c, &form)
-	return c
+	return listCmd("list", "List tokens by public name, with role and date", a.gateway, func(g *gatewayFile, form string) error {
+		tokens, err := g.tokens().List()
+		if err != nil {
+			return err
+		}
+		var all []tokenJSON
+		for _, t := range tokens {
+			all = append(all, tokenJSON{t.Name, t.Role, t.Created, !slices.Contains(g.roles(), t.Role)})
+		}
+		return listing[tokenJSON]{
+			name: "tokens", none: "there are no tokens; ferry config token new ROLE creates one",
+			heading: []string{"token", "role", "created", ""}, keep: 2, row: a.tokenRow,
+		}.show(a, form, all)
+	})
 }
 
 // tokenJSON is a token as -o json prints it, without its secret. Fields are only ever added.
@@ -102,12 +89,12 @@ type tokenJSON struct {
 	Refused bool      `json:"refused"` // the gateway has no such role
 }
 
-func (g *gatewayFile) tokensJSON(tokens []gateway.Token) []tokenJSON {
-	var out []tokenJSON
-	for _, t := range tokens {
-		out = append(out, tokenJSON{t.Name, t.Role, t.Created, !slices.Contains(g.roles(), t.Role)})
+func (a *app) tokenRow(t tokenJSON) []string {
+	remark := ""
+	if t.Refused {
+		remark = "the gateway has no such role: refused"
 	}
-	return out
+	return []string{t.Token, t.Role, a.moment(t.Created), remark}
 }
 
 func newTokenRevokeCmd(a *app) *cobra.Command {
@@ -115,7 +102,7 @@ func newTokenRevokeCmd(a *app) *cobra.Command {
 		Use:               "revoke TOKEN…",
 		Short:             "Revoke tokens by public name; all of them or none",
 		Args:              requireAtLeastOne("the names of tokens", "ferry config token list"),
-		ValidArgsFunction: completeArgs(math.MaxInt, a.tokenNames),
+		ValidArgsFunction: completeArgs(math.MaxInt, namesOf(a.gateway, (*gatewayFile).tokenNames)),
 		RunE: withLoaded(a.gateway, func(ctx context.Context, g *gatewayFile, names []string) error {
 			ctx, stop := a.Catch(ctx)
 			defer stop()
@@ -133,25 +120,12 @@ func newTokenRevokeCmd(a *app) *cobra.Command {
 	}
 }
 
-// roleNames returns the roles of the gateway, for completion.
-func (a *app) roleNames() ([]string, error) {
-	g, err := a.gateway()
-	if err != nil {
-		return nil, err
-	}
-	return g.roles(), nil
-}
-
 // tokenNames returns the public names of the tokens, for completion.
-func (a *app) tokenNames() ([]string, error) {
-	g, err := a.gateway()
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := g.tokens().List()
+func (g *gatewayFile) tokenNames() []string {
+	tokens, _ := g.tokens().List()
 	var names []string
 	for _, t := range tokens {
 		names = append(names, t.Name)
 	}
-	return names, err
+	return names
 }

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 
@@ -11,19 +10,11 @@ import (
 )
 
 func newConfigUsageCmd(a *app) *cobra.Command {
-	var form string
-	c := &cobra.Command{
-		Use:   "usage",
-		Short: "Show the tokens used, by day and node",
-		Args:  noArgs,
-		RunE:  withLoaded(a.limitsDir, func(_ context.Context, dir string, _ []string) error { return runConfigUsage(a, dir, form) }),
-	}
-	formatFlag(c, &form)
-	return c
+	return listCmd("usage", "Show the tokens used, by day and node", a.limitsDir, a.listUsage)
 }
 
-// runConfigUsage prints the usage that can be read, and then an error for the rest.
-func runConfigUsage(a *app, dir, form string) error {
+// listUsage prints the usage that can be read, and then an error for the rest.
+func (a *app) listUsage(dir, form string) error {
 	used, broken := limit.Usage(dir)
 	l := listing[limit.Use]{
 		name: "usage", heading: []string{"day", "node", "requests", "tokens in", "tokens out", "in all"}, keep: 2,
