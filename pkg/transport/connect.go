@@ -116,8 +116,7 @@ func (o Options) raceProtocols(ctx context.Context, all []netip.AddrPort, quic, 
 		case e := <-byTCP:
 			return e.conn, e.err
 		case e := <-byQUIC:
-			var trust *guard.TrustError
-			if e.err == nil || errors.As(e.err, &trust) {
+			if e.err == nil || errors.As(e.err, new(*guard.TrustError)) {
 				return e.conn, e.err
 			}
 		}
@@ -250,11 +249,10 @@ func (o Options) dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) 
 func (o Options) secure(ctx context.Context, config *tls.Config, stream net.Conn) (*tls.Conn, error) {
 	client := tls.Client(stream, config)
 	err := client.HandshakeContext(ctx)
-	var pin *guard.TrustError
-	switch {
-	case errors.As(err, &pin):
+	if pin, ok := errors.AsType[*guard.TrustError](err); ok {
 		return nil, pin
-	case err != nil:
+	}
+	if err != nil {
 		return nil, o.peer().trustError(err, true)
 	}
 	return client, nil

@@ -132,11 +132,10 @@ func (b *countedBody) Read(p []byte) (int, error) {
 // quicError maps an error of quic-go to the matching TCP error: the end of the connection or of the stream is a
 // reset.
 func quicError(err error) error {
-	var stream *quic.StreamError
 	if IsTimeout(err) {
 		return idleTimeoutError{}
 	}
-	if errors.As(err, &stream) || errors.Is(err, net.ErrClosed) {
+	if errors.As(err, new(*quic.StreamError)) || errors.Is(err, net.ErrClosed) {
 		return &resetError{err}
 	}
 	return err

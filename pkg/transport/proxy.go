@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/text"
 )
 
 // ProxyEnv holds the proxy variables of the environment. The names are the same as in curl. The caller reads them.
@@ -101,17 +102,15 @@ func inEntry(address netip.Addr, entry string) bool {
 // ProxyError reports that a proxy cannot be used, or that the proxy or the connection to it failed. No request was
 // sent to the node.
 type ProxyError struct {
-	Text, Advice string
-	Err          error // the cause, or nil
+	Text string
+	text.Advice
+	Err error // the cause, or nil
 }
 
 func (e *ProxyError) Error() string { return e.Text }
 
 // Unwrap returns the cause.
 func (e *ProxyError) Unwrap() error { return e.Err }
-
-// Hint returns what the user can do about it.
-func (e *ProxyError) Hint() string { return e.Advice }
 
 func badProxy(reason string) *ProxyError {
 	return &ProxyError{
@@ -126,22 +125,19 @@ func ShowProxy(via *url.URL) string { return via.Scheme + "://" + via.Host }
 // proxyError adds the proxy's name to an error from before the node was reached. It does not change an error that the
 // proxy did not cause.
 func (o Options) proxyError(err error) error {
-	var known *ProxyError
 	var dns *net.DNSError
-	var socks, dial *net.OpError
-	var plain *guard.PlainHTTPError
-	var trust *guard.TrustError
-	var late *ConnectTimeoutError
+	var socks *net.OpError
 	name := ShowProxy(o.Proxy)
 	text := "cannot connect through the proxy " + name + ": " + Innermost(err).Error()
 	switch {
-	case errors.As(err, &known), errors.As(err, &plain), errors.As(err, &trust), errors.As(err, &late):
+	case errors.As(err, new(*ProxyError)), errors.As(err, new(*guard.PlainHTTPError)),
+		errors.As(err, new(*guard.TrustError)), errors.As(err, new(*ConnectTimeoutError)):
 		return err
 	case errors.As(err, &dns) && dns.Name != o.Proxy.Hostname():
 		return err // with socks5 this is the look-up of the node's name
 	case errors.As(err, &dns):
 		text = "no address for the proxy " + name + ": " + dns.Err
-	case errors.As(err, &socks) && socks.Op == "socks connect" && !errors.As(socks.Err, &dial):
+	case errors.As(err, &socks) && socks.Op == "socks connect" && !errors.As(socks.Err, new(*net.OpError)):
 		reason := strings.TrimPrefix(Innermost(err).Error(), "unknown error ") // package proxy puts this before each refusal
 		text = fmt.Sprintf("the proxy %s did not connect to %s: %s", name, HostPort(o.Target), reason)
 	}
@@ -183,9 +179,10 @@ func (o Options) checkProxyResponse(resp *http.Response) error {
 }
 
 // proxyHint returns where the proxy was set and how to disable it.
-func (o Options) proxyHint(first string) string {
+func (o Options) proxyHint(first string) text.Advice {
 	if first != "" {
 		first += "; "
 	}
-	return first + "the proxy comes from " + cmp.Or(o.ProxyFrom, "the configuration") + ", and --proxy none uses no proxy"
+	from := cmp.Or(o.ProxyFrom, "the configuration")
+	return text.Advice(first + "the proxy comes from " + from + ", and --proxy none uses no proxy")
 }

@@ -171,16 +171,13 @@ func (r *raceState) start(ctx context.Context) {
 
 // isFinal reports whether every other handshake would fail in the same way.
 func isFinal(err error, addresses int) bool {
-	var trust *guard.TrustError
-	var plain *guard.PlainHTTPError
-	var proxy *ProxyError
 	var dial *net.OpError
 	switch {
-	case errors.As(err, &trust), errors.As(err, &plain):
+	case errors.As(err, new(*guard.TrustError)), errors.As(err, new(*guard.PlainHTTPError)):
 		return true
 	case errors.As(err, &dial) && dial.Op == "dial" && addresses > 1:
 		return false
-	case errors.As(err, &proxy):
+	case errors.As(err, new(*ProxyError)):
 		return true
 	}
 	return addresses == 1 && !IsTimeout(err) && !IsReset(err) && !errors.Is(err, io.EOF)

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -41,45 +42,21 @@ var groups = map[string]tls.CurveID{
 	"x25519": tls.X25519, "x25519mlkem768": tls.X25519MLKEM768, "p256": tls.CurveP256, "p384": tls.CurveP384,
 }
 
-// FileError reports that a certificate file cannot be used. Nothing was sent.
-type FileError struct {
-	Path, Reason string
-	Err          error
-}
-
-func (e *FileError) Error() string { return fmt.Sprintf("certificate file %s: %s", e.Path, e.Reason) }
-
-// Unwrap returns the cause.
-func (e *FileError) Unwrap() error { return e.Err }
-
-// Hint returns what the user can do about it.
-func (e *FileError) Hint() string {
-	var refused *state.Error
-	if errors.As(e.Err, &refused) && refused.HintText != "" {
-		return refused.HintText
-	}
-	return "tls.ca, tls.cert and tls.key are paths of PEM files"
-}
-
 // nodeTLS returns the TLS configuration for the node's handshake.
 func (o Options) nodeTLS() (*tls.Config, error) {
 	t := o.TLS
+	roots, err := readRoots(t.CA)
+	if err != nil {
+		return nil, err
+	}
 	c := &tls.Config{
-		ServerName: o.Target.Hostname(), MinVersion: t.floor(), NextProtos: []string{"http/1.1"}, VerifyConnection: o.checkPins,
+		ServerName: o.Target.Hostname(), RootCAs: roots, MinVersion: t.floor(), NextProtos: []string{"http/1.1"},
+		VerifyConnection: o.checkPins,
 	}
 	if t.Groups != "" {
 		for name := range strings.SplitSeq(t.Groups, ",") {
 			c.CurvePreferences = append(c.CurvePreferences, groups[name])
 		}
-	}
-	var err error
-	if t.CA == "" {
-		c.RootCAs, err = systemRoots()
-	} else {
-		c.RootCAs, err = readRoots(t.CA)
-	}
-	if err != nil {
-		return nil, err
 	}
 	if t.Cert != "" {
 		pair, err := t.pair()
@@ -103,7 +80,7 @@ func (t TLS) pair() (tls.Certificate, error) {
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		err = &FileError{Path: t.Cert, Reason: "no usable certificate and key: " + err.Error(), Err: err}
+		err = fileError(t.Cert, fmt.Errorf("no usable certificate and key: %w", err))
 	}
 	return pair, err
 }
@@ -118,29 +95,33 @@ func (t TLS) floor() uint16 {
 // maxPEM is the maximum size of a certificate file.
 const maxPEM = 8 << 20
 
+// readRoots reads the trusted roots from a file. Without one it returns the system's.
 func readRoots(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return systemRoots()
+	}
 	pem, err := state.ReadTrusted(path, maxPEM)
 	if err != nil {
 		return nil, fileError(path, err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, &FileError{Path: path, Reason: "contains no PEM certificate"}
+		return nil, fileError(path, errors.New("contains no PEM certificate"))
 	}
 	return pool, nil
 }
 
-// fileError converts an error of package state, which names the path already.
-func fileError(path string, err error) *FileError {
-	fault := &FileError{Path: path, Reason: err.Error(), Err: err}
-	var known *state.Error
+// fileError reports that a certificate file cannot be used. Nothing was sent.
+func fileError(path string, err error) error {
+	hint := cmp.Or(text.Hint(err), "tls.ca, tls.cert and tls.key are paths of PEM files")
+	fault, ok := errors.AsType[*state.Error](err)
 	switch {
-	case errors.As(err, &known) && known.Err != nil:
-		fault.Reason = known.Err.Error()
-	case known != nil:
-		fault.Path, fault.Reason = known.Path, known.Msg
+	case ok && fault.Err == nil: // its text begins with the path
+		return text.Errorf(hint, "certificate file %w", err)
+	case ok:
+		err = fault.Err
 	}
-	return fault
+	return text.Errorf(hint, "certificate file %s: %w", path, err)
 }
 
 // systemRoots returns the trusted roots; nil means the system's own. If the system has none, as in a scratch
@@ -193,14 +174,13 @@ const (
 // handshake reports that err is known to come from the handshake.
 func (p peer) trustError(err error, handshake bool) error {
 	var verify *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
 	trust := &guard.TrustError{Host: p.host, Handshake: true, Err: err}
 	alert := alertOf(err)
 	switch {
 	case errors.As(err, &verify):
 		reason, hint := p.certificateFault(verify)
 		trust.Reason, trust.Advice, trust.Handshake = reason, text.Advice(hint), false
-	case errors.As(err, &record):
+	case errors.As(err, new(tls.RecordHeaderError)):
 		trust.Reason = "does not speak TLS on this port"
 		trust.Advice = "is it a plain http server? then the address begins with http://"
 	case alert == alertProtocolVersion.Error() && p.floor == tls.VersionTLS13:
@@ -230,12 +210,11 @@ func (p peer) trustError(err error, handshake bool) error {
 // alertOf returns the text of the TLS alert that the peer sent, "" if there is none. Over TCP, crypto/tls does not
 // export the type of its alerts, so they can be identified only by their text, which is the same as tls.AlertError's.
 func alertOf(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "remote error" {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		return op.Err.Error()
 	}
-	var fault *quic.TransportError
-	if errors.As(err, &fault) && fault.Remote && fault.ErrorCode.IsCryptoError() {
+	fault, ok := errors.AsType[*quic.TransportError](err)
+	if ok && fault.Remote && fault.ErrorCode.IsCryptoError() {
 		return tls.AlertError(fault.ErrorCode - firstCrypto).Error()
 	}
 	return ""
@@ -246,14 +225,12 @@ const firstCrypto = 0x100
 
 // networkFault reports whether a handshake failed because of the network and not because of its content.
 func networkFault(err error) bool {
-	var op *net.OpError
-	var timeout net.Error
-	return errors.As(err, &op) && op.Op != "local error" || errors.As(err, &timeout) && timeout.Timeout() ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled)
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op != "local error" || IsTimeout(err) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled)
 }
 
 func (p peer) certificateFault(verify *tls.CertificateVerificationError) (reason, advice string) {
-	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	switch {
@@ -266,7 +243,7 @@ func (p peer) certificateFault(verify *tls.CertificateVerificationError) (reason
 		return "its certificate expired on " + day(invalid.Cert.NotAfter), "its owner has to renew it; nothing was sent"
 	case errors.As(verify.Err, &name):
 		return "its certificate is for " + certificateNames(name.Certificate), "check the node's url; nothing was sent"
-	case errors.As(verify.Err, &unknown):
+	case errors.As(verify.Err, new(x509.UnknownAuthorityError)):
 		return "its certificate is signed by an unknown authority",
 			"for a private authority set tls: {ca: FILE}; nothing was sent"
 	}
@@ -342,11 +319,8 @@ func RefusesTLS12(ctx context.Context, o Options) (bool, error) {
 		InsecureSkipVerify: true, // see above
 	})
 	err = client.HandshakeContext(ctx)
-	var alert *net.OpError
-	switch {
-	case err == nil:
-		return false, nil
-	case errors.As(err, &alert) && alert.Op == "remote error": // how crypto/tls marks an alert of the peer
+	alert, ok := errors.AsType[*net.OpError](err)
+	if ok && alert.Op == "remote error" { // how crypto/tls marks an alert of the peer
 		return true, nil
 	}
 	return false, err

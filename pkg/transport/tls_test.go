@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/text"
 )
 
 var quiet = log.New(io.Discard, "", 0)
@@ -293,13 +294,9 @@ func TestCertificateFiles(t *testing.T) {
 	}
 	for _, test := range tests {
 		_, err := New(Options{Target: mustURL(t, "https://node.test"), TLS: test.tls})
-		var file *FileError
-		if !errors.As(err, &file) || file.Path != test.path || !strings.HasPrefix(file.Reason, test.reason) {
-			t.Errorf("%s: %v", test.name, err)
-			continue
-		}
-		errorIf(t, !strings.HasPrefix(err.Error(), "certificate file "+test.path+": ") || file.Hint() == "",
-			"%s: %v", test.name, err)
+		want := "certificate file " + test.path + ": " + test.reason
+		errorIf(t, err == nil || !strings.HasPrefix(err.Error(), want) || text.Hint(err) == "",
+			"%s: got %v, want %s", test.name, err, want)
 	}
 	if _, err := New(Options{Target: mustURL(t, "http://127.0.0.1:1"), TLS: TLS{CA: missing}}); err != nil {
 		t.Errorf("a node without TLS: got %v, want no error", err)
