@@ -85,7 +85,7 @@ func (k Keys) fromCommand(ctx context.Context, ref Ref, line string) (string, er
 		var refused *state.Error
 		f, err := state.OpenTrusted(path)
 		if errors.As(err, &refused) && refused.Err == nil {
-			return "", ref.fault(refused.HintText, "cannot be read: %w", err)
+			return "", ref.fault(refused.Hint(), "cannot be read: %w", err)
 		}
 		if err == nil {
 			f.Close()

@@ -202,7 +202,7 @@ func read(path string) ([]byte, error) {
 	case refused.Err != nil:
 		return nil, &Error{File: path, Msg: "cannot read", Err: refused.Err}
 	}
-	return nil, &Error{File: refused.Path, Msg: refused.Msg, Advice: text.Advice(refused.HintText)}
+	return nil, &Error{File: refused.Path, Msg: refused.Msg, Advice: refused.Advice}
 }
 
 // Parse checks src as the content of the file at path. The path is used only for messages and relative paths. It

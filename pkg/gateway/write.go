@@ -48,7 +48,7 @@ func makeFolder(dir string) (created bool, err error) {
 	}
 	fault := &state.Error{Path: dir, Msg: "cannot create the folder", Err: state.StripPath(err)}
 	if errors.Is(err, fs.ErrNotExist) {
-		fault.HintText = mkdirCommand(filepath.Dir(dir)) + " if the path is right"
+		fault.Advice = text.Advice(mkdirCommand(filepath.Dir(dir)) + " if the path is right")
 	}
 	return false, fault
 }

@@ -50,7 +50,7 @@ func waitLock(ctx context.Context, path string, f *os.File, release func()) (fun
 			release()
 		}()
 		return nil, &Error{Path: path, Msg: "cannot lock", Err: context.Cause(ctx),
-			HintText: "another ferry process is using it"}
+			Advice: "another ferry process is using it"}
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"ferry/pkg/text"
 )
 
 const (
@@ -25,10 +27,10 @@ const (
 
 // Error reports which file was refused or failed, and why. It never contains the file's content.
 type Error struct {
-	Path     string
-	Msg      string
-	HintText string
-	Err      error // the cause, nil if a check refused the file
+	Path string
+	Msg  string
+	text.Advice
+	Err error // the cause, nil if a check refused the file
 }
 
 func (e *Error) Error() string {
@@ -41,13 +43,12 @@ func (e *Error) Error() string {
 // Unwrap returns the cause, so that errors.Is(err, fs.ErrNotExist) is true for a missing file.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hint returns what the user can do; it may be empty.
-func (e *Error) Hint() string { return e.HintText }
-
 const nameItself = "name the file itself, not a link to it"
 
 // refused returns the error of a failed check.
-func refused(path, msg, hint string) error { return &Error{Path: path, Msg: msg, HintText: hint} }
+func refused(path, msg, hint string) error {
+	return &Error{Path: path, Msg: msg, Advice: text.Advice(hint)}
+}
 
 // failed returns the error of a failed system call.
 func failed(path, msg string, err error) error {
