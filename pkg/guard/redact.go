@@ -127,9 +127,6 @@ func redactShapes(s string) string {
 		}
 		i = max(next, cut.to, i+1)
 	}
-	if spans == nil {
-		return s
-	}
 	return replace(s, spans)
 }
 
@@ -269,15 +266,15 @@ func extendToMarks(s string, c span) span {
 	return c
 }
 
-// replace replaces every span with "[REDACTED]". The spans are sorted; overlapping spans become one.
+// replace replaces every span with "[REDACTED]", or returns s itself if there is none. The spans are sorted; overlapping spans become one.
 func replace(s string, spans []span) string {
 	if len(spans) == 0 {
 		return s
 	}
 	var b strings.Builder
 	done := 0
-	for i, c := range spans {
-		if i > 0 && c.from < done {
+	for _, c := range spans {
+		if c.from < done {
 			done = max(done, c.to)
 			continue
 		}

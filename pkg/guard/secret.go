@@ -193,9 +193,6 @@ func forms(value string) [][]byte {
 
 // Bytes returns b with every known secret replaced with "***", or b itself if there is none.
 func (m *Masker) Bytes(b []byte) []byte {
-	if m.known.Load() == nil {
-		return b
-	}
 	s := MaskStream{masker: m}
 	out, rest, _ := s.scan(nil, b, false)
 	if s.replaced == 0 {
@@ -217,12 +214,7 @@ func (m *Masker) BytesCut(b []byte) []byte {
 }
 
 // String is Bytes for strings.
-func (m *Masker) String(s string) string {
-	if m.known.Load() == nil {
-		return s
-	}
-	return maskString(s, m.Bytes)
-}
+func (m *Masker) String(s string) string { return maskString(s, m.Bytes) }
 
 // StringCut is BytesCut for strings.
 func (m *Masker) StringCut(s string) string { return maskString(s, m.BytesCut) }
