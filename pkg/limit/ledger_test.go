@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ferry/pkg/text"
 )
 
 func newTestLedger(dir, node string, budget int64, c Clock) *Ledger {
@@ -140,28 +142,27 @@ func TestLedgerZone(t *testing.T) {
 func TestLedgerBroken(t *testing.T) {
 	c := newFakeClock()
 	whole := string(encodeUsage([]Use{{"2026-11-24", "node", 1, 2, 3}, {"2026-11-23", "a \"b\"\n", 1, 2, 3}}))
-	for _, text := range []string{
+	for _, damaged := range []string{
 		"", "x", whole + "x", whole[:len(whole)-1], strings.Replace(whole, "rows 2", "rows 1", 1), strings.TrimSuffix(whole, "rows 2\n"),
 		strings.Replace(whole, "2026-11-24", "2026-13-24", 1), strings.Replace(whole, " 2 3 ", " -2 3 ", 1),
 		strings.Replace(whole, " 2 3 ", " 2 99999999999999999999 ", 1), strings.Replace(whole, `"node"`, "node", 1),
 		strings.Replace(whole, "usage 1", "usage 2", 1),
 	} {
 		dir := t.TempDir()
-		write(t, path(dir, usageSuffix), []byte(text))
+		write(t, path(dir, usageSuffix), []byte(damaged))
 		l := newTestLedger(dir, "node", 1000, c)
-		var broken *BrokenError
-		if _, err := l.Reserve(t.Context(), 1, 0); !errors.As(err, &broken) || !strings.Contains(broken.Hint(), path(dir, usageSuffix)) {
-			t.Errorf("%q: Reserve returns %v", text, err)
+		if _, err := l.Reserve(t.Context(), 1, 0); !errors.Is(err, errBroken) || !strings.Contains(text.Hint(err), path(dir, usageSuffix)) {
+			t.Errorf("%q: Reserve returns %v", damaged, err)
 		}
-		if err := reserveTokens(t, newTestLedger(dir, "node", 0, c), 1).Charge(1, 1); !errors.As(err, &broken) {
-			t.Errorf("%q: Charge returns %v", text, err)
+		if err := reserveTokens(t, newTestLedger(dir, "node", 0, c), 1).Charge(1, 1); !errors.Is(err, errBroken) {
+			t.Errorf("%q: Charge returns %v", damaged, err)
 		}
-		if _, err := Usage(dir); !errors.As(err, &broken) {
-			t.Errorf("%q: Usage says %v", text, err)
+		if _, err := Usage(dir); !errors.Is(err, errBroken) {
+			t.Errorf("%q: Usage says %v", damaged, err)
 		}
 		after, err := os.ReadFile(path(dir, usageSuffix))
-		if err != nil || string(after) != text {
-			t.Errorf("%q became %q, %v", text, after, err)
+		if err != nil || string(after) != damaged {
+			t.Errorf("%q became %q, %v", damaged, after, err)
 		}
 	}
 }

@@ -174,17 +174,11 @@ func readUsage(path string) ([]Use, error) {
 	}
 	rows, ok := decodeUsage(data)
 	if !ok {
-		return nil, &BrokenError{path}
+		hint := "ferry does not change the file; to start the day's count at 0, remove it: rm " + text.CommandWord(path)
+		return nil, text.Errorf(hint, "%s: %w", path, errBroken)
 	}
 	return rows, nil
 }
 
-// BrokenError reports that a usage file cannot be parsed. The file is not changed.
-type BrokenError struct{ Path string }
-
-func (e *BrokenError) Error() string { return e.Path + ": it is not a complete list of used tokens" }
-
-// Hint returns what the user can do.
-func (e *BrokenError) Hint() string {
-	return "ferry does not change the file; to start the day's count at 0, remove it: rm " + text.CommandWord(e.Path)
-}
+// errBroken reports that a usage file cannot be parsed. The file is not changed.
+var errBroken = errors.New("it is not a complete list of used tokens")

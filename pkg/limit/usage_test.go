@@ -64,8 +64,7 @@ func TestUsageMergesAddresses(t *testing.T) {
 	path := filepath.Join(dir, AddressKey("https://broken.example")+usageSuffix)
 	write(t, path, []byte("bad"))
 	rows, err := Usage(dir)
-	var broken *BrokenError
-	if len(rows) != 1 || !errors.As(err, &broken) {
+	if len(rows) != 1 || !errors.Is(err, errBroken) {
 		t.Errorf("beside a broken one: %+v, %v", rows, err)
 	}
 }
