@@ -75,7 +75,7 @@ type Plan struct {
 	Files int
 	// Malformed counts the shard's input lines that are not valid items. Faults are the first of them.
 	Malformed int
-	Faults    []*ItemError
+	Faults    []error
 	// Input and Output are the estimated tokens of all requests if each is sent once. All is the estimated maximum that
 	// can be billed for all attempts at all nodes.
 	Input, Output, All int64
@@ -141,11 +141,11 @@ func (b *Batch) open() error {
 }
 
 // count adds a line of the input to the plan.
-func (b *Batch) count(item Item, fault *ItemError) error {
+func (b *Batch) count(item Item) error {
 	p := &b.Plan
-	if fault != nil {
+	if item.fault != "" {
 		if p.Malformed++; len(p.Faults) < maxNamed {
-			p.Faults = append(p.Faults, fault)
+			p.Faults = append(p.Faults, fmt.Errorf("line %d: %s", item.Line, item.fault))
 		}
 		return nil
 	}

@@ -165,16 +165,17 @@ func changed(path string, line int, msg string, args ...any) error {
 func readWhole(path string, from io.Reader, each func(number int, line []byte) error) (end int64, rest []byte, err error) {
 	in := newLineReader(from, 0)
 	for {
-		line, whole, err := in.next()
+		line, err := in.next()
 		switch {
-		case errors.Is(err, io.EOF), err == nil && !whole:
-			return in.read, line, nil
+		case errors.Is(err, io.EOF), err == nil && !bytes.HasSuffix(line, []byte("\n")):
+			return end, line, nil
 		case err != nil:
 			return 0, nil, fileError(path, "cannot read", err)
 		}
 		if err := each(in.number, line); err != nil {
 			return 0, nil, err
 		}
+		end += int64(len(line))
 	}
 }
 
@@ -192,7 +193,7 @@ func (r *record) readJournal(path string, from io.Reader) (err error) {
 			}
 			return nil
 		}
-		kind, digits, _ := bytes.Cut(line, []byte(" "))
+		kind, digits, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
 		item, err := strconv.Atoi(string(digits))
 		known := err == nil && item >= 1 && item <= maxLines
 		switch {
@@ -325,15 +326,9 @@ func (l *lineFile) sync() error {
 	return l.err
 }
 
-// encodeResult returns a result as a line, in pieces.
-func encodeResult(result resultLine, line *bytes.Buffer) iter.Seq[[]byte] {
+// encode returns the result as a line, in pieces.
+func (result resultLine) encode() iter.Seq[[]byte] {
 	answer := result.Text
 	result.Text = ""
-	line.Reset()
-	enc := json.NewEncoder(line)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(result); err != nil {
-		panic(err) // strings and numbers can always be encoded
-	}
-	return text.JSONLine(line.Bytes(), answer)
+	return text.JSONLine(text.EncodeLine(result), answer)
 }

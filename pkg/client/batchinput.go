@@ -47,17 +47,15 @@ type Item struct {
 	// Files are the paths of files to send with the prompt; see BatchRequest.Dir.
 	Files []string
 
-	numbered bool  // the ID is the line number
-	price    Price // set if the run has a cap on tokens; it stays the same if a file changes
+	numbered bool   // the ID is the line number
+	fault    string // why the line is not a valid item, "" if it is
+	price    Price  // set if the run has a cap on tokens; it stays the same if a file changes
 }
 
-// ItemError is an error in a line of the input.
-type ItemError struct {
-	Line int
-	Msg  string
+// invalidItem returns the item of a line that is not valid.
+func invalidItem(line int, fault string) Item {
+	return Item{Line: line, ID: strconv.Itoa(line), numbered: true, fault: fault}
 }
-
-func (e *ItemError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Msg) }
 
 // itemLine is an item in JSON. A field is a pointer if absent and empty have different meanings.
 type itemLine struct {
@@ -72,43 +70,48 @@ type itemLine struct {
 // byteOrderMark can be at the start of the input.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// parseItem parses a line without its line end. A blank line is neither an item nor an error.
-func parseItem(number int, line []byte) (item Item, blank bool, fault *ItemError) {
-	bad := func(msg string, args ...any) (Item, bool, *ItemError) {
-		return Item{}, false, &ItemError{number, fmt.Sprintf(msg, args...)}
-	}
+// parseItem parses a line. A blank line is not an item.
+func parseItem(number int, line []byte) (item Item, blank bool) {
 	if number == 1 {
 		line = bytes.TrimPrefix(line, byteOrderMark)
 	}
-	line = bytes.TrimSuffix(line, []byte("\r"))
-	start := bytes.TrimLeft(line, " \t")
-	switch {
-	case len(bytes.TrimSpace(line)) == 0:
-		return Item{}, true, nil
-	case !utf8.Valid(line):
-		return bad("is not UTF-8")
-	case bytes.IndexByte(line, 0) >= 0:
-		return bad("has a NUL byte")
+	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+	if len(bytes.TrimSpace(line)) == 0 {
+		return Item{}, true
 	}
 	item = Item{Line: number, ID: strconv.Itoa(number), Prompt: string(line), numbered: true}
-	if start[0] == '{' {
-		if msg := item.read(start); msg != "" {
-			return bad("%s", msg)
+	if fault := item.read(line); fault != "" {
+		return invalidItem(number, fault), false
+	}
+	return item, false
+}
+
+// read fills the item from its line. It returns the fault, "" if there is none.
+func (item *Item) read(line []byte) string {
+	switch {
+	case !utf8.Valid(line):
+		return "is not UTF-8"
+	case bytes.IndexByte(line, 0) >= 0:
+		return "has a NUL byte"
+	}
+	if object := bytes.TrimLeft(line, " \t"); object[0] == '{' {
+		if fault := item.readObject(object); fault != "" {
+			return fault
 		}
 	}
 	switch {
 	case strings.TrimSpace(item.Prompt) == "":
-		return bad("the prompt is empty")
+		return "the prompt is empty"
 	case strings.IndexByte(item.Prompt, 0) >= 0:
-		return bad("the prompt has a NUL byte")
+		return "the prompt has a NUL byte"
 	case len(item.Prompt) > wire.MaxRequest:
-		return bad("the prompt is over %d MiB", wire.MaxRequest>>20)
+		return fmt.Sprintf("the prompt is over %d MiB", wire.MaxRequest>>20)
 	}
-	return item, false, nil
+	return ""
 }
 
-// read fills the item from a JSON object. It returns the fault, "" if there is none.
-func (item *Item) read(object []byte) string {
+// readObject fills the item from a JSON object. It returns the fault, "" if there is none.
+func (item *Item) readObject(object []byte) string {
 	var in itemLine
 	d := json.NewDecoder(bytes.NewReader(object))
 	d.DisallowUnknownFields()
@@ -177,9 +180,7 @@ type lineReader struct {
 	from   *bufio.Reader
 	limit  int // bytes per line, 0 for no limit
 	number int
-	// read is the number of bytes up to and including the last line end.
-	read int64
-	buf  []byte
+	buf    []byte
 }
 
 func newLineReader(r io.Reader, limit int) *lineReader {
@@ -189,9 +190,9 @@ func newLineReader(r io.Reader, limit int) *lineReader {
 // errLineTooLong means that a line was longer than the limit. The reader is after that line.
 var errLineTooLong = errors.New("longer than the limit of a line")
 
-// next returns the next line without its line end, valid until the next call. ended says that it has a line end. The
+// next returns the next line with its line end, valid until the next call. The last line may have no line end. The
 // error is io.EOF at the end, errLineTooLong, or the reader's.
-func (l *lineReader) next() (line []byte, ended bool, err error) {
+func (l *lineReader) next() ([]byte, error) {
 	if l.buf = l.buf[:0]; cap(l.buf) > 1<<20 {
 		l.buf = nil // free the memory of a long line
 	}
@@ -206,16 +207,13 @@ func (l *lineReader) next() (line []byte, ended bool, err error) {
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case err != nil && (length == 0 || !errors.Is(err, io.EOF)):
-			return nil, false, err
+			return nil, err
 		}
 		l.number++
-		if err == nil {
-			l.read += int64(length)
-		}
 		if long {
-			return nil, err == nil, errLineTooLong
+			return nil, errLineTooLong
 		}
-		return bytes.TrimSuffix(l.buf, []byte("\n")), err == nil, nil
+		return l.buf, nil
 	}
 }
 
@@ -307,20 +305,19 @@ func (in *BatchInput) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// items calls each for every line of the shard that is not blank, with an item or with the *ItemError of an invalid
-// line. It writes the input to seen, and adds the IDs of all shards to ids, which may be nil.
-func (in *BatchInput) items(seen io.Writer, ids *seenIDs, each func(Item, *ItemError) error) error {
+// items calls each for every line of the shard that is not blank. It writes the input to seen, and adds the IDs of all
+// shards to ids, which may be nil.
+func (in *BatchInput) items(seen io.Writer, ids *seenIDs, each func(Item) error) error {
 	in.at = io.NewSectionReader(in.file, 0, in.info.Size())
 	lines := newLineReader(io.TeeReader(in, seen), maxItem)
 	for {
-		line, _, err := lines.next()
+		line, err := lines.next()
 		var item Item
-		var fault *ItemError
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, errLineTooLong):
-			fault = &ItemError{lines.number, "is over " + text.Size(maxItem)}
+			item = invalidItem(lines.number, "is over "+text.Size(maxItem))
 		case err == nil && lines.number > maxLines:
 			err = fmt.Errorf("it has more than %d lines", maxLines)
 			fallthrough
@@ -328,11 +325,11 @@ func (in *BatchInput) items(seen io.Writer, ids *seenIDs, each func(Item, *ItemE
 			return fileError(in.Name, "cannot read", err)
 		default:
 			var blank bool
-			if item, blank, fault = parseItem(lines.number, line); blank {
+			if item, blank = parseItem(lines.number, line); blank {
 				continue
 			}
 		}
-		if ids != nil && fault == nil {
+		if ids != nil && item.fault == "" {
 			if err := ids.add(item); err != nil {
 				return err
 			}
@@ -340,14 +337,14 @@ func (in *BatchInput) items(seen io.Writer, ids *seenIDs, each func(Item, *ItemE
 		if !in.shard.has(item, line) {
 			continue
 		}
-		if err := each(item, fault); err != nil {
+		if err := each(item); err != nil {
 			return err
 		}
 	}
 }
 
 // scan reads the complete input once. It returns its digest, and an error if two items have the same ID.
-func (in *BatchInput) scan(each func(Item, *ItemError) error) (digest string, err error) {
+func (in *BatchInput) scan(each func(Item) error) (digest string, err error) {
 	sum := sha256.New()
 	err = in.items(sum, &seenIDs{own: map[[16]byte]int{}}, each)
 	return hex.EncodeToString(sum.Sum(nil)), err

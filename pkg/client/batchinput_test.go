@@ -47,11 +47,11 @@ func TestParseItem(t *testing.T) {
 		{"caf\xe9", "line 3: is not UTF-8"},
 		{"a\x00b", "line 3: has a NUL byte"},
 	} {
-		item, blank, fault := parseItem(3, []byte(c.line))
+		item, blank := parseItem(3, []byte(c.line))
 		got := fmt.Sprintf("%s %q %q %d", item.ID, item.Prompt, item.Model, item.MaxTokens)
 		switch {
-		case fault != nil:
-			got = fault.Error()
+		case item.fault != "":
+			got = fmt.Sprintf("line %d: %s", item.Line, item.fault)
 		case blank:
 			got = "blank"
 		}
@@ -59,8 +59,8 @@ func TestParseItem(t *testing.T) {
 			t.Errorf("%q: %s, want %s", c.line, got, c.want)
 		}
 	}
-	if item, _, fault := parseItem(1, []byte("\ufeff{\"prompt\":\"p\"}")); fault != nil || item.Prompt != "p" {
-		t.Errorf("with a byte order mark: %+v, %v", item, fault)
+	if item, _ := parseItem(1, []byte("\ufeff{\"prompt\":\"p\"}")); item.fault != "" || item.Prompt != "p" {
+		t.Errorf("with a byte order mark: %+v", item)
 	}
 }
 
@@ -68,8 +68,8 @@ func FuzzParseItem(f *testing.F) {
 	f.Add([]byte("hello"))
 	f.Add([]byte(`{"id":"a","prompt":"p","max_tokens":5}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		item, blank, fault := parseItem(2, line)
-		if fault == nil && !blank && (strings.TrimSpace(item.Prompt) == "" || item.ID == "" || len(item.ID) > maxID) {
+		item, blank := parseItem(2, line)
+		if item.fault == "" && !blank && (strings.TrimSpace(item.Prompt) == "" || item.ID == "" || len(item.ID) > maxID) {
 			t.Errorf("%q became %+v", line, item)
 		}
 	})
@@ -79,17 +79,17 @@ func TestLineReader(t *testing.T) {
 	long := strings.Repeat("x", 200_000)
 	in := newLineReader(strings.NewReader("a\n\n"+long+"\n"+long+long+"\nlast"), 200_001)
 	for i, want := range []string{"a", "", long, "long", "last"} {
-		line, ended, err := in.next()
-		got := string(line)
+		line, err := in.next()
+		got, ended := strings.CutSuffix(string(line), "\n")
 		if errors.Is(err, errLineTooLong) {
-			got, err = "long", nil
+			got, ended, err = "long", true, nil
 		}
 		if got != want || err != nil || ended != (want != "last") || in.number != i+1 {
 			t.Errorf("line %d: %d bytes, %t, %v", i+1, len(got), ended, err)
 		}
 	}
-	if _, _, err := in.next(); err != io.EOF || in.read != 600_005 {
-		t.Errorf("%v, %d bytes up to the last line end", err, in.read)
+	if _, err := in.next(); err != io.EOF {
+		t.Errorf("after the last line: %v", err)
 	}
 }
 

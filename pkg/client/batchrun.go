@@ -1,16 +1,13 @@
 package client
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -108,9 +105,8 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 	items := make(chan Item)
 	for range how.Workers {
 		workers.Go(func() {
-			var line bytes.Buffer
 			for item := range items {
-				r.runItem(item, &line)
+				r.runItem(item)
 			}
 		})
 	}
@@ -137,9 +133,8 @@ func (r *runState) begin() error {
 		return err
 	}
 	if r.record.header == nil {
-		header, _ := json.Marshal(r.header) // strings and numbers can always be encoded
 		// Sync it: an OUT without a header would be refused.
-		if err := cmp.Or(r.journal.putLine(append(header, '\n')), r.journal.sync()); err != nil {
+		if err := cmp.Or(r.journal.putLine(text.EncodeLine(r.header)), r.journal.sync()); err != nil {
 			return err
 		}
 	}
@@ -188,19 +183,18 @@ var errStopped = errors.New("stopped")
 
 // dispatch sends the items to the workers until there are no more or the run is stopped.
 func (r *runState) dispatch(items chan<- Item) error {
-	var line bytes.Buffer
-	return r.files.In.items(io.Discard, nil, func(item Item, fault *ItemError) error {
+	return r.files.In.items(io.Discard, nil, func(item Item) error {
 		switch {
 		case r.stopped():
 			return errStopped
-		case fault != nil:
-			return r.report(resultLine{ID: strconv.Itoa(fault.Line), Line: fault.Line, Error: &resultError{Class: Usage, Message: fault.Msg}}, &line)
+		case item.fault != "":
+			return r.report(item, &Result{}, resultError{Class: Usage, Message: item.fault})
 		case r.record.done.has(item.Line):
 			return nil
 		case r.record.sent.has(item.Line) && !r.files.Resend:
-			return r.report(resultLine{ID: item.ID, Line: item.Line, Error: &resultError{
+			return r.report(item, &Result{}, resultError{
 				Class: Ambiguous, Ambiguous: true, Message: "was in flight when an earlier run ended; --again sends it again",
-			}}, &line)
+			})
 		}
 		if r.MaxTokens > 0 {
 			item.price = r.files.Request.Price(item)
@@ -217,8 +211,8 @@ func (r *runState) dispatch(items chan<- Item) error {
 	})
 }
 
-// runItem sends one item and stores its result. line is a buffer that the worker reuses.
-func (r *runState) runItem(item Item, line *bytes.Buffer) {
+// runItem sends one item and stores its result.
+func (r *runState) runItem(item Item) {
 	asked := &Result{}
 	defer func() { r.charge(item, asked) }()
 	if r.stopped() {
@@ -233,7 +227,7 @@ func (r *runState) runItem(item Item, line *bytes.Buffer) {
 		case r.stopped(): // during the wait for memory: the next run sends it
 			return
 		case err != nil: // the journal does not have this item yet
-			r.recordFailure(item, asked, &Error{Class: Usage, Err: err, Unsent: true}, line)
+			r.recordFailure(item, asked, &Error{Class: Usage, Err: err, Unsent: true})
 			return
 		}
 	}
@@ -250,10 +244,10 @@ func (r *runState) runItem(item Item, line *bytes.Buffer) {
 		r.NotUTF8(item.Line)
 	}
 	if err == nil {
-		r.recordAnswer(item, asked, line)
+		r.recordAnswer(item, asked)
 		return
 	}
-	if !r.recordFailure(item, asked, err, line) {
+	if !r.recordFailure(item, asked, err) {
 		r.noteFailed(item)
 	}
 }
@@ -345,8 +339,8 @@ func resultOf(item Item, asked *Result) resultLine {
 }
 
 // recordAnswer stores an answer.
-func (r *runState) recordAnswer(item Item, asked *Result, line *bytes.Buffer) {
-	pieces := encodeResult(resultOf(item, asked), line)
+func (r *runState) recordAnswer(item Item, asked *Result) {
+	pieces := resultOf(item, asked).encode()
 	written := r.check(r.out.put(pieces))
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -370,14 +364,11 @@ func (r *runState) recordAnswer(item Item, asked *Result, line *bytes.Buffer) {
 
 // recordFailure stores a failure. It reports whether the item may have been carried out; the journal then leaves it in
 // flight.
-func (r *runState) recordFailure(item Item, asked *Result, why error, line *bytes.Buffer) (ambiguous bool) {
+func (r *runState) recordFailure(item Item, asked *Result, why error) (ambiguous bool) {
 	failed := &Error{}
 	errors.As(why, &failed)
 	ambiguous = slices.ContainsFunc(asked.Attempts, func(at *Attempt) bool { return at.Ambiguous })
-	result := resultOf(item, asked)
-	result.Text = text.Shown(result.Text, text.MaxShown)
-	result.Error = &resultError{Class: failed.Class, Status: failed.Status, Message: why.Error(), Ambiguous: ambiguous}
-	r.check(r.report(result, line))
+	r.check(r.report(item, asked, resultError{Class: failed.Class, Status: failed.Status, Message: why.Error(), Ambiguous: ambiguous}))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tally.Failed++
@@ -397,8 +388,11 @@ func (r *runState) recordFailure(item Item, asked *Result, why error, line *byte
 }
 
 // report writes a line of OUT.failed.
-func (r *runState) report(result resultLine, line *bytes.Buffer) error {
-	return r.failed.put(encodeResult(result, line))
+func (r *runState) report(item Item, asked *Result, why resultError) error {
+	result := resultOf(item, asked)
+	result.Text = text.Shown(result.Text, text.MaxShown)
+	result.Error = &why
+	return r.failed.put(result.encode())
 }
 
 // reserve waits until the item fits under the cap on tokens. It returns an error if it never will.

@@ -45,7 +45,7 @@ func (s Shard) has(item Item, line []byte) bool {
 		return true
 	}
 	key := []byte(item.ID)
-	if len(key) == 0 || item.numbered {
+	if item.numbered {
 		key = bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark))
 	}
 	sum := sha256.Sum256(key)
@@ -129,8 +129,8 @@ func (r *record) sameRun(first *record) error {
 }
 
 // count adds a line of the input to the counts.
-func (m *Merged) count(item Item, fault *ItemError) error {
-	if fault != nil {
+func (m *Merged) count(item Item) error {
+	if item.fault != "" {
 		m.Malformed++
 		return nil
 	}
@@ -169,7 +169,7 @@ func (m *Merged) Write(put func(line []byte) error) error {
 				return nil
 			}
 			written.set(item)
-			return put(append(line, '\n'))
+			return put(line)
 		})
 		file.Close()
 		switch {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,11 +32,8 @@ func inShards(t *testing.T, input string, of int) map[string]int {
 	in := newBatchTrial(t, input).input()
 	for number := 1; number <= of; number++ {
 		in.shard = Shard{number, of}
-		if _, err := in.scan(func(item Item, fault *ItemError) error {
-			key := item.Prompt
-			if fault != nil {
-				key = fault.Msg
-			}
+		if _, err := in.scan(func(item Item) error {
+			key := cmp.Or(item.fault, item.Prompt)
 			if was := found[key]; was != 0 {
 				t.Errorf("%q is in the shards %d and %d", key, was, number)
 			}
