@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -82,13 +82,7 @@ func (c *Check) Run(ctx context.Context) {
 			c.checkOldTLS(ctx)
 			c.checkUnknownToken(ctx)
 		}
-		c.models(probe, err, func() int {
-			keyless := *c.Endpoint
-			keyless.Key = guard.Secret{}
-			keyless.Header = slices.DeleteFunc(slices.Clone(keyless.Header), func(f Field) bool { return !f.Secret.IsZero() })
-			probe, _ := c.Probe(ctx, call.To(&keyless))
-			return probe.Attempt.Status
-		})
+		c.models(ctx, call, probe, err)
 		c.model(probe)
 		if c.OnModels != nil && len(probe.ModelIDs) > 0 {
 			c.OnModels(probe.ModelIDs)
@@ -169,9 +163,8 @@ func (c *Check) checkConnection(probe *Probe, err error) bool {
 }
 
 // models reports the result of the free request. A list that is open to everyone does not show whether the key is
-// valid: statusWithoutKey requests the list without a key and returns the status, 0 for none. With Live, if the list is
-// refused, the paid request decides.
-func (c *Check) models(probe *Probe, err error, statusWithoutKey func() int) {
+// valid, so models requests the list without a key too. With Live, if the list is refused, the paid request decides.
+func (c *Check) models(ctx context.Context, call Call, probe *Probe, err error) {
 	listed := fmt.Sprintf("%d listed in %s", probe.Models, text.Latency(probe.Attempt.Latency))
 	status := probe.Attempt.Status
 	switch {
@@ -180,7 +173,11 @@ func (c *Check) models(probe *Probe, err error, statusWithoutKey func() int) {
 	case err == nil && c.Keyless:
 		c.good("models", "%s, without a key", listed)
 	case err == nil:
-		switch statusWithoutKey() {
+		keyless := *c.Endpoint
+		keyless.Key = guard.Secret{}
+		keyless.Header = slices.DeleteFunc(slices.Clone(keyless.Header), func(f Field) bool { return !f.Secret.IsZero() })
+		again, _ := c.Probe(ctx, call.To(&keyless))
+		switch again.Attempt.Status {
 		case http.StatusUnauthorized, http.StatusForbidden:
 			c.good("models", "%s; the node accepts the key", listed)
 		case http.StatusOK:
@@ -266,7 +263,7 @@ func (p *Probe) fromGateway() bool { return p.has("x-ferry-gateway", "") }
 func (c *Check) checkHealth(ctx context.Context) {
 	at := *c.TransportOptions.Target
 	at.Path, at.RawPath, at.RawQuery = "/healthz", "", ""
-	status, body, err := c.get(ctx, at.String(), "")
+	status, body, err := c.get(ctx, &at)
 	var said struct{ Status string }
 	switch {
 	case err != nil:
@@ -299,7 +296,8 @@ func (c *Check) checkOldTLS(ctx context.Context) {
 }
 
 func (c *Check) checkUnknownToken(ctx context.Context) {
-	status, _, err := c.get(ctx, c.Endpoint.PrepareModels().URL.String(), "ferry-config-check-made-this-up")
+	const madeUp = "ferry-config-check-made-this-up"
+	status, _, err := c.get(ctx, c.Endpoint.PrepareModels().URL, Field{Name: "X-Api-Key", Value: madeUp})
 	switch {
 	case err != nil:
 		c.bad("guard", err)
@@ -312,27 +310,17 @@ func (c *Check) checkUnknownToken(ctx context.Context) {
 	}
 }
 
-// get sends one request, with or without a token, and reads at most 64 KiB of the reply.
-func (c *Check) get(ctx context.Context, address, token string) (int, []byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return 0, nil, err
-	}
-	request.Header.Set("User-Agent", c.UserAgent)
-	if token != "" {
-		request.Header.Set("X-Api-Key", token)
-	}
+// get sends one request without the endpoint's key.
+func (c *Check) get(ctx context.Context, address *url.URL, header ...Field) (status int, body []byte, err error) {
 	trace := new(transport.Trace)
 	if c.OnStart != nil {
 		active := &ActiveAttempt{Node: c.Endpoint.Name, Number: 1}
 		active.trace.Store(trace)
 		defer c.OnStart(active)()
 	}
-	reply, err := c.Endpoint.Transport.RoundTrip(request.WithContext(transport.WithTrace(ctx, trace)))
+	reply, body, err := c.fetch(transport.WithTrace(ctx, trace), c.Endpoint, &Prepared{Method: http.MethodGet, URL: address, Header: header})
 	if err != nil {
 		return 0, nil, err
 	}
-	defer reply.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(reply.Body, 64<<10))
-	return reply.StatusCode, body, err
+	return reply.StatusCode, body, nil
 }

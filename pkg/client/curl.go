@@ -35,9 +35,7 @@ func (p *Prepared) Curl(options transport.Options, timeout time.Duration, dir st
 	if strings.ContainsAny(p.URL.String(), "[]{}") {
 		b.WriteString(" --globoff") // without this, curl expands them to several URLs
 	}
-	for _, option := range curlOptions(options, timeout) {
-		b.WriteString(" " + option)
-	}
+	b.WriteString(" " + text.ShellWords(curlOptions(options, timeout)))
 	for _, f := range p.Header {
 		b.WriteString(" \\\n  -H " + curlHeader(f, dir))
 	}
@@ -67,10 +65,8 @@ func shellBody(body wire.Body) string {
 }
 
 func curlOptions(options transport.Options, timeout time.Duration) []string {
-	args := []string{
-		fmt.Sprintf("--connect-timeout %g", options.ConnectTimeout.Seconds()),
-		fmt.Sprintf("--max-time %g", timeout.Seconds()),
-	}
+	seconds := func(d time.Duration) string { return fmt.Sprintf("%g", d.Seconds()) }
+	args := []string{"--connect-timeout", seconds(options.ConnectTimeout), "--max-time", seconds(timeout)}
 	if len(options.Resolve) > 0 && options.Proxy == nil {
 		var addresses []string
 		for _, address := range options.Resolve {
@@ -80,7 +76,7 @@ func curlOptions(options transport.Options, timeout time.Duration) []string {
 			}
 			addresses = append(addresses, shown)
 		}
-		args = append(args, "--resolve "+text.ShellWord(transport.HostPort(options.Target)+":"+strings.Join(addresses, ",")))
+		args = append(args, "--resolve", transport.HostPort(options.Target)+":"+strings.Join(addresses, ","))
 	}
 	if options.Target.Scheme == "https" {
 		tls := options.TLS
@@ -92,15 +88,15 @@ func curlOptions(options transport.Options, timeout time.Duration) []string {
 			args = append(args, "--http3")
 		}
 		if tls.CA != "" {
-			args = append(args, "--cacert "+text.ShellWord(tls.CA))
+			args = append(args, "--cacert", tls.CA)
 		}
 		if tls.Cert != "" {
-			args = append(args, "--cert "+text.ShellWord(tls.Cert), "--key "+text.ShellWord(tls.Key))
+			args = append(args, "--cert", tls.Cert, "--key", tls.Key)
 		}
 	}
 	if pins := options.Pins; len(pins) > 0 {
 		// curl checks only the server's own key, so it is at least as strict as ferry.
-		args = append(args, "--pinnedpubkey "+text.ShellWord(guard.JoinPins(pins, ";")))
+		args = append(args, "--pinnedpubkey", guard.JoinPins(pins, ";"))
 	}
 	switch proxy := options.Proxy; {
 	case proxy != nil:
@@ -108,9 +104,9 @@ func curlOptions(options transport.Options, timeout time.Duration) []string {
 		if proxy.User != nil {
 			shown.User = url.UserPassword(proxy.User.Username(), "PASSWORD")
 		}
-		args = append(args, "--proxy "+text.ShellWord(shown.String()))
+		args = append(args, "--proxy", shown.String())
 	case options.ProxyFrom != "" && options.ProxyFrom != "NO_PROXY": // curl does not exclude loopback addresses by itself
-		args = append(args, "--noproxy '*'")
+		args = append(args, "--noproxy", "*")
 	}
 	return args
 }

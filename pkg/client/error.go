@@ -118,11 +118,10 @@ func (e *Error) Error() string {
 	if e.excerpt != "" {
 		b.WriteString(": " + e.excerpt)
 	}
-	var apiErr *wire.APIError
 	if e.Status == http.StatusNotFound && e.URL != nil {
 		b.WriteString(" (" + WithoutQuery(e.URL) + ")")
 	}
-	if errors.As(e.Err, &apiErr) && apiErr.RequestID != "" {
+	if apiErr, ok := errors.AsType[*wire.APIError](e.Err); ok && apiErr.RequestID != "" {
 		b.WriteString(" (request id " + apiErr.RequestID + ")")
 	}
 	return text.Shown(b.String(), 2*text.MaxShown) // its parts have bounds

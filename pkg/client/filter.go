@@ -80,6 +80,16 @@ func (f *Filter) check(text, where string) error {
 	return nil
 }
 
+// checkAll checks texts until one has a blocked word.
+func (f *Filter) checkAll(texts iter.Seq[string], where string) error {
+	for text := range texts {
+		if err := f.check(text, where); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // CheckRequest checks the text that would be sent: the prompt with its text files, the system prompt, the earlier
 // prompts of the conversation, and all other text of the request. It does not check images, PDFs, or earlier answers of
 // the model. The error is a *guard.BlockedError.
@@ -96,26 +106,17 @@ func (f *Filter) CheckRequest(r wire.Request) error {
 }
 
 func (f *Filter) checkRequest(r wire.Request) error {
-	type part struct{ text, where string }
-	parts := []part{{r.Prompt, "prompt"}, {r.System, "system prompt"}}
+	err := cmp.Or(f.check(r.Prompt, "prompt"), f.check(r.System, "system prompt"))
 	for _, turn := range r.Turns {
 		if turn.Role == session.User {
-			parts = append(parts, part{turn.Text, "conversation"})
+			err = cmp.Or(err, f.check(turn.Text, "conversation"))
 		}
 	}
 	texts := slices.AppendSeq(slices.Clone(r.Stop), jsonTexts(r.Schema, isOwnName))
 	for name, value := range r.Params {
 		texts = slices.AppendSeq(append(texts, name), jsonTexts(value, isOwnName))
 	}
-	for _, text := range texts {
-		parts = append(parts, part{text, "request"})
-	}
-	for _, p := range parts {
-		if err := f.check(p.text, p.where); err != nil {
-			return err
-		}
-	}
-	return nil
+	return cmp.Or(err, f.checkAll(slices.Values(texts), "request"))
 }
 
 // withhold removes an answer that contains a blocked word, and returns the error of the call; failed if there is no
@@ -126,12 +127,8 @@ func (f *Filter) withhold(result *Result, failed error) error {
 		return failed
 	}
 	err := f.check(result.Answer.Text, "answer")
-	if f.Raw || failed != nil && result.last().HTTPStatus == http.StatusOK {
-		for text := range eventTexts(result.Body) {
-			if err = cmp.Or(err, f.check(text, "answer")); err != nil {
-				break
-			}
-		}
+	if err == nil && (f.Raw || failed != nil && result.last().HTTPStatus == http.StatusOK) {
+		err = f.checkAll(eventTexts(result.Body), "answer")
 	}
 	if err != nil {
 		return withheld(result, err)

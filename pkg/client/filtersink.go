@@ -137,11 +137,7 @@ func (s *filterSink) end(whole bool) error {
 	}
 	s.texts = append(s.texts, safe.Text...)
 	if whole && s.blocked == nil {
-		for shown := range eventTexts(s.bytes) {
-			if s.blocked = s.filter.check(shown, "answer"); s.blocked != nil {
-				break
-			}
-		}
+		s.blocked = s.filter.checkAll(eventTexts(s.bytes), "answer")
 	}
 	switch {
 	case s.blocked != nil:

@@ -164,19 +164,28 @@ func (e *Env) listStatus(ctx context.Context, at Endpoint) int {
 func (e *Env) tryAPI(ctx context.Context, at *Endpoint) (status int, location string, err error) {
 	p := at.prepareHeader(http.MethodPost, at.API.Dialect().Facts().Path)
 	p.Body = wire.Body{{JSON: []byte("{")}}
-	reply, err := p.roundTrip(ctx, at.Transport, e.UserAgent)
-	if err != nil {
+	reply, body, err := e.fetch(ctx, at, p)
+	if reply == nil {
 		class, err := classify(ctx, err)
 		failed := &Error{Class: class, Node: at.Name, URL: p.URL, Err: err}
 		failed.hint = (&Call{Endpoint: &Endpoint{Name: at.Name}, prepared: p}).advice(failed)
 		return 0, "", failed
 	}
-	defer reply.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(reply.Body, 64<<10))
 	status = reply.StatusCode
 	var apiErr *wire.APIError
 	if _, err := at.API.Decode(status, body); errors.As(err, &apiErr) && apiErr.Status > 0 {
 		status = apiErr.Status // a gateway's error inside a 200
 	}
 	return status, reply.Header.Get("Location"), nil
+}
+
+// fetch sends a request and reads at most 64 KiB of the reply. If only reading fails, it returns the reply and the error.
+func (e *Env) fetch(ctx context.Context, at *Endpoint, p *Prepared) (*http.Response, []byte, error) {
+	reply, err := p.roundTrip(ctx, at.Transport, e.UserAgent)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer reply.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(reply.Body, 64<<10))
+	return reply, body, err
 }

@@ -120,9 +120,7 @@ func (s *attemptStage) forwardEvents(attempt *Attempt, stream *wire.Stream, sink
 func (a *Attempt) recordStreamEnd(ctx context.Context, resp *http.Response, err error) {
 	var refused *sinkError
 	var apiErr *wire.APIError
-	var malformed *wire.MalformedError
-	var none *wire.NotAnswerError
-	var limit *text.LimitError
+	var encoding *transport.EncodingError
 	switch {
 	case err == io.EOF: // not a wrapped io.EOF, which means a cut stream
 		a.outcome.Kind = retry.Answered
@@ -135,16 +133,13 @@ func (a *Attempt) recordStreamEnd(ctx context.Context, resp *http.Response, err 
 		return
 	}
 	a.Ambiguous = true
-	var encoding *transport.EncodingError
 	switch {
 	case errors.As(err, &encoding):
 		a.setFailure(NotAnAnswer, encoding, retry.Final)
-	case errors.As(err, &limit):
-		a.setFailure(TooLarge, limit, retry.Final)
-	case errors.As(err, &malformed):
-		a.setFailure(NotAnAnswer, malformed, retry.NotAnAnswer)
-	case errors.As(err, &none):
-		a.setFailure(NotAnAnswer, none, retry.NotAnAnswer)
+	case errors.As(err, new(*text.LimitError)):
+		a.setFailure(TooLarge, err, retry.Final)
+	case errors.As(err, new(*wire.MalformedError)), errors.As(err, new(*wire.NotAnswerError)):
+		a.setFailure(NotAnAnswer, err, retry.NotAnAnswer)
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errLingered):
 		a.fail(ctx, err)
 	case transport.IsReset(err):
