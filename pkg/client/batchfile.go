@@ -295,9 +295,6 @@ func (l *lineFile) put(pieces iter.Seq[[]byte]) error {
 	size := l.size
 	for piece := range pieces {
 		n, err := l.file.Write(piece)
-		if err == nil && n < len(piece) {
-			err = io.ErrShortWrite
-		}
 		if err != nil {
 			// Remove the incomplete line. Best effort: the next run removes it too.
 			_ = l.file.Truncate(l.size)

@@ -143,9 +143,7 @@ func (item *Item) identify(id json.RawMessage) string {
 	case len(id) == 0 || string(id) == "null":
 		return ""
 	case id[0] == '"':
-		if err := json.Unmarshal(id, &item.ID); err != nil {
-			return want
-		}
+		_ = json.Unmarshal(id, &item.ID) // a string of a decoded object is valid
 	default:
 		n, err := strconv.ParseInt(string(id), 10, 64)
 		if err != nil {

@@ -70,8 +70,6 @@ type Error struct {
 	GaveUp bool
 	// RequestedWait is the wait that the server asked for, 0 if that was not the reason.
 	RequestedWait time.Duration
-	// Ambiguous says that the last request may have been carried out although no complete answer arrived.
-	Ambiguous bool
 	// URL is the address of the request; nil if there was none.
 	URL *url.URL
 	// Unsent says that no byte of a request was sent.
@@ -87,8 +85,7 @@ func (c *Call) fail(result *Result, e *Error) *Error {
 	e.Node, e.URL = c.Endpoint.Name, c.prepared.URL
 	e.Unsent = !slices.ContainsFunc(result.Attempts, func(a *Attempt) bool { return a.Sent })
 	if last := result.last(); last != nil {
-		e.Attempts, e.Ambiguous = last.Number, last.Ambiguous
-		e.excerpt = excerpt(e.Err, result.Body)
+		e.Attempts, e.excerpt = last.Number, excerpt(e.Err, result.Body)
 	}
 	e.hint = c.advice(e)
 	return e

@@ -185,11 +185,9 @@ func jsonTexts(body []byte, wanted func(name string) bool) iter.Seq[string] {
 					}
 				}
 				var text string
-				if json.Unmarshal(body[from:i+1], &text) != nil {
-					continue
-				}
+				_ = json.Unmarshal(body[from:i+1], &text) // a string in valid JSON is valid
 				show := !namesOnly[name] || wanted != nil
-				if behind := bytes.TrimLeft(body[i+1:], " \t\r\n"); len(behind) > 0 && behind[0] == ':' {
+				if bytes.HasPrefix(bytes.TrimLeft(body[i+1:], " \t\r\n"), []byte(":")) {
 					name, show = text, wanted != nil && wanted(text)
 				}
 				if show && !yield(text) {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bufio"
 	"context"
 	"encoding/pem"
 	"fmt"
@@ -154,23 +155,15 @@ type notifyingTransport struct {
 func (r notifyingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := r.RoundTripper.RoundTrip(req)
 	if err == nil {
-		resp.Body = &notifyingBody{ReadCloser: resp.Body, got: r.got}
+		body := bufio.NewReader(resp.Body)
+		_, _ = body.Peek(1)
+		close(r.got)
+		resp.Body = &struct {
+			io.Reader
+			io.Closer
+		}{body, resp.Body}
 	}
 	return resp, err
-}
-
-type notifyingBody struct {
-	io.ReadCloser
-	got  chan struct{}
-	once sync.Once
-}
-
-func (b *notifyingBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if n > 0 {
-		b.once.Do(func() { close(b.got) })
-	}
-	return n, err
 }
 
 func mustURL(t *testing.T, raw string) *url.URL {

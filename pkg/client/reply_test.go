@@ -136,7 +136,7 @@ func checkUnanswered(t *testing.T, tests []unanswered) {
 				t.Errorf("%d requests; %v", server.count(), failed)
 			}
 			_, result, failed = ask(1)
-			if failed == nil || string(result.Body) != test.body || failed.Ambiguous != test.ambiguous || failed.GaveUp != test.again {
+			if failed == nil || string(result.Body) != test.body || result.last().Ambiguous != test.ambiguous || failed.GaveUp != test.again {
 				t.Errorf("%q kept; %+v", result.Body, failed)
 			}
 		})
@@ -194,7 +194,7 @@ func TestNoConnection(t *testing.T) {
 				tr := newTrial(t, nobody)
 				tr.Transport, tr.Rule.Policy = test.through, policy
 				result, failed := tr.ask(t)
-				if failed == nil || failed.Class != test.class || failed.Status != 0 || failed.Ambiguous || len(result.Body) != 0 {
+				if failed == nil || failed.Class != test.class || failed.Status != 0 || result.last().Ambiguous || len(result.Body) != 0 {
 					t.Fatalf("%s: %+v", policy, failed)
 				}
 				if at := result.last(); !strings.HasPrefix(at.Err.Error(), test.message) || at.Reason() != string(test.class) {
@@ -217,7 +217,7 @@ func TestClientCertificateIsNotAmbiguous(t *testing.T) {
 	tr := newTLSTrial(t, hs)
 	tr.Rule.Policy = retry.Backoff
 	result, failed := tr.ask(t)
-	if failed == nil || failed.Class != Trust || failed.Ambiguous || len(result.Attempts) != 1 || !errors.As(failed, new(*guard.TrustError)) {
+	if failed == nil || failed.Class != Trust || result.last().Ambiguous || len(result.Attempts) != 1 || !errors.As(failed, new(*guard.TrustError)) {
 		t.Errorf("%+v", failed)
 	}
 }

@@ -26,7 +26,7 @@ func TestStall(t *testing.T) {
 				tr.Timeout, tr.Rule.Policy = 10*time.Minute, retry.RetryAfter
 				result, failed := tr.ask(t)
 				var over *DeadlineError
-				if failed == nil || failed.Class != Timeout || !failed.Ambiguous || failed.GaveUp || !errors.As(failed, &over) || over.Timeout != 10*time.Minute {
+				if failed == nil || failed.Class != Timeout || !result.last().Ambiguous || failed.GaveUp || !errors.As(failed, &over) || over.Timeout != 10*time.Minute {
 					t.Fatalf("%v", failed)
 				}
 				if failed.Error() != "n: no whole answer within the timeout of 10m0s" {
