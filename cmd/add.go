@@ -25,12 +25,6 @@ type addOptions struct {
 	as, output string
 }
 
-// withName returns the options with another name for the node.
-func (o addOptions) withName(node string) addOptions {
-	o.as = node
-	return o
-}
-
 // command returns the command that adds a node for a provider or a URL, with the flags that select it.
 func (o addOptions) command(what string) string {
 	words := []string{"ferry", "config", "add", what}
@@ -180,7 +174,8 @@ func runConfigAddURL(ctx context.Context, s *settings, address string, o addOpti
 	}
 	name := cmp.Or(o.as, hostLabel(at))
 	if name == "" {
-		return usagef(o.withName("NAME").command(address), "no name for the node can be made from the address")
+		o.as = "NAME"
+		return usagef(o.command(address), "no name for the node can be made from the address")
 	}
 	if err := s.checkNew(name, address, o); err != nil {
 		return err
@@ -272,7 +267,8 @@ func (s *settings) noteAPI(name string, found *client.Found) {
 // checkNew returns an error if a node already has this name, or if it is not a valid name.
 func (s *settings) checkNew(node, what string, o addOptions) error {
 	if slices.Contains(s.file.Nodes, node) {
-		return usagef(o.withName("NAME").command(what)+" adds another one; ferry config unset nodes."+node+" removes the old one",
+		o.as = "NAME"
+		return usagef(o.command(what)+" adds another one; ferry config unset nodes."+node+" removes the old one",
 			"there is a node %s in %s already", node, s.file.Path)
 	}
 	if strings.Contains(node, ".") || config.CheckKey("nodes."+node+".url") != nil { // a dot would name another node
@@ -307,16 +303,7 @@ func (s *settings) withKey(ctx context.Context, node string, fields []config.Ent
 // addNode writes a node's fields to the file, chooses a model if they have none, and checks the node.
 func (s *settings) addNode(ctx context.Context, node string, fields []config.Entry) error {
 	set := func(fields ...config.Entry) (*settings, error) {
-		err := s.edit(ctx, func(src []byte) ([]byte, error) {
-			var err error
-			for _, field := range fields {
-				if src, err = config.Set(src, "nodes."+node+"."+field.Key, field.Value); err != nil {
-					break
-				}
-			}
-			return src, err
-		})
-		if err != nil {
+		if err := s.setFields(ctx, node, fields...); err != nil {
 			return nil, err
 		}
 		return s.fileSettings()

@@ -322,8 +322,7 @@ func outcome(failed error) (class string, exit int) {
 		class = string(client.Output)
 	}
 	exit, _ = exitCode(failed)
-	var stopped signalled
-	if errors.As(failed, &stopped) {
+	if stopped, ok := errors.AsType[signalled](failed); ok {
 		if number, ok := stopped.Signal.(syscall.Signal); ok {
 			exit = 128 + int(number)
 		}

@@ -76,20 +76,15 @@ func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOpt
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		report := &checkReport{settings: s, styles: s.outStyles(), onStart: onStart}
-		if o.output == "json" {
-			report.object = &checkJSON{Node: node.Name, URL: s.safe(node.URL), Findings: []findingJSON{}}
-		}
+		report := &checkReport{settings: s, styles: s.outStyles(), onStart: onStart, json: o.output == "json"}
+		report.result = checkJSON{Node: node.Name, URL: s.safe(node.URL), OK: true, Findings: []findingJSON{}}
 		report.print(report.styles.Strong.Render(text.Line(s.safe(heading(node)))) + "\n")
 		report.check(ctx, node, o)
 		if report.err != nil {
 			return report.err
 		}
-		failed = failed || report.failed
-		if report.object != nil {
-			report.object.OK = !report.failed
-			all = append(all, *report.object)
-		}
+		failed = failed || !report.result.OK
+		all = append(all, report.result)
 	}
 	if o.output == "json" {
 		if err := printList(s.app, "nodes", all); err != nil {
@@ -116,8 +111,8 @@ type checkReport struct {
 	styles term.Styles
 	// onStart shows what the check waits for.
 	onStart func(*client.ActiveAttempt) func()
-	object  *checkJSON // collects the findings if they are printed as JSON at the end
-	failed  bool
+	json    bool // the findings are printed as JSON at the end
+	result  checkJSON
 	err     error // a failed write to standard output
 }
 
@@ -179,14 +174,12 @@ const checkIndent = 13
 // finding prints a line, and its hint below it.
 func (r *checkReport) finding(f client.Finding) {
 	mark := string(f.Mark)
-	if r.object != nil {
-		r.object.Findings = append(r.object.Findings, findingJSON{f.Step, results[f.Mark], r.safe(f.Text), r.safe(f.Hint)})
-	}
+	r.result.Findings = append(r.result.Findings, findingJSON{f.Step, results[f.Mark], r.safe(f.Text), r.safe(f.Hint)})
 	switch f.Mark {
 	case client.Good:
 		mark = r.styles.Good.Render(mark)
 	case client.Bad:
-		mark, r.failed = r.styles.Bad.Render(mark), true
+		mark, r.result.OK = r.styles.Bad.Render(mark), false
 	}
 	found := indented(r.translate(r.safe(f.Text)), checkIndent)
 	lines := r.out.Wrap(fmt.Sprintf("  %s %-8s %s", mark, f.Step, found), checkIndent) + "\n"
@@ -198,7 +191,7 @@ func (r *checkReport) finding(f client.Finding) {
 
 // print writes to standard output until a write fails.
 func (r *checkReport) print(text string) {
-	if r.err == nil && r.object == nil {
+	if r.err == nil && !r.json {
 		r.err = r.write([]byte(text))
 	}
 }

@@ -171,7 +171,8 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 			}
 		}
 		return listing[nodeJSON]{
-			name: "nodes", heading: []string{"", "node", "label", "api", "address", "key", "model", "pins"}, keep: 2, cards: true,
+			name: "nodes", heading: []string{"", "node", "label", "api", "address", "key", "model", "pins"},
+			keep: 2, cards: true,
 			row: func(n nodeJSON) []string { return n.row(len(s.values.Nodes)) },
 		}.show(a, form, nodes)
 	})

@@ -238,10 +238,7 @@ var http3Modes = map[string]transport.HTTP3{"true": transport.TryHTTP3, "only": 
 func (s *settings) resolveTo(e *endpoint) error {
 	for _, entry := range s.resolve {
 		host, rest, _ := strings.Cut(entry, ":")
-		at, addresses, ok := strings.Cut(rest, ":")
-		if !ok {
-			return invalid("resolve", entry, "HOST:PORT:ADDRESS[,ADDRESS], as curl does")
-		}
+		at, addresses, _ := strings.Cut(rest, ":")
 		var list []netip.Addr
 		for address := range strings.SplitSeq(addresses, ",") {
 			parsed, err := netip.ParseAddr(strings.Trim(address, "[]"))
@@ -275,14 +272,13 @@ func (s *settings) newEndpoint(ctx context.Context, node config.Node, o endpoint
 	e.Sticky, e.Model, e.MaxTokens = node.Sticky, node.Model, node.MaxTokens
 	e.Aliases, e.Params, e.StreamOnly = node.Aliases, node.Params, node.StreamOnly
 	e.Rule, e.IdleTimeout = s.values.Retry, s.values.IdleTimeout
-	var looked sync.Once // read the model list once, even in a run with many failures
-	var near string
+	// Read the model list once, even in a run with many failures.
+	near := sync.OnceValue(func() string { return s.nearModel(node, node.Model, time.Time{}) })
 	e.NearModel = func(name string) string {
-		if name != node.Model {
-			return s.nearModel(node, name, time.Time{})
+		if name == node.Model {
+			return near()
 		}
-		looked.Do(func() { near = s.nearModel(node, name, time.Time{}) })
-		return near
+		return s.nearModel(node, name, time.Time{})
 	}
 	e.options = transport.Options{
 		Target: e.URL, Node: node.Name, TLS: transport.TLS(node.TLS), Pins: node.Pins, Insecure: node.Insecure,

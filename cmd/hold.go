@@ -113,7 +113,8 @@ func (a *app) listHolders(dir, form string) error {
 		return nil
 	}
 	l := listing[hold.Status]{
-		heading: []string{"node", "age", "requests", "connections", "memory", "idle left", "pid"}, keep: 1, cards: true, row: holderRow,
+		heading: []string{"node", "age", "requests", "connections", "memory", "idle left", "pid"},
+		keep:    1, cards: true, row: holderRow,
 	}
 	if unresponsive == 0 {
 		l.none = "no connection is held; ferry ask --hold 5m keeps one open"
@@ -129,8 +130,8 @@ func holderRow(h hold.Status) []string {
 	if h.Memory > 0 {
 		memory = fmt.Sprintf("%.1f MiB", float64(h.Memory)/(1<<20))
 	}
-	return []string{h.Node, h.Age.Round(time.Second).String(), strconv.Itoa(h.Requests), strconv.Itoa(h.Connections), memory, left,
-		strconv.Itoa(h.PID)}
+	return []string{h.Node, h.Age.Round(time.Second).String(), strconv.Itoa(h.Requests), strconv.Itoa(h.Connections),
+		memory, left, strconv.Itoa(h.PID)}
 }
 
 func newHoldStopCmd(a *app) *cobra.Command {

@@ -35,8 +35,7 @@ func fileNodes(file *config.File) []string { return append([]string{"direct"}, f
 
 func runConfigKey(ctx context.Context, s *settings, args []string) error {
 	name := args[0]
-	path, err := s.configPath()
-	if err != nil {
+	if _, err := s.configPath(); err != nil {
 		return err
 	}
 	node, err := s.selectNode(name)
@@ -55,23 +54,30 @@ func runConfigKey(ctx context.Context, s *settings, args []string) error {
 		return err
 	}
 	s.masker.AddSecret(secret)
-	ref, err := s.storeKey(ctx, path, name, secret)
-	if err != nil {
+	var fields []config.Entry
+	if !node.InFile {
+		fields = []config.Entry{{Key: "url", Value: node.URL}}
+	}
+	if fields, err = s.withKey(ctx, name, fields, secret); err != nil {
 		return err
 	}
-	err = s.edit(ctx, func(src []byte) ([]byte, error) {
-		if !node.InFile {
-			if src, err = config.Set(src, "nodes."+name+".url", node.URL); err != nil {
+	if err := s.setFields(ctx, name, fields...); err != nil {
+		return err
+	}
+	s.note("node %s takes its key from %s", name, fields[len(fields)-1].Value)
+	return nil
+}
+
+// setFields sets fields of a node in the file.
+func (a *app) setFields(ctx context.Context, node string, fields ...config.Entry) error {
+	return a.edit(ctx, func(src []byte) (changed []byte, err error) {
+		for _, field := range fields {
+			if src, err = config.Set(src, "nodes."+node+"."+field.Key, field.Value); err != nil {
 				return nil, err
 			}
 		}
-		return config.Set(src, "nodes."+name+".key", ref)
+		return src, nil
 	})
-	if err != nil {
-		return err
-	}
-	s.note("node %s takes its key from %s", name, ref)
-	return nil
 }
 
 // maxKey is the maximum size of a key in bytes: a larger key fits in no header.

@@ -82,8 +82,7 @@ func (s *callOutput) show(call *client.Call, result *client.Result, failed error
 
 // showRest prints the part of a stream that was held back, and the end of the call.
 func (s *callOutput) showRest(call *client.Call, result *client.Result, failed error) error {
-	var signal signalled
-	stopped := errors.As(failed, &signal)
+	_, stopped := errors.AsType[signalled](failed)
 	if err := s.sink.finish(failed == nil, stopped); err != nil && failed == nil {
 		failed = err
 	}
@@ -120,22 +119,20 @@ func (s *callOutput) check(call *client.Call, result *client.Result, failed erro
 	if s.output != "raw" {
 		checked = answer.Text
 	}
-	if s.output != "raw" && call.Request.Schema != nil {
-		extracted := answer.Text
-		if s.extract {
-			if block, ok := term.FirstBlock(answer.Text); ok {
-				extracted = block
-			}
+	extracted, hasBlock := answer.Text, false
+	if s.extract {
+		if block, ok := term.FirstBlock(answer.Text); ok {
+			extracted, hasBlock = block, true
 		}
+	}
+	if s.output != "raw" && call.Request.Schema != nil {
 		if err := client.CheckSchema(call, result, extracted); err != nil {
 			result.Complete = false
 			return err
 		}
 	}
-	if s.extract {
-		if _, ok := term.FirstBlock(answer.Text); !ok {
-			return &client.Error{Class: client.NotAnAnswer, Status: 200, Err: errors.New("there is no fenced code block in the answer")}
-		}
+	if s.extract && !hasBlock {
+		return &client.Error{Class: client.NotAnAnswer, Status: 200, Err: errors.New("there is no fenced code block in the answer")}
 	}
 	if s.strict && wire.EndingOf(answer.StopReason) != wire.Ended {
 		reason := text.Shown(answer.StopReason, text.MaxNamed)

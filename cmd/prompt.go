@@ -88,9 +88,7 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 		info, err := os.Stat(f.Name)
 		f.Again = err == nil && info.Mode().IsRegular()
 	}
-	if len(o.files) > 0 {
-		parts = append(parts, attached.Texts()...)
-	}
+	parts = append(parts, attached.Texts()...)
 	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
 	size := 0
 	for _, part := range parts {
@@ -205,8 +203,7 @@ func readAll(
 	select {
 	case <-ctx.Done():
 		cause := context.Cause(ctx)
-		var over *client.DeadlineError
-		if errors.As(cause, &over) {
+		if over, ok := errors.AsType[*client.DeadlineError](cause); ok {
 			cause = fmt.Errorf("%s did not end within the timeout of %s", what, over.Timeout)
 		}
 		return nil, &client.Error{Class: client.Timeout, Err: cause, Unsent: true}

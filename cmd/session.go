@@ -29,10 +29,20 @@ func newSessionListCmd(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		var all []sessionJSON
+		for _, info := range infos {
+			s := sessionJSON{
+				Session: info.Name, Started: info.Started, Used: info.Used, Turns: info.Turns, Nodes: info.Nodes, Pending: info.Pending,
+			}
+			if info.Err != nil {
+				s.Error = info.Err.Error()
+			}
+			all = append(all, s)
+		}
 		return listing[sessionJSON]{
 			name: "sessions", none: "there are no conversations; ferry ask --session NAME begins one",
 			heading: []string{"conversation", "used", "turns", "nodes", ""}, keep: 1, row: a.sessionRow,
-		}.show(a, form, sessionsJSON(infos))
+		}.show(a, form, all)
 	}
 	return listCmd("list", "List all conversations, the most recently used first", a.sessions, list)
 }
@@ -46,18 +56,6 @@ type sessionJSON struct {
 	Nodes   string    `json:"nodes"`
 	Pending bool      `json:"pending"`
 	Error   string    `json:"error,omitempty"`
-}
-
-func sessionsJSON(infos []session.Info) []sessionJSON {
-	var out []sessionJSON
-	for _, info := range infos {
-		s := sessionJSON{Session: info.Name, Started: info.Started, Used: info.Used, Turns: info.Turns, Nodes: info.Nodes, Pending: info.Pending}
-		if info.Err != nil {
-			s.Error = info.Err.Error()
-		}
-		out = append(out, s)
-	}
-	return out
 }
 
 func (a *app) sessionRow(s sessionJSON) []string {

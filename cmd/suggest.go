@@ -123,8 +123,7 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 		return err
 	}
 	said, hint := strings.TrimSuffix(err.Error(), "."), c.CommandPath()+" --help lists the flags"
-	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) {
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		if before := c.Flags().Args(); isGroup(c) && len(before) > 0 { // the command is unknown, so its flags are too
 			if !c.HasParent() {
 				before = before[:1] // do not offer a prompt that has lost its flags

@@ -65,7 +65,7 @@ func (g *gatewayFile) roles() []string {
 }
 
 func newTokenListCmd(a *app) *cobra.Command {
-	return listCmd("list", "List tokens by public name, with role and date", a.gateway, func(g *gatewayFile, form string) error {
+	list := func(g *gatewayFile, form string) error {
 		tokens, err := g.tokens().List()
 		if err != nil {
 			return err
@@ -78,7 +78,8 @@ func newTokenListCmd(a *app) *cobra.Command {
 			name: "tokens", none: "there are no tokens; ferry config token new ROLE creates one",
 			heading: []string{"token", "role", "created", ""}, keep: 2, row: a.tokenRow,
 		}.show(a, form, all)
-	})
+	}
+	return listCmd("list", "List tokens by public name, with role and date", a.gateway, list)
 }
 
 // tokenJSON is a token as -o json prints it, without its secret. Fields are only ever added.

@@ -68,8 +68,7 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	for _, f := range header {
 		a.writeErrLine("< " + f.Name + ": " + f.Public())
 	}
-	var refused *wire.APIError
-	if errors.As(at.Err, &refused) && at.HTTPStatus != http.StatusOK && len(refused.Body) > 0 {
+	if refused, ok := errors.AsType[*wire.APIError](at.Err); ok && at.HTTPStatus != http.StatusOK && len(refused.Body) > 0 {
 		a.writeErrLine("< " + text.ShownOf(string(refused.Body[:min(len(refused.Body), 2*text.MaxShown)]), text.MaxShown, len(refused.Body)))
 	}
 	if line := client.ServerLimits(header, a.Clock.Now()); line != "" {
