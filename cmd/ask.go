@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ferry/pkg/client"
 	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
@@ -41,8 +42,9 @@ func newAskCmd(a *app) *cobra.Command {
 	f.IntVar(&b.maxFailures, "max-failures", 100, "with --batch: stop after `N` failures in a row; 0 means no limit")
 	f.Int64Var(&b.tokenCap, "max-tokens-total", 0,
 		"with --batch: stop before the run could be billed more than `N` tokens")
-	f.Func("shard",
-		"with --batch: process only part `K/N` of the lines, by a hash of their ids; K is 1 to N", b.setShard)
+	checkedVar(f, &b.shard, "shard", "", "",
+		"with --batch: process only part `K/N` of the lines, by a hash of their ids; K is 1 to N",
+		"K/N, such as 3/20: K from 1 to N, and N at most 10000", client.ParseShard)
 	f.BoolVar(&b.merge, "merge", false,
 		"with --batch: print the answers of all shards; the arguments are their --out files")
 	f.Lookup("output").Usage = "output format: text, json (on every outcome) or raw (the response body)"
@@ -128,22 +130,10 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.BoolVar(&o.conversation.fresh, "new", false,
 		"start a new conversation, with the name from --session or a generated one")
 	f.BoolVar(&o.conversation.resend, "resend", false, "send the conversation's last prompt again if it got no answer")
-	sampling := func(name, usage string, to **float64) {
-		f.Func(name, usage, func(text string) error {
-			if text == "" { // as if the flag was not given
-				*to = nil
-				return nil
-			}
-			value, err := strconv.ParseFloat(text, 64)
-			if err != nil || !(value >= 0 && value <= 2) {
-				return invalid(name, text, "a number from 0 to 2")
-			}
-			*to = &value
-			return nil
-		})
-	}
-	sampling("temperature", "sampling temperature `T`, 0 to 2, if the node's API supports it", &o.request.Temperature)
-	sampling("top-p", "nucleus sampling with probability mass `P`, if the node's API supports it", &o.request.TopP)
+	checkedVar(f, &o.request.Temperature, "temperature", "", "",
+		"sampling temperature `T`, 0 to 2, if the node's API supports it", "a number from 0 to 2", parseSampling)
+	checkedVar(f, &o.request.TopP, "top-p", "", "",
+		"nucleus sampling with probability mass `P`, if the node's API supports it", "a number from 0 to 2", parseSampling)
 	f.StringArrayVar(&o.request.Stop, "stop", nil, "end the answer at `TEXT`; can be repeated")
 	f.StringVar(&o.schema, "schema", "",
 		"request JSON that follows the schema in `FILE`, if the node's API supports it; exit 1 if its top level does not")
@@ -158,6 +148,15 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only errors, no notes")
 	addLanguage(c, a, "`LANGUAGE` of notes, errors and hints: en or zh (default from LC_ALL, LC_MESSAGES or LANG)")
 	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
+}
+
+// parseSampling parses a number from 0 to 2. An empty string is as if the flag was not given.
+func parseSampling(text string) (*float64, bool) {
+	if text == "" {
+		return nil, true
+	}
+	value, err := strconv.ParseFloat(text, 64)
+	return &value, err == nil && value >= 0 && value <= 2
 }
 
 // setParam parses --param.

@@ -28,15 +28,6 @@ type batchOptions struct {
 	tokenCap        int64
 }
 
-// setShard parses --shard.
-func (o *batchOptions) setShard(text string) (err error) {
-	known := false
-	if o.shard, known = client.ParseShard(text); !known {
-		err = invalid("shard", text, "K/N, such as 3/20: K from 1 to N, and N at most 10000")
-	}
-	return err
-}
-
 // batchFlags are the flags that need --batch.
 var batchFlags = []string{"out", "concurrency", "again", "max-failures", "max-tokens-total", "shard", "merge"}
 

@@ -18,14 +18,7 @@ var chineseTable string
 
 // addLanguage declares the flag --lang.
 func addLanguage(c *cobra.Command, a *app, usage string) {
-	c.Flags().Func("lang", usage, func(text string) error {
-		language, known := report.Language(text)
-		if !known {
-			return invalid("lang", text, "one of "+strings.Join(report.Languages(), ", "))
-		}
-		a.lang = language
-		return nil
-	})
+	checkedVar(c.Flags(), &a.lang, "lang", "", "", usage, "one of "+strings.Join(report.Languages(), ", "), report.Language)
 }
 
 // translate returns a message in the user's language. For Chinese it looks up lines, parts of a hint, and the text

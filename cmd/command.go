@@ -195,7 +195,7 @@ func choiceFlag(c *cobra.Command, to *string, name, short, usage string, words .
 	*to = words[0]
 	known := func(text string) (string, bool) { return text, slices.Contains(words, text) }
 	checkedVar(c.Flags(), to, name, short, words[0], usage, "one of "+strings.Join(words, ", "), known)
-	_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc(name, fixed(words...))
 }
 
 // formatFlag declares -o for a command that lists something.

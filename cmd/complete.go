@@ -55,13 +55,10 @@ func (a *app) addCompletions(root *cobra.Command) {
 			}
 		}
 	}
-	fixed := func(words ...string) cobra.CompletionFunc {
-		return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
-	}
 	add("node", a.completeNodes)
 	add("reference", a.completeNodes)
-	add("api", fixed(toStrings(wire.APIs())...))
-	add("retry-policy", fixed(toStrings(retry.Policies())...))
+	add("api", fixed(wire.APIs()...))
+	add("retry-policy", fixed(retry.Policies()...))
 	add("output", fixed("text", "json", "raw"))
 	add("pick", fixed("order", "fastest"))
 	add("http3", fixed("true", "false", "only"))
@@ -80,10 +77,11 @@ func (a *app) completeNodes(_ *cobra.Command, _ []string, word string) ([]string
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-func toStrings[T ~string](list []T) []string {
-	out := make([]string, len(list))
-	for i, item := range list {
-		out[i] = string(item)
+// fixed completes a flag with these words.
+func fixed[T ~string](words ...T) cobra.CompletionFunc {
+	var names []string
+	for _, word := range words {
+		names = append(names, string(word))
 	}
-	return out
+	return cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)
 }

@@ -163,8 +163,7 @@ func hangingIndent(words string, width, indent int) string {
 		flag := strings.TrimLeft(pair, " ")
 		return pair[:len(pair)-len(flag)] + strings.ReplaceAll(flag, " ", noBreak)
 	})
-	wrapped := strings.ReplaceAll(term.Wrap(words, width-indent, 0), noBreak, " ")
-	return strings.ReplaceAll(wrapped, "\n", "\n"+strings.Repeat(" ", indent))
+	return indented(strings.ReplaceAll(term.Wrap(words, width-indent, 0), noBreak, " "), indent)
 }
 
 // reflow wraps the lines of a page that are too long: paragraphs at their margin, two-column lines at or below their

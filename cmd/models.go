@@ -28,18 +28,15 @@ type modelsOptions struct {
 
 func newConfigModelsCmd(a *app) *cobra.Command {
 	var o modelsOptions
+	load := func() (*settings, error) { return a.settings(o.node) }
 	c := &cobra.Command{
 		Use:               "models [node]",
 		Short:             "List the models of a node; free of charge",
 		Args:              atMostOne("node"),
 		ValidArgsFunction: a.completeNodes,
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := a.settings(o.node)
-			if err != nil {
-				return err
-			}
-			return runConfigModels(c.Context(), s, append(args, s.values.Nodes...)[0], o)
-		},
+		RunE: withLoaded(load, func(ctx context.Context, s *settings, args []string) error {
+			return runConfigModels(ctx, s, append(args, s.values.Nodes...)[0], o)
+		}),
 	}
 	formatFlag(c, &o.output)
 	c.Flags().StringVar(&o.node.api, "api", "", "`API` of a node given as a URL: "+wire.APINames)

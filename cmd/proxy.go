@@ -70,8 +70,8 @@ func (s *settings) list() []config.Entry {
 		if err != nil || node.IsDemo() {
 			continue // the command that uses an unknown node reports it
 		}
-		entry, known := s.proxyEntry(node)
-		if !known {
+		entry := s.proxyEntry(node)
+		if entry.Origin == "" {
 			continue
 		}
 		prefix, last := "nodes."+node.Name+".", len(entries)-1
@@ -90,18 +90,19 @@ func (s *settings) list() []config.Entry {
 	return entries
 }
 
-func (s *settings) proxyEntry(node config.Node) (entry config.Entry, known bool) {
+// proxyEntry returns the proxy of a node as a setting. Its origin is "" if nothing sets one.
+func (s *settings) proxyEntry(node config.Node) config.Entry {
 	target, err := url.Parse(node.URL)
 	if err != nil {
-		return config.Entry{}, false
+		return config.Entry{}
 	}
 	via, from, err := s.proxy(node, target)
-	entry = config.Entry{Key: "nodes." + node.Name + ".proxy", Value: "none", Origin: from}
+	entry := config.Entry{Key: "nodes." + node.Name + ".proxy", Value: "none", Origin: from}
 	switch {
 	case err != nil:
 		entry.Value = "unusable"
 	case via != nil:
 		entry.Value = config.ShowProxy(via.String())
 	}
-	return entry, from != ""
+	return entry
 }
