@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"ferry/pkg/bench"
+	"ferry/pkg/term"
 	"ferry/pkg/text"
 )
 
@@ -16,6 +17,9 @@ type column struct {
 	// rank is the order in which columns are dropped if the terminal is too narrow, the highest first. Columns of rank
 	// 0 stay.
 	rank int
+	// width is the width on a terminal. style returns the style of the cell of a row there; nil styles nothing.
+	width int
+	style func(row int) term.Style
 	// class is the class of the cells in HTML. markup reports that the cells are already HTML.
 	class  string
 	markup bool

@@ -39,7 +39,7 @@ func ProgressLine(all []bench.Progress, since time.Duration) string {
 // latencies and remaining time. lang is the language of the headings, and safe makes a name safe for the terminal.
 func ProgressTable(all []bench.Progress, since time.Duration, f term.Facts, lang string, safe func(string) string) []string {
 	l, styles := languageOf(lang), term.NewStyles(f)
-	t := table{columns: []column{
+	columns := []column{
 		columnOf(l.translate("node"), names, 0, all, func(p bench.Progress) string { return safe(Series(p.Node)) }),
 		columnOf("", numbers, 3, all, func(p bench.Progress) string {
 			if p.Total == 0 {
@@ -53,6 +53,11 @@ func ProgressTable(all []bench.Progress, since time.Duration, f term.Facts, lang
 				return text.Missing
 			}
 			return text.Percent(float64(p.OK)/float64(p.Done), 0) + "%"
+		}).styled(func(row int) term.Style {
+			if p := all[row]; p.OK == 0 && p.Done > 0 {
+				return styles.Bad
+			}
+			return term.Style{}
 		}),
 		columnOf(l.translate("mean"), numbers, 0, all, func(p bench.Progress) string {
 			if p.OK == 0 {
@@ -63,13 +68,8 @@ func ProgressTable(all []bench.Progress, since time.Duration, f term.Facts, lang
 		columnOf(l.translate("waiting"), numbers, 1, all, l.waiting),
 		columnOf(l.translate("latest"), left, 4, all, func(p bench.Progress) string { return term.Spark(p.Recent, sparkWidth) }),
 		columnOf(l.translate("left"), numbers, 2, all, func(p bench.Progress) string { return l.remaining(p, since) }),
-	}, paint: func(i int, title, cell string) string {
-		if title == l.translate("ok") && all[i].OK == 0 && all[i].Done > 0 {
-			return styles.Bad.Render(cell)
-		}
-		return cell
-	}}
-	lines, _ := t.render(f.Width-1, styles.Dim)
+	}
+	lines, _ := render(columns, f.Width-1, styles.Dim)
 	return strings.Split(strings.TrimRight(lines, "\n"), "\n")
 }
 

@@ -50,18 +50,9 @@ func changesAsText(c *bench.Changes, o Options) (string, error) {
 	p := newPage(c.New, o)
 	p.head([2]string{"model", p.describeRequest(c.New)}, [2]string{"plan", p.plan(c.New)}, [2]string{"old", p.run(c.Old)}, [2]string{"new", p.run(c.New)})
 	columns, verdicts := p.changeColumns(c)
-	t := table{columns: columns, paint: func(row int, title, cell string) string {
-		switch turn := directionOf(verdicts[row]); {
-		case title != p.translate("verdict"):
-			return cell
-		case turn == "worse":
-			return p.style.Bad.Render(cell)
-		case turn == "better":
-			return p.style.Good.Render(cell)
-		}
-		return cell
-	}}
-	p.table("", t, p.style.Strong)
+	styles := map[string]term.Style{"worse": p.style.Bad, "better": p.style.Good}
+	columns[len(columns)-1].style = func(row int) term.Style { return styles[directionOf(verdicts[row])] }
+	p.table("", columns, p.style.Strong)
 	p.lines(p.changeLines(c, o))
 	return p.b.String(), nil
 }
@@ -90,8 +81,8 @@ func (p *page) section(heading, body string) {
 	p.b.WriteString(body)
 }
 
-func (p *page) table(heading string, t table, titles term.Style) {
-	body, _ := t.render(p.width, titles)
+func (p *page) table(heading string, columns []column, titles term.Style) {
+	body, _ := render(columns, p.width, titles)
 	p.section(heading, body)
 }
 
@@ -140,11 +131,13 @@ func (p *page) plots() {
 	width := cmp.Or(p.width, pipeWidth)
 	titles := p.names(rows)
 	titles.title = ""
-	room := max(narrowest, min(titles.width(), width/2))
+	titles.measure()
+	room := max(narrowest, min(titles.width, width/2))
 	columns := min(most, width-room-gap)
 	if len(rows) == 0 || low >= high || columns < least {
 		return
 	}
+	titles.width = room + gap
 	var b strings.Builder
 	for i, r := range rows {
 		plot := term.Histogram(r.Sorted, low, high, columns)
@@ -156,7 +149,7 @@ func (p *page) plots() {
 			b.WriteString(strings.Join(ownLines(name, width), "\n") + "\n")
 			name = ""
 		}
-		b.WriteString(titles.align(name, room+gap) + plot + "\n")
+		b.WriteString(titles.align(name) + plot + "\n")
 	}
 	from, to := text.Millis(low), text.Millis(high)
 	between := max(1, columns-text.Width(from)-text.Width(to))
@@ -183,7 +176,7 @@ func (p *page) stat(title string, rank int, rows []*bench.Row, of statsOf, name 
 // rowTable writes a table of rows that begins with their names. It writes nothing if no row has a value.
 func (p *page) rowTable(heading string, rows []*bench.Row, columns ...column) {
 	if slices.ContainsFunc(columns, column.filled) {
-		p.table(heading, table{columns: append([]column{p.names(rows)}, columns...)}, p.style.Dim)
+		p.table(heading, append([]column{p.names(rows)}, columns...), p.style.Dim)
 	}
 }
 
@@ -223,19 +216,21 @@ func (p *page) results() {
 	for _, r := range rows {
 		highest = max(highest, r.Success.Low)
 	}
-	t := table{columns: columns, paint: func(row int, title, cell string) string {
-		r := rows[row]
-		switch {
-		case r.OK == 0, title == p.translate("success") && r.Success.High < highest:
-			return p.style.Bad.Render(cell)
-		case p.s.Leads(r):
-			return p.style.Good.Render(cell)
-		case slices.Contains([]string{p.translate("label"), p.translate("sd"), p.translate("min"), p.translate("max")}, title):
-			return p.style.Dim.Render(cell)
+	quiet := each([]string{"label", "sd", "min", "max"}, func(title string) string { return p.translate(title) })
+	for i, c := range columns {
+		columns[i].style = func(row int) term.Style {
+			switch r := rows[row]; {
+			case r.OK == 0, c.title == p.translate("success") && r.Success.High < highest:
+				return p.style.Bad
+			case p.s.Leads(r):
+				return p.style.Good
+			case slices.Contains(quiet, c.title):
+				return p.style.Dim
+			}
+			return term.Style{}
 		}
-		return cell
-	}}
-	p.table("", t, p.style.Strong)
+	}
+	p.table("", columns, p.style.Strong)
 }
 
 // rowFailure is one class of failures of a row.
@@ -259,20 +254,16 @@ func failuresOf(s *bench.Summary) []rowFailure {
 func (p *page) failures() {
 	all := failuresOf(p.s)
 	node := func(f rowFailure) string { return p.title(p.s, p.s.Rows[f.row]) }
-	t := table{columns: []column{
+	dim := func(int) term.Style { return p.style.Dim }
+	columns := []column{
 		columnOf(p.translate("node"), names, 0, all, node),
 		columnOf(p.translate("class"), words, 0, all, func(f rowFailure) string { return visible(f.Class) }),
 		columnOf(p.translate("count"), numbers, 0, all, func(f rowFailure) string { return fmt.Sprint(f.Count) }),
 		columnOf(p.translate("mean"), numbers, 0, all, func(f rowFailure) string { return text.Millis(f.Latency.Mean) }),
-		columnOf(p.translate("blame"), words, 1, all, func(f rowFailure) string { return visible(p.translate(f.Blame)) }),
-		columnOf(p.translate("first error"), left, 2, all, func(f rowFailure) string { return visible(f.Detail) }),
-	}, paint: func(_ int, title, cell string) string {
-		if title == p.translate("blame") || title == p.translate("first error") {
-			return p.style.Dim.Render(cell)
-		}
-		return cell
-	}}
-	body, whole := t.render(p.width, p.style.Dim)
+		columnOf(p.translate("blame"), words, 1, all, func(f rowFailure) string { return visible(p.translate(f.Blame)) }).styled(dim),
+		columnOf(p.translate("first error"), left, 2, all, func(f rowFailure) string { return visible(f.Detail) }).styled(dim),
+	}
+	body, whole := render(columns, p.width, p.style.Dim)
 	for _, f := range all {
 		if !whole && f.Detail != "" {
 			body += p.styled(p.style.Dim, node(f)+p.translate(", ")+visible(f.Class)+p.translate(": ")+visible(f.Detail))

@@ -10,15 +10,6 @@ import (
 	"ferry/pkg/text"
 )
 
-// table lays out columns for a terminal of a given width, 0 for no limit. It drops complete columns before it cuts a
-// cell, because half a number is a wrong number, and reports whether it kept all columns.
-type table struct {
-	columns []column
-	widths  []int
-	// paint styles a cell that already has its final width; nil styles nothing.
-	paint func(row int, title, cell string) string
-}
-
 const (
 	gap = 2
 	// narrowest is the width below which words are not cut further.
@@ -28,34 +19,32 @@ const (
 	roomForName = 28
 )
 
-func (t *table) render(width int, heading term.Style) (lines string, whole bool) {
-	t.columns = slices.DeleteFunc(t.columns, func(c column) bool { return !c.filled() })
-	if len(t.columns) == 0 {
+// render lays out columns for a terminal of a given width, 0 for no limit. It drops complete columns before it cuts a
+// cell, because half a number is a wrong number, and reports whether it kept all columns.
+func render(columns []column, width int, heading term.Style) (lines string, whole bool) {
+	columns = slices.DeleteFunc(columns, func(c column) bool { return !c.filled() })
+	if len(columns) == 0 {
 		return "", true
 	}
-	t.widths = each(t.columns, column.width) // computed once, because a name from a file may be very long
-	all := len(t.columns)
+	for i := range columns {
+		columns[i].measure() // only once, because a name from a file may be very long
+	}
+	all := len(columns)
 	if width > 0 {
-		t.fit(width)
-		t.shorten(width)
+		columns = fit(columns, width)
+		shorten(columns, width)
 	}
 	var b strings.Builder
-	for i := -1; i < len(t.columns[0].cells); i++ {
-		cells := cellsOf(t.columns, i)
-		paint := func(c int, cell string) string {
-			if i < 0 || t.paint == nil {
-				return cell
-			}
-			return t.paint(i, t.columns[c].title, cell)
-		}
-		if i >= 0 && t.columns[0].kind == names && text.Width(cells[0]) > t.widths[0] {
+	for i := -1; i < len(columns[0].cells); i++ {
+		cells := cellsOf(columns, i)
+		if first := columns[0]; i >= 0 && first.kind == names && text.Width(cells[0]) > first.width {
 			for _, own := range ownLines(cells[0], width) {
-				b.WriteString(paint(0, own) + "\n")
+				b.WriteString(first.paint(i, own) + "\n")
 			}
 			cells[0] = ""
 		}
 		for c, cell := range cells {
-			cells[c] = paint(c, t.columns[c].align(cell, t.widths[c]))
+			cells[c] = columns[c].paint(i, columns[c].align(cell))
 		}
 		shown := strings.TrimRight(strings.Join(cells, strings.Repeat(" ", gap)), " ")
 		if i < 0 {
@@ -63,7 +52,7 @@ func (t *table) render(width int, heading term.Style) (lines string, whole bool)
 		}
 		b.WriteString(shown + "\n")
 	}
-	return b.String(), len(t.columns) == all
+	return b.String(), len(columns) == all
 }
 
 // ownLines returns the separate lines of a name that does not fit in its column. A very long name is cut to the first
@@ -76,69 +65,83 @@ func ownLines(name string, width int) []string {
 
 // fit drops columns until the rest fits. Words and names count with at most roomForName, so that a long name does not
 // remove numbers.
-func (t *table) fit(width int) {
+func fit(columns []column, width int) []column {
 	for {
 		needed, last := -gap, 0
-		for i, c := range t.columns {
-			needed += gap + t.widths[i]
+		for i, c := range columns {
+			needed += gap + c.width
 			if c.kind == words || c.kind == names {
-				needed -= max(0, t.widths[i]-roomForName)
+				needed -= max(0, c.width-roomForName)
 			}
-			if c.rank >= t.columns[last].rank {
+			if c.rank >= columns[last].rank {
 				last = i
 			}
 		}
-		if needed <= width || t.columns[last].rank == 0 {
-			return
+		if needed <= width || columns[last].rank == 0 {
+			return columns
 		}
-		t.columns, t.widths = slices.Delete(t.columns, last, last+1), slices.Delete(t.widths, last, last+1)
+		columns = slices.Delete(columns, last, last+1)
 	}
 }
 
 // shorten cuts words by one terminal column at a time, always in the widest table column, so that two long columns are
 // cut alike. Names are not cut: their column becomes narrower, and names that do not fit are on a separate line.
-func (t *table) shorten(width int) {
+func shorten(columns []column, width int) {
 	total := -gap
-	for _, w := range t.widths {
-		total += gap + w
+	for _, c := range columns {
+		total += gap + c.width
 	}
 	for ; total > width; total-- {
-		widest := -1
-		for i, c := range t.columns {
-			if c.kind == words && t.widths[i] > narrowest && (widest < 0 || t.widths[i] > t.widths[widest]) {
-				widest = i
+		var widest *column
+		for i, c := range columns {
+			if c.kind == words && c.width > narrowest && (widest == nil || c.width > widest.width) {
+				widest = &columns[i]
 			}
 		}
-		if widest < 0 {
+		if widest == nil {
 			break
 		}
-		t.widths[widest]--
+		widest.width--
 	}
-	if t.columns[0].kind == names && total > width {
-		t.widths[0] = max(narrowest, t.widths[0]-(total-width))
+	if columns[0].kind == names && total > width {
+		columns[0].width = max(narrowest, columns[0].width-(total-width))
 	}
-	for i := range t.columns {
-		if c := &t.columns[i]; c.kind == words {
+	for i := range columns {
+		if c := &columns[i]; c.kind == words {
 			// Cut between visible characters: an emoji of several runes stays complete.
-			c.title = text.Cut(c.title, t.widths[i])
-			c.cells = each(c.cells, func(cell string) string { return text.Cut(cell, t.widths[i]) })
-			t.widths[i] = c.width()
+			c.title = text.Cut(c.title, c.width)
+			c.cells = each(c.cells, func(cell string) string { return text.Cut(cell, c.width) })
+			c.measure()
 		}
 	}
 }
 
-func (c column) width() int {
-	width := text.Width(c.title)
+// measure sets the width of the column to that of its widest cell.
+func (c *column) measure() {
+	c.width = text.Width(c.title)
 	for _, cell := range c.cells {
-		width = max(width, text.Width(cell))
+		c.width = max(c.width, text.Width(cell))
 	}
-	return width
 }
 
-func (c column) align(cell string, width int) string {
-	pad := strings.Repeat(" ", max(0, width-text.Width(cell)))
+func (c column) align(cell string) string {
+	pad := strings.Repeat(" ", max(0, c.width-text.Width(cell)))
 	if c.kind == numbers {
 		return pad + cell
 	}
 	return cell + pad
+}
+
+// styled returns the column with a style for each cell.
+func (c column) styled(style func(row int) term.Style) column {
+	c.style = style
+	return c
+}
+
+// paint styles a cell that already has its final width.
+func (c column) paint(row int, cell string) string {
+	if row < 0 || c.style == nil {
+		return cell
+	}
+	return c.style(row).Render(cell)
 }
