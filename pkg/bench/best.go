@@ -53,7 +53,7 @@ func (s *Summary) choose(w *workspace) {
 // fastest returns the row of candidates that is typically the fastest by paired ratios, together with the rows that it
 // is not proven to be faster than. Without pairs nothing is proven.
 func (s *Summary) fastest(candidates []int, w *workspace) Choice {
-	typical := func(i int) float64 { return s.Headline(s.Rows[i]).p50OrMean() }
+	typical := func(i int) float64 { return s.Headline(s.Rows[i]).P50OrMean() }
 	versus := func(i, j int) Comparison {
 		return *cmp.Or(s.Rows[i].series.compareWith(s.Rows[j].series, w, figures[s.Figure], alpha), &Comparison{Ratio: 1, P: 1})
 	}
@@ -83,8 +83,8 @@ func (s *Summary) fastest(candidates []int, w *workspace) Choice {
 	return c
 }
 
-// p50OrMean returns the p50, or the mean if there are too few values for a percentile.
-func (s *Stats) p50OrMean() float64 {
+// P50OrMean returns the p50, or the mean if there are too few values for a percentile.
+func (s *Stats) P50OrMean() float64 {
 	if s.HasPercentiles() {
 		return s.P50
 	}

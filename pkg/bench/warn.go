@@ -144,9 +144,9 @@ func (w *warner) row(r *Row, allShort bool) {
 	if r.Unsent > 0 {
 		w.add(NotSent, name, "%s could not start in time and were not sent: -c %d is too low for this rate",
 			Count{r.Unsent, "request"}, w.Header.Concurrency)
-	} else if r.Lag != nil && w.Header.Rate > 0 && r.Lag.p50OrMean() > 1000/w.Header.Rate {
+	} else if r.Lag != nil && w.Header.Rate > 0 && r.Lag.P50OrMean() > 1000/w.Header.Rate {
 		w.add(Overrun, name, "requests started late, typically by %s: -c %d is too low for this rate",
-			text.Millis(r.Lag.p50OrMean()), w.Header.Concurrency)
+			text.Millis(r.Lag.P50OrMean()), w.Header.Concurrency)
 	}
 	if r.Fresh > 0 {
 		w.add(FreshConnection, name, "%s opened a new connection instead of reusing one", Count{r.Fresh, "request"})
@@ -204,9 +204,9 @@ func (w *warner) lengths() {
 	if len(rows) == 0 {
 		return
 	}
-	byLength := func(a, b *Row) int { return cmp.Compare(a.AnswerTokens.p50OrMean(), b.AnswerTokens.p50OrMean()) }
+	byLength := func(a, b *Row) int { return cmp.Compare(a.AnswerTokens.P50OrMean(), b.AnswerTokens.P50OrMean()) }
 	shortest, longest := slices.MinFunc(rows, byLength), slices.MaxFunc(rows, byLength)
-	few, many := shortest.AnswerTokens.p50OrMean(), longest.AnswerTokens.p50OrMean()
+	few, many := shortest.AnswerTokens.P50OrMean(), longest.AnswerTokens.P50OrMean()
 	if many > few*lengthRatio && many-few >= lengthTokens {
 		w.add(LengthsDiffer, "", "answer lengths differ: %s typically has %.0f tokens, %s %.0f; longer answers take longer",
 			w.Title(shortest), few, w.Title(longest), many)

@@ -95,14 +95,14 @@ func (l language) changeFinding(n *bench.Change) string {
 
 // defineChanges returns the definitions of the terms in a comparison.
 func (l language) defineChanges(c *bench.Changes) []definition {
-	definitions, words := l.definitions(), []string{"latency", "success"}
+	words := []string{"latency", "success"}
 	if c.New.Header.Stream {
 		words = append(words, "ttft")
 	}
 	if c.New.Header.Rate > 0 {
 		words = append(words, "intended")
 	}
-	return each(append(words, "change", "successChange", "intervals"), func(word string) definition { return definitions[word] })
+	return each(append(words, "change", "successChange", "intervals"), l.definition)
 }
 
 func changesAsJSON(c *bench.Changes, o Options) (string, error) {

@@ -17,6 +17,12 @@ import (
 //go:embed html.css
 var htmlStyle string
 
+// headFormat is a page up to its first section, with verbs for the language, the title, the style, the title again, and
+// the time and model.
+//
+//go:embed head.html
+var headFormat string
+
 // document collects the HTML. A template engine would be linked into every command and slow down its start; markupf is
 // enough.
 type document struct {
@@ -142,12 +148,7 @@ func bestFirst(s *bench.Summary) *bench.Summary {
 		}
 		return 3
 	}
-	typical := func(r *bench.Row) float64 {
-		if figures := s.Headline(r); figures.HasPercentiles() {
-			return figures.P50
-		}
-		return s.Headline(r).Mean
-	}
+	typical := func(r *bench.Row) float64 { return s.Headline(r).P50OrMean() }
 	ordered := *s
 	ordered.Rows = slices.SortedStableFunc(slices.Values(s.Rows), func(a, b *bench.Row) int {
 		return cmp.Or(cmp.Compare(slices.Index(s.Vantages, a.Vantage), slices.Index(s.Vantages, b.Vantage)),
@@ -186,26 +187,7 @@ func (d *document) head(title string, when markup) {
 	if d.s.Model != "" {
 		when += markupf(" · <bdi>%s</bdi>", d.s.Model)
 	}
-	d.writef(`<!DOCTYPE html>
-<html lang="%s">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>%s</title>
-<style>
-%s</style>
-</head>
-<body>
-<main>
-<header>
-<p class="kicker">ferry bench</p>
-<h1>%s</h1>
-<p class="when">%s</p>
-</header>
-`, tag, title, markup(htmlStyle), title, when)
+	d.writef(headFormat, tag, title, markup(htmlStyle), title, when)
 }
 
 // nodeList returns the names of the nodes if they fit, otherwise their number.

@@ -272,12 +272,7 @@ func (d *document) failures() {
 			columnOf(d.translate("share"), numbers, 0, all, func(f rowFailure) string {
 				return joinUnits(d.percent(float64(f.Count) / float64(max(d.s.Rows[f.row].Requests, 1))))
 			}),
-			columnOf(d.translate("time to failure"), numbers, 0, all, func(f rowFailure) string {
-				if f.Latency.HasPercentiles() {
-					return text.Millis(f.Latency.P50)
-				}
-				return text.Millis(f.Latency.Mean)
-			}),
+			columnOf(d.translate("time to failure"), numbers, 0, all, func(f rowFailure) string { return text.Millis(f.Latency.P50OrMean()) }),
 			{title: d.translate("first error"), kind: left, class: "words", cells: each(all, func(f rowFailure) string { return f.Detail })},
 		})
 }

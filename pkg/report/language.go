@@ -239,7 +239,7 @@ func (l language) define(s *bench.Summary) []definition {
 	if s.Figure == bench.TTFTFigure { // streams are ranked by TTFT
 		best = "bestTTFT"
 	}
-	all, definitions := []definition{}, l.definitions()
+	all := []definition{}
 	for _, d := range []struct {
 		word string
 		used bool
@@ -253,7 +253,7 @@ func (l language) define(s *bench.Summary) []definition {
 		if !d.used {
 			continue
 		}
-		defined := definitions[d.word]
+		defined := l.definition(d.word)
 		if d.word == best && s.BothConnections() {
 			defined.Text += l.translate(", over %s connections", l.translate(string(leader(s, s.Best[0]).Node.Connection)))
 		}
@@ -262,14 +262,11 @@ func (l language) define(s *bench.Summary) []definition {
 	return all
 }
 
-// definitions returns all definitions, by their keys.
-func (l language) definitions() map[string]definition {
-	all := map[string]definition{}
-	for word, d := range readWords().Definitions {
-		all[word] = d.English
-		if l.translations != nil {
-			all[word] = d.Chinese
-		}
+// definition returns the definition with a key of words.json.
+func (l language) definition(word string) definition {
+	d := readWords().Definitions[word]
+	if l.translations != nil {
+		return d.Chinese
 	}
-	return all
+	return d.English
 }
