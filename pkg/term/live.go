@@ -1,9 +1,11 @@
 package term
 
 import (
+	"fmt"
 	"io"
-	"strconv"
 	"strings"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"ferry/pkg/text"
 )
@@ -17,30 +19,23 @@ type Live struct {
 	drawn int // lines of the block above the cursor
 }
 
-// The escape sequences for a block. All moves are relative, so the cursor's position need not be read.
-const (
-	lineStart  = "\r"
-	clearRest  = "\x1b[K" // of the line
-	clearBelow = "\x1b[J"
-)
-
 // Draw replaces the drawn lines by these, and leaves the cursor below them. Each line is cut to one row, so that the
 // number of rows is known. The last column stays free, because some terminals move to the next row when it is filled.
-// Errors are ignored.
+// All moves are relative, so the cursor's position need not be read. Errors are ignored.
 func (l *Live) Draw(lines []string) {
 	if !l.TTY || l.Plain {
 		return
 	}
 	var b strings.Builder
 	if l.drawn > 0 {
-		b.WriteString(lineStart + "\x1b[" + strconv.Itoa(l.drawn) + "A") // to the first row of the block
+		fmt.Fprintf(&b, "\r\x1b[%dA", l.drawn) // to the first row of the block
 	}
 	for _, line := range lines {
 		// Clear the rest of the row after the text: clearing it before would flicker.
-		b.WriteString(text.Cut(oneRow(line), max(0, l.Width-1)) + clearRest + "\n")
+		b.WriteString(text.Cut(oneRow(line), max(0, l.Width-1)) + ansi.EraseLineRight + "\n")
 	}
 	if len(lines) < l.drawn {
-		b.WriteString(clearBelow)
+		b.WriteString(ansi.EraseScreenBelow)
 	}
 	l.drawn = len(lines)
 	if b.Len() > 0 { // in one call, so that a partial block is never visible

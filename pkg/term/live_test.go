@@ -95,7 +95,7 @@ func (s *screen) Write(p []byte) (int, error) {
 	for rest != "" {
 		sequence, width, size, _ := ansi.DecodeSequence(rest, ansi.NormalState, nil)
 		rest = rest[size:]
-		if s.row == len(s.rows) && (sequence == clearRest || width > 0) {
+		if s.row == len(s.rows) && (sequence == ansi.EraseLineRight || width > 0) {
 			s.rows = append(s.rows, "")
 		}
 		var up int
@@ -104,9 +104,9 @@ func (s *screen) Write(p []byte) (int, error) {
 			s.column = 0
 		case sequence == "\n":
 			s.row, s.column = s.row+1, 0
-		case sequence == clearRest:
+		case sequence == ansi.EraseLineRight:
 			s.rows[s.row] = ansi.Truncate(s.rows[s.row], s.column, "")
-		case sequence == clearBelow && s.column == 0:
+		case sequence == ansi.EraseScreenBelow && s.column == 0:
 			s.rows = s.rows[:min(s.row, len(s.rows))]
 		case width > 0: // overwrites: the row keeps the text to the right
 			s.rows[s.row] = ansi.Truncate(s.rows[s.row], s.column, "") + sequence + ansi.TruncateLeft(s.rows[s.row], s.column+width, "")
