@@ -35,11 +35,8 @@ type component struct {
 	Properties []property `json:"properties,omitempty"`
 }
 
-type licensed struct {
-	License struct {
-		ID string `json:"id"`
-	} `json:"license"`
-}
+// licensed has the SPDX identifier of a license: {"license": {"id": "MIT"}}.
+type licensed map[string]map[string]string
 
 type property struct {
 	Name  string `json:"name"`
@@ -85,8 +82,8 @@ func billOf(version, date string, modules []module) ([]byte, error) {
 
 func part(kind, name, version, license string, targets []string) component {
 	ref := "pkg:golang/" + name + "@" + version
-	c := component{Type: kind, Ref: ref, Name: name, Version: version, PURL: ref, Licenses: make([]licensed, 1)}
-	c.Licenses[0].License.ID = license
+	c := component{Type: kind, Ref: ref, Name: name, Version: version, PURL: ref}
+	c.Licenses = []licensed{{"license": {"id": license}}}
 	if targets != nil {
 		c.Properties = []property{{"ferry:targets", strings.Join(targets, " ")}}
 	}

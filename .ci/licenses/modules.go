@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -17,6 +19,7 @@ import (
 type module struct {
 	path, version string
 	targets       []string // the targets whose binaries link it
+	folders       []string // its root, then the folders of its linked packages
 	files         []file
 	license       string // its SPDX identifier
 }
@@ -27,12 +30,7 @@ const goItself = "Go"
 
 // linked returns Go and the modules whose packages the program in a folder links for these targets.
 func linked(folder string, targets []string) ([]module, error) {
-	root, version, err := goRoot()
-	if err != nil {
-		return nil, err
-	}
-	all := map[string]*module{goItself: {path: goItself, version: version, targets: targets}}
-	folders := map[string][]string{goItself: {root}} // the folders of each module, its root first
+	all := map[string]*module{}
 	for _, target := range targets {
 		packages, err := list(folder, target)
 		if err != nil {
@@ -42,18 +40,20 @@ func linked(folder string, targets []string) ([]module, error) {
 			path, version, moduleFolder, packageFolder := p[0], p[1], p[2], p[3]
 			m := all[path]
 			if m == nil {
-				m = &module{path: path, version: version}
-				all[path], folders[path] = m, []string{moduleFolder}
+				m = &module{path: path, version: version, folders: []string{moduleFolder}}
+				all[path] = m
 			}
 			if !slices.Contains(m.targets, target) {
 				m.targets = append(m.targets, target)
 			}
-			folders[path] = append(folders[path], packageFolder)
+			m.folders = append(m.folders, packageFolder)
 		}
 	}
 	var modules []module
-	for path, m := range all {
-		if m.files, err = licenseFiles(folders[path]); err == nil {
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		m := all[path]
+		var err error
+		if m.files, err = licenseFiles(m.folders); err == nil {
 			m.license, err = identify(m.files)
 		}
 		if err != nil {
@@ -61,22 +61,14 @@ func linked(folder string, targets []string) ([]module, error) {
 		}
 		modules = append(modules, *m)
 	}
-	slices.SortFunc(modules, func(a, b module) int { return strings.Compare(a.path, b.path) })
 	return modules, nil
 }
 
-func goRoot() (root, version string, err error) {
-	out, err := exec.Command("go", "env", "GOROOT", "GOVERSION").Output()
-	if err != nil {
-		return "", "", fmt.Errorf("go env: %w", err)
-	}
-	root, version, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
-	return root, strings.TrimPrefix(version, "go"), nil
-}
-
 // list returns, for each linked package of a module, the module's path, version and folder, and the package's folder.
+// For a package of Go itself, both folders are Go's root.
 func list(folder, target string) (packages [][4]string, err error) {
-	const format = "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}"
+	format := "{{if .Standard}}" + goItself + "\t" + strings.TrimPrefix(runtime.Version(), "go") + "\t{{.Root}}\t{{.Root}}{{end}}" +
+		"{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}"
 	system, arch, _ := strings.Cut(target, "/")
 	c := exec.Command("go", "list", "-deps", "-f", format, ".")
 	c.Dir, c.Env = folder, append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+arch)
