@@ -1,11 +1,13 @@
 package main
 
 import (
+	"debug/buildinfo"
 	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -32,12 +34,12 @@ func TestComplete(t *testing.T) {
 	}
 	for _, target := range []string{"linux/amd64", "windows/arm64"} {
 		for _, m := range modulesOf(t, target) {
-			at := slices.IndexFunc(b.Components, func(c component) bool { return c.PURL == "pkg:golang/"+m[0]+"@"+m[1] })
+			at := slices.IndexFunc(b.Components, func(c component) bool { return c.PURL == "pkg:golang/"+m.Path+"@"+m.Version })
 			if at < 0 || !strings.Contains(b.Components[at].Properties[0].Value, target) || !slices.Contains(b.Dependencies[0].On, b.Components[at].Ref) {
-				t.Errorf("the bill does not have %s %s for %s", m[0], m[1], target)
+				t.Errorf("the bill does not have %s %s for %s", m.Path, m.Version, target)
 			}
-			if !strings.Contains(text, "\n"+m[0]+" "+m[1]+"\n") {
-				t.Errorf("there is no license of %s %s", m[0], m[1])
+			if !strings.Contains(text, "\n"+m.Path+" "+m.Version+"\n") {
+				t.Errorf("there is no license of %s %s", m.Path, m.Version)
 			}
 		}
 	}
@@ -53,8 +55,8 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// modulesOf gives paths and versions of the modules in a binary, as it says itself.
-func modulesOf(t *testing.T, target string) (modules [][2]string) {
+// modulesOf returns the modules in a binary, as it says itself.
+func modulesOf(t *testing.T, target string) []*debug.Module {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "ferry")
 	system, arch, _ := strings.Cut(target, "/")
@@ -63,19 +65,11 @@ func modulesOf(t *testing.T, target string) (modules [][2]string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	out, err := exec.Command("go", "version", "-m", binary).Output()
-	if err != nil {
-		t.Fatal(err)
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil || len(info.Deps) < 10 {
+		t.Fatalf("the binary says %v, %v", info, err)
 	}
-	for line := range strings.Lines(string(out)) {
-		if f := strings.Fields(line); len(f) > 2 && f[0] == "dep" {
-			modules = append(modules, [2]string{f[1], f[2]})
-		}
-	}
-	if len(modules) < 10 {
-		t.Fatalf("the binary says:\n%s", out)
-	}
-	return modules
+	return info.Deps
 }
 
 // TestSame writes everything twice.

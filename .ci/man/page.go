@@ -46,7 +46,7 @@ func page(c *cobra.Command, e edition) string {
 		b.line(".SH OPTIONS")
 		flags.VisitAll(b.option)
 	}
-	b.children("COMMANDS", c, func(child *cobra.Command) bool { return !isTopic(child) })
+	b.children("COMMANDS", c, (*cobra.Command).IsAvailableCommand)
 	b.children("TOPICS", c, isTopic)
 	if c.Example != "" {
 		b.line(".SH EXAMPLES")
@@ -86,16 +86,13 @@ func (b *roff) option(f *pflag.Flag) {
 
 // children lists the pages below a command for which belongs returns true.
 func (b *roff) children(title string, c *cobra.Command, belongs func(*cobra.Command) bool) {
-	first := true
+	heading := ".SH " + title + "\n"
 	for _, child := range c.Commands() {
-		if !documented(child) || !belongs(child) {
-			continue
+		if belongs(child) {
+			b.WriteString(heading)
+			b.entry(reference(child), child.Short)
+			heading = ""
 		}
-		if first {
-			b.line(".SH " + title)
-			first = false
-		}
-		b.entry(reference(child), child.Short)
 	}
 }
 
