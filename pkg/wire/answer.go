@@ -58,9 +58,8 @@ func EndingOf(reason string) Ending {
 	if known, ok := endings[reason]; ok {
 		return known
 	}
-	_, isError := statusOfType(reason)
 	switch {
-	case isError || strings.HasSuffix(reason, "error"):
+	case statusOfType(reason) != 0 || strings.HasSuffix(reason, "error"):
 		return Failed
 	case strings.HasPrefix(reason, "content_filter"): // some servers append the kind of content
 		return Refused

@@ -35,33 +35,21 @@ type APIError struct {
 }
 
 func (e *APIError) Error() string {
-	var b strings.Builder
-	if e.Status > 0 {
-		fmt.Fprintf(&b, "status %d", e.Status)
-	} else {
-		fmt.Fprintf(&b, "HTTP %d with an invalid .status in the body", e.HTTPStatus)
+	status := fmt.Sprintf("status %d", e.Status)
+	if e.Status <= 0 {
+		status = fmt.Sprintf("HTTP %d with an invalid .status in the body", e.HTTPStatus)
 	}
-	for _, part := range []string{e.Type, e.Message} {
-		if part != "" {
-			b.WriteString(": " + part)
-		}
+	parts := []string{status, e.Type, e.Message}
+	if e.Type == "" && e.Message == "" {
+		parts = append(parts, e.Code)
 	}
-	if e.Type == "" && e.Message == "" && e.Code != "" {
-		b.WriteString(": " + e.Code)
-	}
-	return b.String()
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ": ")
 }
 
 // statusInside returns the status of an error inside an HTTP 200: a number in the error, the status for its code or
 // type, else 500.
 func (e *APIError) statusInside() int {
-	if e.stated != 0 {
-		return e.stated
-	}
-	if status, ok := statusOfType(e.Code, e.Type); ok {
-		return status
-	}
-	return 500
+	return cmp.Or(e.stated, statusOfType(e.Code), statusOfType(e.Type), 500)
 }
 
 // spendCodes are the types and codes of an account without credit or at a spending limit, in lower case: from Claude,
@@ -173,12 +161,10 @@ const (
 
 // stopFailure returns the error for a stop reason that reports a failure.
 func (a API) stopFailure(reason string) *APIError {
-	e := &APIError{HTTPStatus: 200, Status: 500, Code: reason}
-	if status, ok := statusOfType(reason); ok {
-		e.Status = status
+	return &APIError{
+		HTTPStatus: 200, Status: cmp.Or(statusOfType(reason), 500), Code: reason,
+		Message: fmt.Sprintf("the answer ended with %s %s", a.Dialect().Facts().stopName, reason),
 	}
-	e.Message = fmt.Sprintf("the answer ended with %s %s", a.Dialect().Facts().stopName, reason)
-	return e
 }
 
 // typeStatuses maps known error types and codes of the Claude, OpenAI-style and Google APIs, in lower case, to
@@ -194,16 +180,9 @@ var typeStatuses = map[string]int{
 	"service_unavailable": 503, "unavailable": 503, "timeout_error": 504, "deadline_exceeded": 504, "overloaded_error": 529,
 }
 
-// statusOfType returns the status of the first known name, so that an error inside an HTTP 200 is handled by its
-// kind.
-func statusOfType(names ...string) (int, bool) {
-	for _, name := range names {
-		if status, ok := typeStatuses[strings.ToLower(name)]; ok {
-			return status, true
-		}
-	}
-	return 0, false
-}
+// statusOfType returns the status for the type or code of an error, 0 if it is unknown, so that an error inside an
+// HTTP 200 is handled by its kind.
+func statusOfType(name string) int { return typeStatuses[strings.ToLower(name)] }
 
 // TruncatedError is a stream that ended before the answer was complete.
 type TruncatedError struct {
@@ -348,13 +327,10 @@ func (e *APIError) readBody(body []byte) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, bom))
 	if fields, ok := parse(body); ok {
 		e.read(fields)
-		return
-	}
-	e.Message = pageWords(body)
-	if list := elements(body); len(list) > 0 {
-		w := errorTexts{APIError: e}
-		w.value(body, maxNested)
-		e.Message = strings.Join(w.words, ": ")
+	} else if len(elements(body)) > 0 {
+		e.read(object{"errors": body})
+	} else {
+		e.Message = pageWords(body)
 	}
 }
 
