@@ -228,9 +228,9 @@ func (r *chatReader) readDelta(l *lexer) {
 
 // knows accepts any name except the names of the other dialects: chunks have no event name, but some gateways add
 // one.
-func (chat) knows(name string) bool { return !messages{}.knows(name) && !complete{}.knows(name) }
+func (chat) knows(name []byte) bool { return !messages{}.knows(name) && !complete{}.knows(name) }
 
-func (r *chatReader) isAnswer(string) bool { return r.choices > 0 || !isNull(r.s.chunk.usage) }
+func (r *chatReader) isAnswer([]byte) bool { return r.choices > 0 || !isNull(r.s.chunk.usage) }
 
 func (r *chatReader) isEnd() bool { return r.s.ended || r.closing || r.s.stop != "" }
 

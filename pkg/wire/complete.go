@@ -68,9 +68,9 @@ func (complete) reader(s *Stream) (reader, []field) {
 
 func (r *completeReader) reset() { r.completion, r.stop = nil, nil }
 
-func (complete) knows(name string) bool { return name == "completion" }
+func (complete) knows(name []byte) bool { return string(name) == "completion" }
 
-func (r *completeReader) isAnswer(string) bool { return r.completion != nil || r.stop != nil }
+func (r *completeReader) isAnswer([]byte) bool { return r.completion != nil || r.stop != nil }
 
 func (r *completeReader) isEnd() bool { return r.s.ended }
 

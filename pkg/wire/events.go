@@ -12,16 +12,14 @@ const (
 	maxLine   = 8 << 20   // maximum bytes of one line, and of one event's data
 	maxStream = 256 << 20 // maximum bytes of a complete stream
 	readAhead = 32 << 10  // bytes of the buffer: one read from a socket rarely returns more
-	maxNames  = 32        // maximum number of event names that are kept
-	maxName   = 64        // maximum bytes of a name that is kept
 )
 
-// event is one event of a stream.
+// event is one event of a stream, valid until the next call of Next.
 type event struct {
-	// Name is the value of the event field, "" if the event has none (the standard then calls it "message").
-	Name string
-	// Data are the data lines joined by a newline, valid until the next call of Next. The bytes are unchanged: code
-	// that reads text from them replaces bytes that are not UTF-8.
+	// Name is the value of the event field, empty if the event has none (the standard then calls it "message").
+	Name []byte
+	// Data are the data lines joined by a newline. The bytes are unchanged: code that reads text from them replaces
+	// bytes that are not UTF-8.
 	Data []byte
 }
 
@@ -43,11 +41,9 @@ type eventReader struct {
 	started bool
 	skipLF  bool // the last line ended with CR: a LF that follows belongs to it
 
-	name           string
-	data, returned []byte // of the event being read, of the last event returned
+	next, returned event // the event being read, the last event returned
 	hasData        bool
 	ready          bool // the event being read is complete
-	names          map[string]string
 
 	maxLine int
 }
@@ -77,7 +73,7 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 }
 
 // Buffered reports whether Next can return one more event without another Read, so that a caller can write together
-// what arrived together. The last event's Data stay valid.
+// what arrived together. The last event stays valid.
 func (r *eventReader) Buffered() bool { return r.parse() }
 
 // Next returns the next event. The error is io.EOF at the end of the stream, a *text.LimitError, or the reader's
@@ -106,11 +102,10 @@ func (r *eventReader) Rest() (event, bool) {
 
 // takeEvent returns the complete event.
 func (r *eventReader) takeEvent() event {
-	e := event{Name: r.name, Data: r.data}
-	r.data, r.returned = r.returned[:0], r.data
-	r.name, r.hasData, r.ready = "", false, false
+	r.next, r.returned = event{r.returned.Name[:0], r.returned.Data[:0]}, r.next
+	r.hasData, r.ready = false, false
 	r.count++
-	return e
+	return r.returned
 }
 
 // parse reads lines from the buffer until an event is complete, and reports whether one is.
@@ -123,7 +118,7 @@ func (r *eventReader) parse() bool {
 		if line = r.begin(line); len(line) > 0 {
 			r.field(line)
 		} else if r.ready = r.hasData; !r.ready {
-			r.name = ""
+			r.next.Name = r.next.Name[:0]
 		}
 	}
 	return true
@@ -176,8 +171,9 @@ func (r *eventReader) line() ([]byte, bool) {
 // field reads one line that is not blank: a comment (which starts with a colon), a field with a value, or a field's
 // name without a value.
 func (r *eventReader) field(line []byte) {
+	e := &r.next
 	if line[0] == '{' && !r.hasData {
-		r.data, r.hasData, r.ready = append(r.data, line...), true, true
+		e.Data, r.hasData, r.ready = append(e.Data, line...), true, true
 		return
 	}
 	name, value, _ := bytes.Cut(line, []byte(":"))
@@ -185,37 +181,22 @@ func (r *eventReader) field(line []byte) {
 		value = value[1:]
 	}
 	if string(name) == "error" && len(value) > 0 {
-		r.name, name = "error", []byte("data")
+		e.Name, name = append(e.Name[:0], name...), []byte("data")
 	}
 	switch string(name) {
 	case "data":
 		if r.hasData {
-			r.data = append(r.data, '\n')
+			e.Data = append(e.Data, '\n')
 		}
-		if len(r.data)+len(value) > r.maxLine {
+		if len(e.Data)+len(value) > r.maxLine {
 			r.fail("an event of the stream")
 			return
 		}
-		r.data = append(r.data, value...)
+		e.Data = append(e.Data, value...)
 		r.hasData = true
 	case "event":
-		r.name = r.intern(value)
+		e.Name = append(e.Name[:0], value...)
 	}
-}
-
-// intern returns name as a string without allocating one for each event: a stream has few names.
-func (r *eventReader) intern(name []byte) string {
-	if known, ok := r.names[string(name)]; ok {
-		return known
-	}
-	made := string(name)
-	if len(made) <= maxName && len(r.names) < maxNames {
-		if r.names == nil {
-			r.names = make(map[string]string)
-		}
-		r.names[made] = made
-	}
-	return made
 }
 
 // fail ends the stream and discards the buffer.

@@ -19,7 +19,7 @@ func list(r *eventReader) (out []string) {
 		if err != nil {
 			return append(out, err.Error())
 		}
-		out = append(out, event.Name+"|"+string(event.Data))
+		out = append(out, string(event.Name)+"|"+string(event.Data))
 	}
 }
 
@@ -229,10 +229,10 @@ func FuzzEvents(f *testing.F) {
 					got = append(got, err.Error())
 					break
 				}
-				data := string(event.Data)
+				name, data := string(event.Name), string(event.Data)
 				r.Buffered()
-				fatalIf(t, string(event.Data) != data, "%q became %q", data, event.Data)
-				got = append(got, event.Name+"|"+data)
+				fatalIf(t, string(event.Name) != name || string(event.Data) != data, "%q became %q", name+"|"+data, event)
+				got = append(got, name+"|"+data)
 			}
 			fatalIf(t, fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want), "%q: %q\nwhole: %q", in, got, want)
 		}

@@ -14,8 +14,9 @@ import (
 const maxDepth = 10000
 
 // maxMembers and maxElements limit the number of members of an object and of values of an array that are kept. No
-// answer and no error has that many, and each takes more memory than its bytes do.
-const maxMembers, maxElements = 1 << 12, 1 << 12
+// answer and no error has that many, and each takes more memory than its bytes do. maxName limits a member's name in
+// bytes.
+const maxMembers, maxElements, maxName = 1 << 12, 1 << 12, 64
 
 // bom is the byte order mark, which some servers put before their JSON and jq skips.
 var bom = []byte("\xef\xbb\xbf")

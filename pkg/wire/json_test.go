@@ -227,7 +227,7 @@ func hasEnd(api API, in []byte) bool {
 		fields, _ := parse(e.Data)
 		switch api {
 		case Messages:
-			kind := e.Name
+			kind := string(e.Name)
 			if kind == "" || kind == "message" {
 				kind = stringOf(fields["type"])
 			}

@@ -107,8 +107,8 @@ func (r *messagesReader) readDelta(l *lexer) {
 	l.pick(r.inDelta)
 }
 
-func (messages) knows(name string) bool {
-	switch name {
+func (messages) knows(name []byte) bool {
+	switch string(name) {
 	case "message_start", "message_delta", "message_stop",
 		"content_block_start", "content_block_delta", "content_block_stop":
 		return true
@@ -116,7 +116,7 @@ func (messages) knows(name string) bool {
 	return false
 }
 
-func (r *messagesReader) isAnswer(name string) bool { return name != "" || r.s.chunk.kind != nil }
+func (r *messagesReader) isAnswer(name []byte) bool { return len(name) > 0 || r.s.chunk.kind != nil }
 
 func (r *messagesReader) isEnd() bool { return r.s.ended }
 
@@ -125,10 +125,10 @@ var errNoStart = errors.New("message_stop without a message_start")
 func (r *messagesReader) read(e event) (Delta, error) {
 	s := r.s
 	kind := e.Name
-	if kind == "" || kind == "message" {
-		kind = s.events.intern(unquote(s.chunk.kind))
+	if len(kind) == 0 || string(kind) == "message" {
+		kind = unquote(s.chunk.kind)
 	}
-	switch kind {
+	switch string(kind) {
 	case "content_block_delta":
 		return r.readBlock(r.delta.kind, "text_delta", r.delta.text, "thinking_delta", r.delta.thinking), nil
 	case "content_block_start": // Claude's are empty; a gateway that has the complete text at once may fill it in

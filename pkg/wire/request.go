@@ -27,7 +27,7 @@ type Dialect interface {
 	decode(fields object, a *Answer, u *counts) *NotAnswerError
 	// knows reports whether the dialect's streams have events of this name. The standard and the vendors require that
 	// others are ignored.
-	knows(event string) bool
+	knows(event []byte) bool
 	// reader returns the reader of a stream's events, and the members of their data that it needs.
 	reader(s *Stream) (reader, []field)
 }

@@ -46,7 +46,7 @@ type reader interface {
 	// reset clears the values of the last event.
 	reset()
 	// isAnswer reports whether an event contains a part of an answer. Other events may be errors.
-	isAnswer(name string) bool
+	isAnswer(name []byte) bool
 	// read returns what the event adds to the answer.
 	read(e event) (Delta, error)
 	// isEnd reports whether the answer is complete when the server sends [DONE].
@@ -113,7 +113,7 @@ func (s *Stream) Next() (Delta, error) {
 // isComplete reports whether an event that the end of the stream cut off lacks only the blank line at its end.
 func isComplete(e event) bool {
 	word := bytes.TrimSpace(e.Data)
-	if string(word) == done || e.Name == "error" {
+	if string(word) == done || string(e.Name) == "error" {
 		return true
 	}
 	l := lexer{b: e.Data}
@@ -192,15 +192,15 @@ var (
 func (s *Stream) read(e event) (Delta, error) {
 	word := bytes.TrimSpace(e.Data)
 	switch {
-	case e.Name == "error":
+	case string(e.Name) == "error":
 		return Delta{}, s.fault(e)
-	case e.Name == "ping" || len(word) == 0: // some gateways send empty data lines to keep a connection alive
+	case string(e.Name) == "ping" || len(word) == 0: // some gateways send empty data lines to keep a connection alive
 		return Delta{}, nil
 	case string(word) == done:
 		return Delta{}, s.finish(s.reader.isEnd(), errEarly)
 	}
 	// "message" is the standard's name for an event without a name: its data show what it is.
-	known := e.Name == "" || e.Name == "message" || s.api.Dialect().knows(e.Name)
+	known := len(e.Name) == 0 || string(e.Name) == "message" || s.api.Dialect().knows(e.Name)
 	isObject := s.parse(e.Data)
 	switch {
 	case !isObject && known:
