@@ -71,7 +71,7 @@ func (b *BatchRequest) priceFile(name string) (tokens int, isText bool) {
 	defer file.Close()
 	head := make([]byte, 512) // as much as http.DetectContentType looks at
 	n, _ := io.ReadFull(file, head)
-	return wire.EstimateFile(head[:n], size), !wire.IsFile(head[:n])
+	return wire.EstimateFile(head[:n], size)
 }
 
 // open opens a file of an item. It must be a regular file.

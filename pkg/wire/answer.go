@@ -77,9 +77,6 @@ type Usage struct {
 	Reasoning int `json:"-"`
 }
 
-// Total returns the sum of input and output tokens.
-func (u Usage) Total() int64 { return int64(u.Input) + int64(u.Output) }
-
 // maxTokens is the largest plausible token count of one answer.
 const maxTokens = 1_000_000_000
 

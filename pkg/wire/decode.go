@@ -274,30 +274,27 @@ func (a API) decodeEvents(body []byte) (Answer, error) {
 	s := a.NewStream(bytes.NewReader(body))
 	var all strings.Builder
 	all.Grow(len(body)) // the text is not longer, and growing step by step needs several times the memory
-	for {
-		delta, err := s.Next()
+	for s.err == nil {
+		delta, _ := s.Next()
 		all.Write(delta.Text)
-		if err == nil {
-			continue
-		}
-		answer := s.Answer()
-		answer.Text = all.String()
-		if err == io.EOF && jsonLines(body) && a.hasText(s.events) { //nolint:errorlint // the very end
-			err = s.truncated(errSpliced)
-		}
-		if err == io.EOF { //nolint:errorlint // the very end
-			return answer, nil
-		}
-		if apiErr, ok := err.(*APIError); ok { //nolint:errorlint // it comes unwrapped
-			return answer, apiErr
-		}
-		if none, ok := err.(*NotAnswerError); ok { //nolint:errorlint // it comes unwrapped
-			none.Body = body
-			return answer, none
-		}
-		_, cut := err.(*TruncatedError) //nolint:errorlint // it comes unwrapped
-		return answer, &NotAnswerError{Reason: "an event stream: " + err.Error(), Body: body, Truncated: cut}
 	}
+	answer, err := s.Answer(), s.err
+	answer.Text = all.String()
+	if err == io.EOF && jsonLines(body) && a.hasText(s.events) { //nolint:errorlint // the very end
+		err = s.truncated(errSpliced)
+	}
+	if err == io.EOF { //nolint:errorlint // the very end
+		return answer, nil
+	}
+	switch fault := err.(type) { //nolint:errorlint // it comes unwrapped
+	case *APIError:
+		return answer, fault
+	case *NotAnswerError:
+		fault.Body = body
+		return answer, fault
+	}
+	_, cut := err.(*TruncatedError) //nolint:errorlint // it comes unwrapped
+	return answer, &NotAnswerError{Reason: "an event stream: " + err.Error(), Body: body, Truncated: cut}
 }
 
 // hasText reports whether the events have text.

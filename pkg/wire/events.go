@@ -72,14 +72,10 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// Buffered reports whether Next can return one more event without another Read, so that a caller can write together
-// what arrived together. The last event stays valid.
-func (r *eventReader) Buffered() bool { return r.parse() }
-
 // Next returns the next event. The error is io.EOF at the end of the stream, a *text.LimitError, or the reader's
 // error. All events that arrived completely are returned before it.
 func (r *eventReader) Next() (event, error) {
-	for !r.parse() {
+	for !r.buffered() {
 		if r.err != nil {
 			return event{}, r.err
 		}
@@ -108,8 +104,9 @@ func (r *eventReader) takeEvent() event {
 	return r.returned
 }
 
-// parse reads lines from the buffer until an event is complete, and reports whether one is.
-func (r *eventReader) parse() bool {
+// buffered reads lines from the buffer until an event is complete, and reports whether one is: then Next returns it
+// without another Read, so that a caller can write together what arrived together. The last event stays valid.
+func (r *eventReader) buffered() bool {
 	for !r.ready {
 		line, ok := r.line()
 		if !ok {

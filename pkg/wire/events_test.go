@@ -205,7 +205,7 @@ func (s *splitReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// FuzzEvents checks that the events do not depend on how the stream is split into reads or on calls of Buffered.
+// FuzzEvents checks that the events do not depend on how the stream is split into reads or on calls of buffered.
 func FuzzEvents(f *testing.F) {
 	for _, api := range APIs() {
 		f.Add(string(recorded(f, api)), uint64(1))
@@ -223,14 +223,14 @@ func FuzzEvents(f *testing.F) {
 			r := limited(reader)
 			var got []string
 			for {
-				r.Buffered()
+				r.buffered()
 				event, err := r.Next()
 				if err != nil {
 					got = append(got, err.Error())
 					break
 				}
 				name, data := string(event.Name), string(event.Data)
-				r.Buffered()
+				r.buffered()
 				fatalIf(t, string(event.Name) != name || string(event.Data) != data, "%q became %q", name+"|"+data, event)
 				got = append(got, name+"|"+data)
 			}

@@ -82,25 +82,25 @@ func NewFile(name string, content []byte) (*File, error) {
 func (f *File) String() string { return megabytes(len(f.Data)) + " " + f.Type }
 
 // Tokens estimates the number of tokens of the file.
-func (f *File) Tokens() int { return EstimateFile(f.Data, int64(len(f.Data))) }
-
-// IsFile reports, from its first bytes, whether content is sent as a file and not as text.
-func IsFile(head []byte) bool {
-	mime := http.DetectContentType(head)
-	return slices.ContainsFunc(fileTypes, func(t fileType) bool { return t.mime == mime })
+func (f *File) Tokens() int {
+	tokens, _ := EstimateFile(f.Data, int64(len(f.Data)))
+	return tokens
 }
 
-// EstimateFile estimates the number of tokens of a file of size bytes from its first bytes. It rather overestimates:
-// the maximum for a picture, some pages by size for a PDF, a third of the bytes for text.
-func EstimateFile(head []byte, size int64) int {
+// EstimateFile estimates the number of tokens of a file of size bytes from its first bytes, and reports whether it is
+// sent as text and not as a file. It rather overestimates: the maximum for a picture, some pages by size for a PDF, a
+// third of the bytes for text.
+func EstimateFile(head []byte, size int64) (tokens int, isText bool) {
 	const imageTokens, pageBytes = 5000, 50 << 10
-	switch mime := http.DetectContentType(head); {
+	mime := http.DetectContentType(head)
+	isText = !slices.ContainsFunc(fileTypes, func(t fileType) bool { return t.mime == mime })
+	switch {
 	case mime == pdf:
-		return imageTokens * (1 + int(size/pageBytes))
+		return imageTokens * (1 + int(size/pageBytes)), isText
 	case strings.HasPrefix(mime, "image/"):
-		return imageTokens
+		return imageTokens, isText
 	}
-	return int(size/3) + 1
+	return int(size/3) + 1, isText
 }
 
 // megabytes formats a size in decimal units, as file listings do.

@@ -122,10 +122,7 @@ func isComplete(e event) bool {
 
 // Buffered reports whether Next can return at least one more event without another Read. It is false when the answer
 // is complete. So a caller that flushes its output whenever it is false has flushed everything.
-func (s *Stream) Buffered() bool { return s.err == nil && s.events.Buffered() }
-
-// Events returns the number of events so far.
-func (s *Stream) Events() int { return s.events.count }
+func (s *Stream) Buffered() bool { return s.err == nil && s.events.buffered() }
 
 // How long to wait for the formal end of a stream after the answer in it has ended.
 const (

@@ -26,7 +26,7 @@ func readStream(s *Stream) streamResult {
 		out.text += string(delta.Text)
 		out.reasoning += string(delta.Reasoning)
 		if err != nil {
-			out.answer, out.events, out.err = s.Answer(), s.Events(), err
+			out.answer, out.events, out.err = s.Answer(), s.events.count, err
 			out.answer.Usage, out.answer.Empty, out.answer.HasReasoning = nil, false, false
 			return out
 		}
