@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"strconv"
@@ -212,14 +213,11 @@ func (x *exchange) stream(a answer) {
 	for _, event := range x.dialect.open(a) {
 		x.event(event)
 	}
-	size := x.plan.chunk
-	switch {
-	case size > 0:
-	case a.fill > 0:
+	size := int64(chunkText)
+	if a.fill > 0 {
 		size = chunkFill
-	default:
-		size = chunkText
 	}
+	size = cmp.Or(x.plan.chunk, size)
 	half := int64(len(a.text))/2 + a.fill/2
 	for at := int64(0); at < int64(len(a.text))+a.fill; {
 		piece := a.piece(at, size)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -31,10 +32,13 @@ const sigma = 0.25
 // timeout by accident. With this sigma, one draw in a hundred million is beyond it, so the mean does not change.
 const tailFactor = 4
 
-// Fault describes one query parameter, for the help.
+// Fault is one query parameter that the node knows.
 type Fault struct {
 	Name  string // the parameter's name
-	Usage string // an example and its effect, in one line
+	Usage string // an example and its effect, in one line, for the help
+
+	// set parses a value. A parameter that breaks an attempt has none: its value is a count.
+	set func(value string) error
 }
 
 // always is a count larger than any number of requests.
@@ -62,17 +66,10 @@ type faults struct {
 	ignored []string
 }
 
-// param is one known parameter: its help and how to parse it. A parameter that breaks an attempt has no set: its value
-// is a count.
-type param struct {
-	name, usage string
-	set         func(value string) error
-}
-
 // params lists the known parameters, which are parsed into f, in the order of the help. If several breaking faults are
 // due, this order also decides.
-func params(f *faults) []param {
-	return []param{
+func params(f *faults) []Fault {
+	return []Fault{
 		{"status", "status=429,503,200: return these statuses in turn, repeatedly", f.setStatuses},
 		{"success", "success=98: the percentage of attempts that succeed, spread evenly; the others get 503", f.setSuccess},
 		{"latency", "latency=800ms: delay before the answer, log-normal with this mean", delay(&f.latency)},
@@ -102,46 +99,34 @@ func params(f *faults) []param {
 }
 
 // Faults returns all query parameters that the node knows. If several are due, the first one in this list is used.
-func Faults() []Fault {
-	var out []Fault
-	for _, p := range params(new(faults)) {
-		out = append(out, Fault{Name: p.name, Usage: p.usage})
-	}
-	return out
-}
+func Faults() []Fault { return params(new(faults)) }
 
 // parseFaults parses a query string. An error names the parameter. Unknown parameters are collected and do not fail:
 // URLs of real gateways must work.
 func parseFaults(query string) (faults, error) {
 	f := faults{success: 100_00, first: math.MaxInt64, redirectTo: "https://elsewhere.invalid/moved", counts: map[string]uint64{}}
-	if query == "" {
-		return f, nil
-	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return f, fmt.Errorf("query: %w", err)
 	}
 	for _, p := range params(&f) {
-		given, ok := values[p.name]
+		given, ok := values[p.Name]
 		if !ok {
 			continue
 		}
-		delete(values, p.name)
+		delete(values, p.Name)
+		if len(given) > 1 {
+			return f, fmt.Errorf("parameter %q: given more than once", p.Name)
+		}
 		set := p.set
 		if set == nil {
-			set = f.setCount(p.name)
-		}
-		if len(given) > 1 {
-			return f, fmt.Errorf("parameter %q: given more than once", p.name)
+			set = f.setCount(p.Name)
 		}
 		if err := set(given[0]); err != nil {
-			return f, fmt.Errorf("parameter %q: %w", p.name, err)
+			return f, fmt.Errorf("parameter %q: %w", p.Name, err)
 		}
 	}
-	for name := range values {
-		f.ignored = append(f.ignored, name)
-	}
-	slices.Sort(f.ignored)
+	f.ignored = slices.Sorted(maps.Keys(values))
 	return f, nil
 }
 
@@ -154,19 +139,18 @@ func CheckQuery(query string) (unknown []string, err error) {
 // ignoredHeader returns the value of X-Demo-Ignored: escaped, because a name can contain anything, and of limited
 // length.
 func (f faults) ignoredHeader() string {
-	var b strings.Builder
+	header := ""
 	for i, name := range f.ignored {
 		name = url.QueryEscape(name)
-		if b.Len()+len(name) > maxIgnored {
-			b.WriteString(", …")
-			break
+		if len(header)+len(name) > maxIgnored {
+			return header + ", …"
 		}
 		if i > 0 {
-			b.WriteString(", ")
+			header += ", "
 		}
-		b.WriteString(name)
+		header += name
 	}
-	return b.String()
+	return header
 }
 
 func (f *faults) setCount(name string) func(string) error {
@@ -336,8 +320,8 @@ func (f faults) breakingFault(k uint64) string {
 		return ""
 	}
 	for _, p := range params(&f) {
-		if k < f.counts[p.name] {
-			return p.name
+		if k < f.counts[p.Name] {
+			return p.Name
 		}
 	}
 	return ""
