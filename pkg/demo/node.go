@@ -85,7 +85,7 @@ func New(o Options) *Node {
 	n.server.ConnState = func(c net.Conn, s http.ConnState) {
 		// Only the handler closes a hijacked connection, and it does nothing after that.
 		if s == http.StateClosed || s == http.StateHijacked {
-			close(c.(*serverConn).left)
+			c.(*serverConn).left()
 		}
 	}
 	return n
@@ -150,14 +150,14 @@ func (n *Node) DialContext(ctx context.Context, network, addr string) (net.Conn,
 	}
 	client, server := net.Pipe()
 	reset := new(atomic.Bool)
-	conn := &serverConn{Conn: server, reset: reset, left: make(chan struct{})}
-	n.served.Go(func() {
-		_ = n.server.Serve(&listener{conn: conn, closing: n.closing}) // fails when the connection or the node is closed
-		if n.closing.Err() != nil {
-			_ = conn.Close() // closing a pipe cannot fail
-		}
-		<-conn.left
-	})
+	conn := &serverConn{Conn: server, reset: reset}
+	n.served.Add(1)
+	stop := context.AfterFunc(n.closing, func() { _ = conn.Close() }) // closing a pipe cannot fail
+	conn.left = func() {
+		stop()
+		n.served.Done()
+	}
+	_ = n.server.Serve(&listener{conn: conn}) // serves the connection in a goroutine of its own, and fails at once
 	return &clientConn{client, reset}, nil
 }
 
@@ -172,26 +172,21 @@ func (n *Node) Close() error {
 	return nil
 }
 
-// listener returns one connection to the server, and ends with it.
+// listener returns one connection to the server, and no other one.
 type listener struct {
-	conn     *serverConn
+	conn     net.Conn
 	accepted bool
-	closing  context.Context
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	if !l.accepted {
-		l.accepted = true
-		return l.conn, nil
+	if l.accepted {
+		return nil, net.ErrClosed
 	}
-	select {
-	case <-l.conn.left:
-	case <-l.closing.Done():
-	}
-	return nil, net.ErrClosed
+	l.accepted = true
+	return l.conn, nil
 }
 
-// Close does nothing: the listener ends with its connection.
+// Close does nothing: the connection outlives the listener.
 func (l *listener) Close() error { return nil }
 
 func (l *listener) Addr() net.Addr { return l.conn.LocalAddr() }
@@ -207,7 +202,7 @@ type serverConn struct {
 	net.Conn
 	abrupt atomic.Bool
 	reset  *atomic.Bool
-	left   chan struct{} // closed when the server no longer uses it
+	left   func() // called when the server no longer uses it
 }
 
 func (c *clientConn) Read(b []byte) (int, error) {
