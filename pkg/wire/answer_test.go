@@ -2,77 +2,99 @@ package wire
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// decoded are complete answers and their expected content: the text, the stop reason, the id, the model and the
-// usage.
-var decoded = []struct {
-	name string
-	api  API
-	body string
-	want Answer
-}{
-	{
-		"complete", Complete, `{"status":200,"id":"c1","model":"m","completion":" hi ","stop_reason":"stop_sequence"}`,
-		Answer{ID: "c1", Model: "m", Text: " hi ", StopReason: "stop_sequence"},
-	},
-	{"only the text", Complete, `{"completion":"你好"}`, Answer{Text: "你好"}},
-	{"fields of another shape", Complete, `{"completion":"a","id":7,"model":{},"stop_reason":1,"usage":"free"}`, Answer{Text: "a"}},
-	{"names in another case are others", Complete, `{"completion":"a","Completion":"b","ID":"x"}`, Answer{Text: "a"}},
-	{
-		"messages", Messages,
-		`{"id":"msg_1","type":"message","role":"assistant","model":"claude-haiku-5-5",` +
-			`"content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","stop_sequence":null,` +
-			`"usage":{"input_tokens":1,"output_tokens":4,"cache_creation_input_tokens":10,"cache_read_input_tokens":100}}`,
-		Answer{
-			ID: "msg_1", Model: "claude-haiku-5-5", Text: "hi", StopReason: "end_turn",
-			// Total input is the sum of the three (FACTS.md section 1).
-			Usage: &Usage{Input: 111, Output: 4, CacheCreation: 10, CacheRead: 100},
-		},
-	},
-	{
-		"several blocks, of which the texts count", Messages,
-		`{"content":[{"type":"thinking","thinking":"hm","text":"no"},{"type":"text","text":"a"},` +
-			`{"type":"tool_use","input":{}},{"type":"text","text":"b"}],"stop_reason":"tool_use"}`,
-		Answer{Text: "ab", StopReason: "tool_use", HasReasoning: true},
-	},
-	{"a null usage", Messages, `{"content":[],"usage":null}`, Answer{}},
-	{"a status of its own", Messages, `{"status":"completed","content":[{"type":"text","text":"a"}]}`, Answer{Text: "a"}},
-	{
-		"chat", Chat,
-		`{"id":"x","model":"qwen-plus","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},` +
-			`"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7,` +
-			`"prompt_tokens_details":{"cached_tokens":4}}}`,
-		Answer{ID: "x", Model: "qwen-plus", Text: "hi", StopReason: "stop", Usage: &Usage{Input: 5, Output: 2, CacheRead: 4}},
-	},
-	{
-		"content in parts", Chat,
-		`{"choices":[{"message":{"content":[{"type":"text","text":"a"},{"type":"image_url"},{"type":"text","text":"b"}]},` +
-			`"finish_reason":"length"}],"usage":{"prompt_tokens":1,"prompt_tokens_details":null}}`,
-		Answer{Text: "ab", StopReason: "length", Usage: &Usage{Input: 1}},
-	},
-	{
-		"a refusal without content", Chat, `{"choices":[{"message":{"refusal":"I will not"},"finish_reason":"stop"}]}`,
-		Answer{Text: "I will not", StopReason: "refusal"},
-	},
-	{"a null refusal", Chat, `{"choices":[{"message":{"content":"a","refusal":null}}]}`, Answer{Text: "a"}},
-	{
-		"the first of two choices", Chat,
-		`{"choices":[{"message":{"content":"a"},"finish_reason":"stop"},{"message":{"content":"b"}}]}`,
-		Answer{Text: "a", StopReason: "stop"},
-	},
+// TestCases compares what is read of the bodies in testdata with what is expected. A file contains one case after
+// another:
+//
+//	=== DIALECT HOW NAME    HOW is the HTTP status of a complete body, or the word stream
+//	KEY: VALUE…             the expected result, as described returns it
+//	---
+//	the body, up to the next case, without the blank line that ends a stream; in quotes it is a Go string
+func TestCases(t *testing.T) {
+	files, _ := filepath.Glob(filepath.Join("testdata", "*.txt"))
+	cases := 0
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		check(t, err)
+		for _, part := range strings.Split(string(content), "=== ")[1:] {
+			head, body, _ := strings.Cut(part, "---\n")
+			title, want, _ := strings.Cut(head, "\n")
+			words := strings.SplitN(title, " ", 3)
+			body = strings.TrimRight(body, "\n")
+			if plain, err := strconv.Unquote(body); err == nil {
+				body = plain
+			}
+			checkCase(t, title, API(words[0]), words[1], body, want)
+			cases++
+		}
+	}
+	errorIf(t, cases < 69, "%d cases, want at least 69", cases)
 }
 
-func TestDecode(t *testing.T) {
-	for _, test := range decoded {
-		test.want.Empty = test.want.Text == ""
-		got, err := test.api.Decode(200, []byte(test.body))
-		errorIf(t, err != nil || !reflect.DeepEqual(got, test.want),
-			"%s, %s: got %+v, %v\nwant %+v", test.api, test.name, got, err, test.want)
+func checkCase(t *testing.T, title string, api API, how, body, want string) {
+	t.Helper()
+	status, err := strconv.Atoi(how)
+	var answer Answer
+	if err == nil {
+		answer, err = api.Decode(status, []byte(body))
+	} else {
+		s := api.NewStream(strings.NewReader(body + "\n\n"))
+		got := readStream(s)
+		answer, err, status = s.Answer(), got.err, 200
+		answer.Text = got.text
+		_, body, _ = strings.Cut(body, "data:") // of an error
+		body = strings.TrimPrefix(body, " ")
 	}
+	got := described(answer, err)
+	errorIf(t, got != want, "%s: got\n%swant\n%s", title, got, want)
+	errorIf(t, err == nil && answer.Empty != (answer.Text == ""), "%s: empty is %t of %q", title, answer.Empty, answer.Text)
+	var failed *APIError
+	if errors.As(err, &failed) && (failed.HTTPStatus != status || string(failed.Body) != body) {
+		t.Errorf("%s: got HTTP %d with %q, want HTTP %d with %q", title, failed.HTTPStatus, failed.Body, status, body)
+	}
+}
+
+// described returns the parts of an answer and of an error that are present, one per line.
+func described(answer Answer, err error) string {
+	var b strings.Builder
+	line := func(key, value string) {
+		if value != "" {
+			b.WriteString(key + ": " + value + "\n")
+		}
+	}
+	line("id", answer.ID)
+	line("model", answer.Model)
+	if answer.Text != "" {
+		line("text", strconv.Quote(answer.Text))
+	}
+	if answer.HasReasoning {
+		line("reasoning", "yes")
+	}
+	line("stop", answer.StopReason)
+	if answer.Usage != nil {
+		line("usage", fmt.Sprintf("%+v", *answer.Usage))
+	}
+	var failed *APIError
+	if errors.As(err, &failed) {
+		line("status", strconv.Itoa(failed.Status))
+		line("type", failed.Type)
+		line("code", failed.Code)
+		line("message", failed.Message)
+		line("request", failed.RequestID)
+	}
+	if err != nil && err != io.EOF {
+		line("error", err.Error())
+	}
+	return b.String()
 }
 
 // TestDecodeEncoding checks that the error for a body that is not plain UTF-8 names its encoding.

@@ -2,83 +2,9 @@ package wire
 
 import (
 	"errors"
-	"reflect"
 	"strings"
 	"testing"
 )
-
-// TestErrorShapes checks the error formats of the three APIs and of gateways with similar formats.
-func TestErrorShapes(t *testing.T) {
-	tests := []struct {
-		name string
-		api  API
-		http int
-		body string
-		want APIError
-		text string
-	}{
-		{
-			"Claude's", Messages, 529,
-			`{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}`,
-			APIError{Status: 529, Type: "overloaded_error", Message: "Overloaded", RequestID: "req_1"},
-			"status 529: overloaded_error: Overloaded",
-		},
-		{
-			"OpenAI-style", Chat, 401,
-			`{"error":{"message":"Incorrect API key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}`,
-			APIError{Status: 401, Type: "invalid_request_error", Code: "invalid_api_key", Message: "Incorrect API key"},
-			"status 401: invalid_request_error: Incorrect API key",
-		},
-		{
-			"OpenAI-style inside a 200: the code says more than the type", Chat, 200,
-			`{"error":{"message":"no","type":"invalid_request_error","code":"invalid_api_key"}}`,
-			APIError{Status: 401, Type: "invalid_request_error", Code: "invalid_api_key", Message: "no"},
-			"status 401: invalid_request_error: no",
-		},
-		{
-			"a code that is a number", Chat, 429, `{"error":{"code":1302,"message":"slow down"}}`,
-			APIError{Status: 429, Code: "1302", Message: "slow down"}, "status 429: slow down",
-		},
-		{
-			"null fields", Chat, 400, `{"error":{"message":"m","type":null,"code":null}}`,
-			APIError{Status: 400, Message: "m"}, "status 400: m",
-		},
-		{
-			"a type of another shape", Chat, 400, `{"error":{"message":"m","type":7}}`,
-			APIError{Status: 400, Message: "m"}, "status 400: m",
-		},
-		{"a bare string", Chat, 404, `{"error":"model not found"}`, APIError{Status: 404, Message: "model not found"}, "status 404: model not found"},
-		{"an envelope", Complete, 200, `{"status":429}`, APIError{Status: 429}, "status 429"},
-		{
-			"an envelope with an error", Complete, 200, `{"status":"503","error":{"type":"t","message":"m"}}`,
-			APIError{Status: 503, Type: "t", Message: "m"}, "status 503: t: m",
-		},
-		{
-			"a status that is none", Complete, 502, `{"status":"down"}`,
-			APIError{Type: "down"}, "HTTP 502 with an invalid .status in the body: down",
-		},
-		{
-			"a status too large", Complete, 200, `{"status":1e9}`,
-			APIError{Status: -1}, "HTTP 200 with an invalid .status in the body",
-		},
-		{"HTML", Messages, 502, `<html>Bad Gateway</html>`, APIError{Status: 502, Message: "Bad Gateway"}, "status 502: Bad Gateway"},
-		{"nothing", Messages, 500, ``, APIError{Status: 500}, "status 500"},
-		{"an error that is a list", Messages, 500, `{"error":["x"]}`, APIError{Status: 500, Message: "x"}, "status 500: x"},
-		{"an error that is null", Messages, 500, `{"error":null}`, APIError{Status: 500}, "status 500"},
-	}
-	for _, test := range tests {
-		_, err := test.api.Decode(test.http, []byte(test.body))
-		var got *APIError
-		if !errors.As(err, &got) {
-			t.Errorf("%s: got %v, want an error of the API", test.name, err)
-			continue
-		}
-		want := test.want
-		want.HTTPStatus, want.Body, want.stated = test.http, []byte(test.body), got.stated
-		errorIf(t, !reflect.DeepEqual(*got, want) || got.Error() != test.text,
-			"%s: got %+v, %q\nwant %+v, %q", test.name, got, got, want, test.text)
-	}
-}
 
 // TestSpendCap checks which errors are spending limits that waiting does not lift (FACTS.md section 1), and that a
 // plain rate limit is not one of them.
