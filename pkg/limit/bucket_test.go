@@ -23,23 +23,21 @@ var (
 )
 
 func TestBucketReservations(t *testing.T) {
-	c := newFakeClock()
-	dir := t.TempDir()
-	b := newTestBucket(t, dir, bursty, c)
+	m := newMachine(t)
+	b := m.bucket(bursty)
 	equal(t, "from full", waits(t, b, 8), "0s 0s 0s 0s 0s 1.2s 2.4s 3.6s")
-	c.pass(3600 * time.Millisecond)
-	equal(t, "another of the same address", waits(t, newTestBucket(t, dir, bursty, c), 1), "1.2s")
-	c.pass(time.Hour)
+	m.pass(3600 * time.Millisecond)
+	equal(t, "another of the same address", waits(t, m.bucket(bursty), 1), "1.2s")
+	m.pass(time.Hour)
 	equal(t, "full again, and no fuller", waits(t, b, 7), "0s 0s 0s 0s 0s 1.2s 2.4s")
 
-	other, err := NewBucket(dir, "https://other.example/api", bursty, c)
+	other, err := NewBucket(m.dir, "https://other.example/api", bursty, m)
 	must(t, err)
 	equal(t, "another address", waits(t, other, 1), "0s")
 }
 
 func TestBucketTooLong(t *testing.T) {
-	c := newFakeClock()
-	b := newTestBucket(t, t.TempDir(), slow, c)
+	b := newMachine(t).bucket(slow)
 	reserve(t, b)
 	before, _ := os.ReadFile(b.path())
 	_, err := b.Reserve(t.Context(), 1200*time.Millisecond-1)
@@ -50,9 +48,8 @@ func TestBucketTooLong(t *testing.T) {
 	equal(t, "message", late.Error(), "the limit of 50/min allows the next request in 1.2s, which is too late")
 	after, _ := os.ReadFile(b.path())
 	equal(t, "the file after a refusal", string(after), string(before))
-	if _, err := b.Reserve(t.Context(), 1200*time.Millisecond); err != nil {
-		t.Error(err)
-	}
+	_, err = b.Reserve(t.Context(), 1200*time.Millisecond)
+	must(t, err)
 }
 
 // errPause ends a Sleep when a test only needs its next step.
@@ -87,15 +84,14 @@ func TestBucketModel(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, rate := range []Rate{slow, bursty, {7, time.Second, 3}, {1, time.Hour, 2}, {100, time.Second, 10}} {
-		c := newFakeClock()
-		dir := t.TempDir()
-		ferries := []*Bucket{newTestBucket(t, dir, rate, c), newTestBucket(t, dir, rate, c)}
+		m := newMachine(t)
+		ferries := []*Bucket{m.bucket(rate), m.bucket(rate)}
 		var dueTimes []time.Duration
 		var reservations []*Reservation
 		late, cancelled, middle := 0, 0, 0
 		for range 1000 {
-			c.pass(time.Duration(random.Int64N(2 * int64(rate.interval()))))
-			now, _ := c.Boottime()
+			m.pass(time.Duration(random.Int64N(2 * int64(rate.interval()))))
+			now, _ := m.Boottime()
 			for range random.IntN(5) {
 				want := now
 				for i, due := range dueTimes {
@@ -139,9 +135,8 @@ func TestBucketModel(t *testing.T) {
 			}
 		}
 		conforms(t, rate, dueTimes)
-		if late == 0 || cancelled == 0 || middle == 0 {
-			t.Errorf("%v: %d too late, %d cancelled, %d moved up: nothing was tested", rate, late, cancelled, middle)
-		}
+		errorIf(t, late == 0 || cancelled == 0 || middle == 0,
+			"%v: %d too late, %d cancelled, %d moved up: nothing was tested", rate, late, cancelled, middle)
 	}
 }
 
@@ -150,17 +145,16 @@ func TestBucketModel(t *testing.T) {
 func TestCancelledReservationsMoveUp(t *testing.T) {
 	for _, rate := range []Rate{slow, bursty, {20, time.Second, 2}, {100, time.Second, 3}} {
 		random := rand.New(rand.NewPCG(3, 4))
-		c := newFakeClock()
-		dir := t.TempDir()
+		m := newMachine(t)
 		wakes := map[*Reservation]time.Duration{}
 		var queue []*Reservation
 		var sent []time.Duration
 		var order []int64
 		idle, cancelled := 0, 0
 		for len(sent) < 200 {
-			now, _ := c.Boottime()
+			now, _ := m.Boottime()
 			if len(queue) < 20 && random.IntN(3) > 0 {
-				r := reserve(t, newTestBucket(t, dir, rate, c))
+				r := reserve(t, m.bucket(rate))
 				queue, wakes[r] = append(queue, r), now
 			}
 			if len(queue) > 3 && random.IntN(4) == 0 {
@@ -189,28 +183,21 @@ func TestCancelledReservationsMoveUp(t *testing.T) {
 					continue
 				}
 				err := r.Sleep(t.Context(), func(_ context.Context, d time.Duration) error { wakes[r] = now + d; return errPause })
-				if !errors.Is(err, errPause) || wakes[r] <= now {
-					t.Fatalf("%v, sleeps until %v at %v", err, wakes[r], now)
-				}
+				fatalIf(t, !errors.Is(err, errPause) || wakes[r] <= now, "%v, sleeps until %v at %v", err, wakes[r], now)
 				next = min(next, wakes[r])
 			}
-			c.pass(max(1, next-now))
+			m.pass(max(1, next-now))
 		}
 		conforms(t, rate, sent)
-		if !slices.IsSorted(order) {
-			t.Errorf("%v: sent in the order %v", rate, order)
-		}
-		if cancelled < 20 {
-			t.Errorf("%v: %d cancelled: nothing was tested", rate, cancelled)
-		}
+		errorIf(t, !slices.IsSorted(order), "%v: sent in the order %v", rate, order)
+		errorIf(t, cancelled < 20, "%v: %d cancelled: nothing was tested", rate, cancelled)
 	}
 }
 
 func TestReservationCancel(t *testing.T) {
-	c := newFakeClock()
-	dir := t.TempDir()
-	b := newTestBucket(t, dir, slow, c)
-	first, second, third, fourth := reserve(t, b), reserve(t, b), reserve(t, newTestBucket(t, dir, slow, c)), reserve(t, b)
+	m := newMachine(t)
+	b := m.bucket(slow)
+	first, second, third, fourth := reserve(t, b), reserve(t, b), reserve(t, m.bucket(slow)), reserve(t, b)
 	equal(t, "it is due", first.Cancel(), false)
 	equal(t, "one that others wait behind", second.Cancel(), true)
 	equal(t, "a second call", second.Cancel(), false)
@@ -226,16 +213,16 @@ func TestReservationCancel(t *testing.T) {
 
 	sixth := reserve(t, b)
 	equal(t, "the wait of the next", sixth.Wait, 1200*time.Millisecond)
-	c.pass(1200 * time.Millisecond)
+	m.pass(1200 * time.Millisecond)
 	equal(t, "it is due by now", sixth.Cancel(), false)
 
 	seventh := reserve(t, b)
-	c.set(func(c *fakeClock) { c.boot -= 10 * time.Second })
-	reserve(t, newTestBucket(t, dir, slow, c))
+	m.set(func(c *fakeClock) { c.boot -= 10 * time.Second })
+	reserve(t, m.bucket(slow))
 	equal(t, "the clock was set back", seventh.Cancel(), false)
 
 	eighth := reserve(t, b)
-	slower := reserve(t, newTestBucket(t, dir, tenth, c))
+	slower := reserve(t, m.bucket(tenth))
 	before := slower.checkLeft(t)
 	equal(t, "one that others wait behind, under another rate", eighth.Cancel(), true)
 	equal(t, "they move up by an interval of their own", before-slower.checkLeft(t), tenth.interval())
@@ -249,9 +236,8 @@ func TestReservationCancel(t *testing.T) {
 
 // The waiting reservations of one process read the file once for each moment, and still see a cancellation in time.
 func TestLookOnce(t *testing.T) {
-	c := newFakeClock()
-	dir := t.TempDir()
-	b, other := newTestBucket(t, dir, slow, c), newTestBucket(t, dir, slow, c)
+	m := newMachine(t)
+	b, other := m.bucket(slow), m.bucket(slow)
 	reserve(t, b)
 	first, cancelled, second, third := reserve(t, b), reserve(t, other), reserve(t, b), reserve(t, b)
 	step := func(r *Reservation, after func()) time.Duration {
@@ -269,19 +255,17 @@ func TestLookOnce(t *testing.T) {
 		}
 		return r.Left()
 	}
-	pass := func() { c.pass(slow.interval()) }
+	pass := func() { m.pass(slow.interval()) }
 	equal(t, "the first one is due", step(first, pass), 0)
 	// The second and the third wake at the same moment. In between, another process cancels.
-	now := c.Now()
+	now := m.Now()
 	b.known = now.Add(-1)
 	equal(t, "the second", step(second, func() {}), 2400*time.Millisecond)
-	if !b.known.Equal(now) {
-		t.Fatalf("it looked at %v, want %v", b.known, now)
-	}
+	fatalIf(t, !b.known.Equal(now), "it looked at %v, want %v", b.known, now)
 	equal(t, "cancelled", cancelled.Cancel(), true)
-	c.set(func(c *fakeClock) { c.wall = c.wall.Add(-slow.interval()) }) // the third went to sleep before
+	m.set(func(c *fakeClock) { c.wall = c.wall.Add(-slow.interval()) }) // the third went to sleep before
 	equal(t, "the third, by the same check", step(third, func() {
-		c.set(func(c *fakeClock) { c.wall = c.wall.Add(slow.interval()) })
+		m.set(func(c *fakeClock) { c.wall = c.wall.Add(slow.interval()) })
 	}), 3600*time.Millisecond)
 	equal(t, "the second, in time", step(second, pass), 0)
 	equal(t, "the third, in time", step(third, func() {}), 1200*time.Millisecond)
@@ -290,15 +274,14 @@ func TestLookOnce(t *testing.T) {
 // An interrupted reservation is cancelled, however many there are, up to the limit of the file.
 func TestManyCancelled(t *testing.T) {
 	const n = maxGaps + 20
-	c := newFakeClock()
-	dir := t.TempDir()
-	b := newTestBucket(t, dir, slow, c)
+	m := newMachine(t)
+	b := m.bucket(slow)
 	reserve(t, b)
 	var all []*Reservation
 	for range n {
 		all = append(all, reserve(t, b))
 	}
-	last := reserve(t, newTestBucket(t, dir, slow, c))
+	last := reserve(t, m.bucket(slow))
 	cancelled := 0
 	for _, r := range all {
 		if r.Cancel() {
@@ -307,23 +290,22 @@ func TestManyCancelled(t *testing.T) {
 	}
 	equal(t, "cancelled", cancelled, maxGaps)
 	equal(t, "the wait of the last", last.checkLeft(t), (n-maxGaps+1)*slow.interval())
-	c.pass(time.Hour)
+	m.pass(time.Hour)
 	equal(t, "later", waits(t, b, 2), "0s 1.2s")
 	equal(t, "gaps", len(b.memory.Gaps), 0)
 }
 
 func TestBucketGoroutines(t *testing.T) {
-	c := newFakeClock()
-	dir := t.TempDir()
+	m := newMachine(t)
 	rate := Rate{1000, time.Second, 1}
-	shared := newTestBucket(t, dir, rate, c)
+	shared := m.bucket(rate)
 	var mu sync.Mutex
 	seen := map[time.Duration]bool{}
 	var wg sync.WaitGroup
 	for i := range 8 {
 		b := shared
 		if i%2 == 0 {
-			b = newTestBucket(t, dir, rate, c)
+			b = m.bucket(rate)
 		}
 		wg.Go(func() {
 			for range 50 {
@@ -340,9 +322,7 @@ func TestBucketGoroutines(t *testing.T) {
 	}
 	wg.Wait()
 	for i := range 400 {
-		if !seen[time.Duration(i)*time.Millisecond] {
-			t.Fatalf("nobody has reservation %d", i)
-		}
+		fatalIf(t, !seen[time.Duration(i)*time.Millisecond], "nobody has reservation %d", i)
 	}
 }
 

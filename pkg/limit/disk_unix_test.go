@@ -26,9 +26,8 @@ func inChild(t *testing.T) bool {
 	c := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^"+t.Name()+"$")
 	c.Env = append(os.Environ(), variable+"=1")
 	out, err := c.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()+" ") {
-		t.Fatalf("the child process: %v, want the test to pass\n%s", err, out)
-	}
+	fatalIf(t, err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()+" "),
+		"the child process: %v, want the test to pass\n%s", err, out)
 	return true
 }
 
@@ -54,30 +53,27 @@ func TestFullDisk(t *testing.T) {
 	if inChild(t) {
 		return
 	}
-	dir := filepath.Join(t.TempDir(), "limit")
-	c := newFakeClock()
-	equal(t, "reservations", waits(t, newTestBucket(t, dir, slow, c), 2), "0s 1.2s")
+	m := newMachine(t, "limit")
+	equal(t, "reservations", waits(t, m.bucket(slow), 2), "0s 1.2s")
 	empty := fullDisk(t)
-	b := newTestBucket(t, dir, slow, c)
+	b := m.bucket(slow)
 	for i := range 3 {
 		r, err := b.Reserve(t.Context(), Forever)
-		if err != nil || r.Wait != time.Duration(i+2)*slow.interval() || !errors.Is(b.Degraded(), syscall.EFBIG) {
-			t.Fatalf("reservation %d: %+v, %v, %v", i, r, err, b.Degraded())
-		}
+		fatalIf(t, err != nil || r.Wait != time.Duration(i+2)*slow.interval() || !errors.Is(b.Degraded(), syscall.EFBIG),
+			"reservation %d: %+v, %v, %v", i, r, err, b.Degraded())
 	}
 	for _, budget := range []int64{100, 0} { // with a budget Reserve fails first, without one Charge
-		l := newTestLedger(dir, "node", budget, c)
+		l := m.ledger(budget)
 		h, err := l.Reserve(t.Context(), 40, time.Minute)
 		if err == nil {
 			err = h.Charge(10, 20)
 		}
-		if err != nil || !errors.Is(l.Degraded(), syscall.EFBIG) || len(l.rows) != 1 || len(l.pending) != 0 {
-			t.Errorf("budget %d: %v, %v, %+v", budget, err, l.Degraded(), l.rows)
-		}
+		errorIf(t, err != nil || !errors.Is(l.Degraded(), syscall.EFBIG) || len(l.rows) != 1 || len(l.pending) != 0,
+			"budget %d: %v, %v, %+v", budget, err, l.Degraded(), l.rows)
 	}
 	empty()
-	equal(t, "the next reservation", waits(t, newTestBucket(t, dir, slow, c), 1), "2.4s")
-	equal(t, "left", left(t, newTestLedger(dir, "node", 100, c)), 100)
+	equal(t, "the next reservation", waits(t, m.bucket(slow), 1), "2.4s")
+	equal(t, "left", left(t, m.ledger(100)), 100)
 }
 
 // TestOpenInPlace checks that it opens the same files as state.OpenPrivate, and reports a new file.

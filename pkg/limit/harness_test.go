@@ -17,16 +17,15 @@ import (
 	"time"
 
 	"ferry/pkg/state"
-	"ferry/pkg/text"
 )
 
 const taskEnv = "FERRY_TEST_TASK"
 
-// tasks are the tasks of the test binary as another ferry process, with their arguments.
-var tasks = map[string]func(args []string) error{
-	"reserve": reserveMany, // DIR, rate, burst and number of reservations
-	"cancel":  cancelSome,  // DIR, rate, burst, number of reservations, number of cancellations
-	"spend":   spendTokens, // DIR, budget, worst and number of attempts
+// tasks are the tasks of the test binary as another ferry process, with their folder and numbers.
+var tasks = map[string]func(dir string, n []int) error{
+	"reserve": reserveMany, // rate per minute, burst and number of reservations
+	"cancel":  cancelSome,  // rate per minute, burst, number of reservations, number of cancellations
+	"spend":   spendTokens, // budget, worst and number of attempts
 }
 
 // TestMain runs the test binary as another ferry process if a test starts it so.
@@ -36,7 +35,15 @@ func TestMain(m *testing.M) {
 	if task == nil {
 		os.Exit(m.Run())
 	}
-	if err := task(args[1:]); err != nil {
+	var numbers []int
+	for _, arg := range args[2:] {
+		n, err := strconv.Atoi(arg)
+		if err != nil {
+			panic(err)
+		}
+		numbers = append(numbers, n)
+	}
+	if err := task(args[1], numbers); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -84,6 +91,35 @@ func (c *fakeClock) set(change func(*fakeClock)) {
 	change(c)
 }
 
+// machine is a folder of limits that several buckets and ledgers share, as if each were in its own process, and their
+// clock.
+type machine struct {
+	*fakeClock
+	t   *testing.T
+	dir string
+}
+
+// newMachine returns a machine whose folder is missing if its name below an existing one is given.
+func newMachine(t *testing.T, below ...string) *machine {
+	t.Helper()
+	return &machine{newFakeClock(), t, filepath.Join(append([]string{t.TempDir()}, below...)...)}
+}
+
+// bucket returns a bucket as another process has it.
+func (m *machine) bucket(rate Rate) *Bucket {
+	m.t.Helper()
+	return newTestBucket(m.t, m.dir, rate, m.fakeClock)
+}
+
+// ledger returns a ledger as another process has it.
+func (m *machine) ledger(budget int64) *Ledger { return m.ledgerOf("node", budget) }
+
+func (m *machine) ledgerOf(node string, budget int64) *Ledger {
+	return NewLedger(m.dir, address, node, budget, m.fakeClock)
+}
+
+func (m *machine) path(suffix string) string { return path(m.dir, suffix) }
+
 func newTestBucket(t *testing.T, dir string, rate Rate, c Clock) *Bucket {
 	t.Helper()
 	b, err := NewBucket(dir, address, rate, c)
@@ -119,8 +155,22 @@ func must(t *testing.T, errs ...error) {
 
 func equal[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
-	if got != want {
-		t.Errorf("%s: got %v, want %v", what, got, want)
+	errorIf(t, got != want, "%s: got %v, want %v", what, got, want)
+}
+
+// errorIf reports an error if wrong is true.
+func errorIf(t *testing.T, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Errorf(format, args...)
+	}
+}
+
+// fatalIf fails and ends the test if wrong is true.
+func fatalIf(t *testing.T, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Fatalf(format, args...)
 	}
 }
 
@@ -132,13 +182,14 @@ func write(t *testing.T, name string, data []byte) {
 }
 
 // start runs the test binary as another ferry process, whose output lines are read from the reader.
-func start(t *testing.T, task string, args ...any) (*exec.Cmd, *bufio.Reader) {
+func start(t *testing.T, task, dir string, numbers ...int) (*exec.Cmd, *bufio.Reader) {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
 	child := exec.CommandContext(t.Context(), self)
-	for _, arg := range args {
-		task += fmt.Sprint("\n", arg)
+	task += "\n" + dir
+	for _, n := range numbers {
+		task += fmt.Sprint("\n", n)
 	}
 	child.Env = append(os.Environ(), taskEnv+"="+task)
 	child.Stderr = os.Stderr
@@ -150,31 +201,22 @@ func start(t *testing.T, task string, args ...any) (*exec.Cmd, *bufio.Reader) {
 	return child, bufio.NewReader(out)
 }
 
-// taskBucket returns the bucket of a task: DIR, a rate and a burst. It also returns the numbers after them.
-func taskBucket(task []string) (b *Bucket, numbers []int, err error) {
-	var rate Rate
-	rate.Events, rate.Per, _ = text.ParseRate(task[1])
-	for _, arg := range task[2:] {
-		n, err := strconv.Atoi(arg)
-		if err != nil {
-			return nil, nil, err
-		}
-		numbers = append(numbers, n)
-	}
-	rate.Burst = numbers[0]
-	if b, err = NewBucket(task[0], address, rate, NewClock()); err == nil {
+// taskBucket returns the bucket of a task.
+func taskBucket(dir string, events, burst int) (*Bucket, error) {
+	b, err := NewBucket(dir, address, Rate{events, time.Minute, burst}, NewClock())
+	if err == nil {
 		b.lockTimeout = busy
 	}
-	return b, numbers[1:], err
+	return b, err
 }
 
 // reserveMany prints, for each reservation that it makes, its due time and the bucket's state after it.
-func reserveMany(task []string) error {
-	b, numbers, err := taskBucket(task)
+func reserveMany(dir string, n []int) error {
+	b, err := taskBucket(dir, n[0], n[1])
 	if err != nil {
 		return err
 	}
-	for range numbers[0] {
+	for range n[2] {
 		r, err := b.Reserve(context.Background(), Forever)
 		if err := errors.Join(err, b.Degraded()); err != nil {
 			return err
@@ -186,20 +228,20 @@ func reserveMany(task []string) error {
 
 // cancelSome makes reservations, cancels some of them at random, reports that, waits until the lock "go" is free and
 // prints when the others are due.
-func cancelSome(task []string) error {
+func cancelSome(dir string, n []int) error {
 	ctx := context.Background()
-	b, numbers, err := taskBucket(task)
+	b, err := taskBucket(dir, n[0], n[1])
 	if err != nil {
 		return err
 	}
 	var taken []*Reservation
-	for i := range numbers[0] {
+	for i := range n[2] {
 		r, err := b.Reserve(ctx, Forever)
 		if err != nil {
 			return err
 		}
 		taken = append(taken, r)
-		if i < numbers[0]-numbers[1] {
+		if i < n[2]-n[3] {
 			continue
 		}
 		which := rand.IntN(len(taken))
@@ -209,7 +251,7 @@ func cancelSome(task []string) error {
 		taken = slices.Delete(taken, which, which+1)
 	}
 	fmt.Println("cancelled")
-	unlock, err := state.Lock(ctx, filepath.Join(task[0], "go"))
+	unlock, err := state.Lock(ctx, filepath.Join(dir, "go"))
 	if err != nil {
 		return err
 	}
@@ -232,27 +274,17 @@ func (r *Reservation) check(ctx context.Context) error {
 func arrival(q queue) int64 { return q.At.instant() + int64(q.Ahead) }
 
 // spendTokens prints a line for each request that the budget allows.
-func spendTokens(task []string) error {
-	dir := task[0]
-	var number [3]int64
-	for i := range number {
-		var err error
-		if number[i], err = strconv.ParseInt(task[i+1], 10, 64); err != nil {
-			return err
-		}
-	}
-	l := NewLedger(dir, address, "node", number[0], NewClock())
+func spendTokens(dir string, n []int) error {
+	worst := int64(n[1])
+	l := NewLedger(dir, address, "node", int64(n[0]), NewClock())
 	l.lockTimeout = busy
-	for range number[2] {
-		h, err := l.Reserve(context.Background(), number[1], time.Hour)
+	for range n[2] {
+		h, err := l.Reserve(context.Background(), worst, time.Hour)
 		if err != nil {
 			fmt.Println("refused")
 			continue
 		}
-		if err := h.Charge(number[1]-1, 1); err != nil {
-			return err
-		}
-		if err := l.Degraded(); err != nil {
+		if err := errors.Join(h.Charge(worst-1, 1), l.Degraded()); err != nil {
 			return err
 		}
 		fmt.Println("spent")

@@ -6,17 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"ferry/pkg/text"
 )
-
-func newTestLedger(dir, node string, budget int64, c Clock) *Ledger {
-	return NewLedger(dir, address, node, budget, c)
-}
 
 // reserveTokens makes a reservation that must succeed.
 func reserveTokens(t *testing.T, l *Ledger, worst int64) *BudgetReservation {
@@ -31,9 +26,7 @@ func refused(t *testing.T, l *Ledger) *SpentError {
 	t.Helper()
 	_, err := l.Reserve(t.Context(), 1, time.Minute)
 	spent, ok := errors.AsType[*SpentError](err)
-	if !ok {
-		t.Fatalf("got %v, want a SpentError", err)
-	}
+	fatalIf(t, !ok, "got %v, want a SpentError", err)
 	return spent
 }
 
@@ -52,10 +45,11 @@ func left(t *testing.T, l *Ledger) (n int64) {
 	return n
 }
 
-func usage(t *testing.T, dir string) string {
-	t.Helper()
-	rows, err := Usage(dir)
-	must(t, err)
+// usage describes the rows of Usage.
+func (m *machine) usage() string {
+	m.t.Helper()
+	rows, err := Usage(m.dir)
+	must(m.t, err)
 	var lines []string
 	for _, r := range rows {
 		lines = append(lines, fmt.Sprintf("%s %s %d %d %d", r.Day, r.Node, r.Requests, r.Input, r.Output))
@@ -64,11 +58,10 @@ func usage(t *testing.T, dir string) string {
 }
 
 func TestLedger(t *testing.T) {
-	c := newFakeClock()
-	dir := filepath.Join(t.TempDir(), "limit")
-	equal(t, "usage without a folder", usage(t, dir), "")
-	l := newTestLedger(dir, "hongkong", 1000, c)
-	other := newTestLedger(dir, "legacy", 1000, c) // another name of the same address
+	m := newMachine(t, "limit")
+	equal(t, "usage without a folder", m.usage(), "")
+	l := m.ledgerOf("hongkong", 1000)
+	other := m.ledgerOf("legacy", 1000) // another name of the same address
 	equal(t, "at first", left(t, l), 1000)
 	first := reserveTokens(t, l, 600)
 	equal(t, "reserved", left(t, other), 400)
@@ -82,65 +75,57 @@ func TestLedger(t *testing.T) {
 	equal(t, "after one", left(t, l), 370)
 	must(t, second.Release())
 	equal(t, "after both", left(t, l), 970)
-	equal(t, "usage", usage(t, dir), "2026-11-24 hongkong 1 10 20")
-	data, err := os.ReadFile(path(dir, usageSuffix+holdsSuffix))
-	if err != nil || strings.Trim(string(data), "\x00") != "" {
-		t.Errorf("with no reservation left: %q, %v", data, err)
-	}
+	equal(t, "usage", m.usage(), "2026-11-24 hongkong 1 10 20")
+	data, err := os.ReadFile(m.path(usageSuffix + holdsSuffix))
+	errorIf(t, err != nil || strings.Trim(string(data), "\x00") != "", "with no reservation left: %q, %v", data, err)
 
 	charge(t, reserveTokens(t, other, 100), 500, 469)
 	equal(t, "one token", left(t, l), 1)
 	charge(t, reserveTokens(t, l, 4096), 200, 100)
 	equal(t, "message", refused(t, l).Error(), "the budget of 1000 tokens/day is used up: 1299 today")
-	c.pass(12 * time.Hour)
+	m.pass(12 * time.Hour)
 	equal(t, "the next day", left(t, l), 1000)
 	charge(t, reserveTokens(t, l, 1), 1, 1)
-	equal(t, "usage", usage(t, dir), "2026-11-25 hongkong 1 1 1; 2026-11-24 hongkong 2 210 120; 2026-11-24 legacy 1 500 469")
-	c.pass(-12 * time.Hour)
+	equal(t, "usage", m.usage(), "2026-11-25 hongkong 1 1 1; 2026-11-24 hongkong 2 210 120; 2026-11-24 legacy 1 500 469")
+	m.pass(-12 * time.Hour)
 	equal(t, "back again", left(t, l), 0)
 }
 
 func TestLedgerWithoutBudget(t *testing.T) {
-	c := newFakeClock()
-	dir := t.TempDir()
-	l := newTestLedger(dir, "demo", 0, c)
+	m := newMachine(t)
+	l := m.ledgerOf("demo", 0)
 	h := reserveTokens(t, l, 1<<62)
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 0 {
-		t.Errorf("a reservation without a budget made %v, %v", entries, err)
-	}
+	entries, err := os.ReadDir(m.dir)
+	errorIf(t, err != nil || len(entries) != 0, "a reservation without a budget made %v, %v", entries, err)
 	must(t, reserveTokens(t, l, 5).Release())
 	charge(t, h, 5, -7)
-	equal(t, "usage", usage(t, dir), "2026-11-24 demo 1 5 0")
+	equal(t, "usage", m.usage(), "2026-11-24 demo 1 5 0")
 }
 
 // An answer that arrives after midnight counts for the day of its request.
 func TestLedgerMidnight(t *testing.T) {
-	c := newFakeClock()
-	dir := t.TempDir()
-	l := newTestLedger(dir, "node", 1000, c)
+	m := newMachine(t)
+	l := m.ledger(1000)
 	reserveTokens(t, l, 900)
-	c.pass(12*time.Hour - time.Second)
+	m.pass(12*time.Hour - time.Second)
 	h := reserveTokens(t, l, 900) // the first one has expired
-	c.pass(time.Second)
+	m.pass(time.Second)
 	equal(t, "yesterday's reservations", left(t, l), 1000)
 	charge(t, h, 300, 300)
 	equal(t, "yesterday's answers", left(t, l), 1000)
-	equal(t, "usage", usage(t, dir), "2026-11-24 node 1 300 300")
+	equal(t, "usage", m.usage(), "2026-11-24 node 1 300 300")
 }
 
 // The day is the day in the clock's own time zone.
 func TestLedgerZone(t *testing.T) {
-	c := newFakeClock()
-	c.wall = time.Date(2026, 11, 24, 23, 0, 0, 0, time.FixedZone("", -8*3600))
-	dir := t.TempDir()
-	charge(t, reserveTokens(t, newTestLedger(dir, "node", 1000, c), 1), 1, 1)
-	equal(t, "usage", usage(t, dir), "2026-11-24 node 1 1 1")
+	m := newMachine(t)
+	m.wall = time.Date(2026, 11, 24, 23, 0, 0, 0, time.FixedZone("", -8*3600))
+	charge(t, reserveTokens(t, m.ledger(1000), 1), 1, 1)
+	equal(t, "usage", m.usage(), "2026-11-24 node 1 1 1")
 }
 
 // A usage file that cannot be parsed may say that nothing is left: nothing is sent, and the file stays as it is.
 func TestLedgerBroken(t *testing.T) {
-	c := newFakeClock()
 	whole := string(encodeUsage([]Use{{"2026-11-24", "node", 1, 2, 3}, {"2026-11-23", "a \"b\"\n", 1, 2, 3}}))
 	for _, damaged := range []string{
 		"", "x", whole + "x", whole[:len(whole)-1], strings.Replace(whole, "rows 2", "rows 1", 1), strings.TrimSuffix(whole, "rows 2\n"),
@@ -148,30 +133,27 @@ func TestLedgerBroken(t *testing.T) {
 		strings.Replace(whole, " 2 3 ", " 2 99999999999999999999 ", 1), strings.Replace(whole, `"node"`, "node", 1),
 		strings.Replace(whole, "usage 1", "usage 2", 1),
 	} {
-		dir := t.TempDir()
-		write(t, path(dir, usageSuffix), []byte(damaged))
-		l := newTestLedger(dir, "node", 1000, c)
-		if _, err := l.Reserve(t.Context(), 1, 0); !errors.Is(err, errBroken) || !strings.Contains(text.Hint(err), path(dir, usageSuffix)) {
+		m := newMachine(t)
+		write(t, m.path(usageSuffix), []byte(damaged))
+		l := m.ledger(1000)
+		if _, err := l.Reserve(t.Context(), 1, 0); !errors.Is(err, errBroken) || !strings.Contains(text.Hint(err), m.path(usageSuffix)) {
 			t.Errorf("%q: Reserve returns %v", damaged, err)
 		}
-		if err := reserveTokens(t, newTestLedger(dir, "node", 0, c), 1).Charge(1, 1); !errors.Is(err, errBroken) {
+		if err := reserveTokens(t, m.ledger(0), 1).Charge(1, 1); !errors.Is(err, errBroken) {
 			t.Errorf("%q: Charge returns %v", damaged, err)
 		}
-		if _, err := Usage(dir); !errors.Is(err, errBroken) {
+		if _, err := Usage(m.dir); !errors.Is(err, errBroken) {
 			t.Errorf("%q: Usage says %v", damaged, err)
 		}
-		after, err := os.ReadFile(path(dir, usageSuffix))
-		if err != nil || string(after) != damaged {
-			t.Errorf("%q became %q, %v", damaged, after, err)
-		}
+		after, err := os.ReadFile(m.path(usageSuffix))
+		errorIf(t, err != nil || string(after) != damaged, "%q became %q, %v", damaged, after, err)
 	}
 }
 
 func TestLedgerDegraded(t *testing.T) {
-	c := newFakeClock()
-	dir := filepath.Join(t.TempDir(), "limit")
-	write(t, dir, nil)
-	l := newTestLedger(dir, "node", 1000, c)
+	m := newMachine(t, "limit")
+	write(t, m.dir, nil)
+	l := m.ledger(1000)
 	for _, want := range []int64{1000, 700, 400, 100} {
 		equal(t, "left", left(t, l), want)
 		h, err := l.Reserve(t.Context(), 500, time.Minute)
@@ -181,77 +163,71 @@ func TestLedgerDegraded(t *testing.T) {
 	}
 	equal(t, "spent", refused(t, l).Spent, 1200)
 	equal(t, "degraded", l.Degraded() != nil, true)
-	c.pass(12 * time.Hour)
-	if _, err := l.Reserve(t.Context(), 400, time.Minute); err != nil {
-		t.Fatal(err)
-	}
+	m.pass(12 * time.Hour)
+	_, err := l.Reserve(t.Context(), 400, time.Minute)
+	must(t, err)
 	equal(t, "left, while reserved", left(t, l), 600)
-	c.pass(time.Minute)
+	m.pass(time.Minute)
 	equal(t, "left, when the reservation has expired", left(t, l), 1000)
-	if _, err := Usage(dir); err == nil {
+	if _, err := Usage(m.dir); err == nil {
 		t.Error("a file was taken for a folder")
 	}
 }
 
 // If the lock cannot be acquired, as in a read-only folder, the count continues from the content of the files.
 func TestLedgerOnlyRead(t *testing.T) {
-	c := newFakeClock()
-	dir := t.TempDir()
-	charge(t, reserveTokens(t, newTestLedger(dir, "node", 100, c), 60), 50, 20)
-	lock := path(dir, usageSuffix+".lock")
+	m := newMachine(t)
+	charge(t, reserveTokens(t, m.ledger(100), 60), 50, 20)
+	lock := m.path(usageSuffix + ".lock")
 	must(t, os.Remove(lock), os.Mkdir(lock, 0o700))
-	l := newTestLedger(dir, "node", 100, c)
+	l := m.ledger(100)
 	equal(t, "left", left(t, l), 30)
 	h, err := l.Reserve(t.Context(), 40, 0)
 	must(t, err)
 	must(t, h.Charge(20, 20))
 	equal(t, "spent", refused(t, l).Spent, 110)
 	equal(t, "degraded", l.Degraded() != nil, true)
-	equal(t, "usage", usage(t, dir), "2026-11-24 node 1 50 20")
+	equal(t, "usage", m.usage(), "2026-11-24 node 1 50 20")
 }
 
 // The usage is still counted in the process if the disk fails between the reservation and the answer.
 func TestLedgerDegradesLater(t *testing.T) {
-	c := newFakeClock()
-	dir := filepath.Join(t.TempDir(), "limit")
-	l := newTestLedger(dir, "node", 1000, c)
+	m := newMachine(t, "limit")
+	l := m.ledger(1000)
 	charge(t, reserveTokens(t, l, 1), 100, 0)
 	h := reserveTokens(t, l, 500)
-	must(t, os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600))
-	if err := h.Charge(300, 0); err != nil || l.Degraded() == nil {
-		t.Errorf("got %v, %v", err, l.Degraded())
-	}
+	must(t, os.RemoveAll(m.dir), os.WriteFile(m.dir, nil, 0o600))
+	must(t, h.Charge(300, 0))
+	equal(t, "degraded", l.Degraded() != nil, true)
 	equal(t, "left", left(t, l), 600)
 }
 
 // If only the usage file cannot be written, the reservation keeps the used tokens from other processes until the day is
 // over.
 func TestLedgerKeepsTheReservation(t *testing.T) {
-	c := newFakeClock()
-	dir := filepath.Join(t.TempDir(), "limit")
-	l := newTestLedger(dir, "node", 1000, c)
+	m := newMachine(t, "limit")
+	l := m.ledger(1000)
 	h := reserveTokens(t, l, 500)
-	list := path(dir, usageSuffix)
+	list := m.path(usageSuffix)
 	must(t, os.Mkdir(list, 0o700))
-	if err := h.Charge(300, 20); err != nil || l.Degraded() == nil {
-		t.Errorf("got %v, %v", err, l.Degraded())
-	}
+	must(t, h.Charge(300, 20))
+	equal(t, "degraded", l.Degraded() != nil, true)
 	must(t, os.Remove(list))
-	equal(t, "left, for others", left(t, newTestLedger(dir, "node", 1000, c)), 680)
-	c.pass(time.Hour)
-	equal(t, "left, when the reservation would have expired", left(t, newTestLedger(dir, "node", 1000, c)), 680)
-	c.pass(24 * time.Hour)
-	equal(t, "left, the next day", left(t, newTestLedger(dir, "node", 1000, c)), 1000)
+	equal(t, "left, for others", left(t, m.ledger(1000)), 680)
+	m.pass(time.Hour)
+	equal(t, "left, when the reservation would have expired", left(t, m.ledger(1000)), 680)
+	m.pass(24 * time.Hour)
+	equal(t, "left, the next day", left(t, m.ledger(1000)), 1000)
 }
 
 func TestLedgerContext(t *testing.T) {
 	why := errors.New("why")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
-	l := newTestLedger(t.TempDir(), "node", 1000, newFakeClock())
-	if _, err := l.Reserve(ctx, 1, 0); err != why || l.Degraded() != nil {
-		t.Errorf("got %v, %v", err, l.Degraded())
-	}
+	l := newMachine(t).ledger(1000)
+	_, err := l.Reserve(ctx, 1, 0)
+	equal(t, "the error", err, why)
+	must(t, l.Degraded())
 }
 
 // The reservation of a killed process lasts only until its request would have ended.
@@ -261,10 +237,9 @@ func TestLedgerReservationExpires(t *testing.T) {
 		return func(c *fakeClock) { c.boot, c.wall = c.boot+d, c.wall.Add(d) }
 	}
 	tests := []struct {
-		name   string
-		before func(*fakeClock)
-		jump   func(*fakeClock)
-		want   int64
+		name         string
+		before, jump func(*fakeClock)
+		want         int64
 	}{
 		{"just before", nil, ahead(time.Minute - 1), 400},
 		{"just after", nil, ahead(time.Minute), 1000},
@@ -278,14 +253,13 @@ func TestLedgerReservationExpires(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newFakeClock()
+			m := newMachine(t)
 			if tt.before != nil {
-				c.set(tt.before)
+				m.set(tt.before)
 			}
-			dir := t.TempDir()
-			lost := reserveTokens(t, newTestLedger(dir, "node", 1000, c), 600)
-			c.set(tt.jump)
-			l := newTestLedger(dir, "node", 1000, c)
+			lost := reserveTokens(t, m.ledger(1000), 600)
+			m.set(tt.jump)
+			l := m.ledger(1000)
 			equal(t, "left", left(t, l), tt.want)
 			// Another process may own its record by then, and the record must not be freed.
 			taken := reserveTokens(t, l, 100)
@@ -298,19 +272,18 @@ func TestLedgerReservationExpires(t *testing.T) {
 }
 
 func TestLedgerRecordsFull(t *testing.T) {
-	c := newFakeClock()
-	dir := t.TempDir()
+	m := newMachine(t)
 	data := make([]byte, maxPending*recordSize)
 	for slot := range maxPending {
-		copy(data[slot*recordSize:], encode(pending{Day: today(c), Tokens: 1, At: read(c), Lasts: time.Minute}))
+		copy(data[slot*recordSize:], encode(pending{Day: today(m), Tokens: 1, At: read(m), Lasts: time.Minute}))
 	}
-	write(t, path(dir, usageSuffix+holdsSuffix), data)
-	l := newTestLedger(dir, "node", 10_000, c)
+	write(t, m.path(usageSuffix+holdsSuffix), data)
+	l := m.ledger(10_000)
 	equal(t, "left", left(t, l), 10_000-maxPending)
 	refused(t, l)
 	// The record of a damaged line is free.
 	data[7*recordSize+30] ^= 1
-	write(t, path(dir, usageSuffix+holdsSuffix), data)
+	write(t, m.path(usageSuffix+holdsSuffix), data)
 	equal(t, "the slot", reserveTokens(t, l, 1).slot, 7)
 }
 
@@ -338,7 +311,7 @@ func FuzzRecords(f *testing.F) {
 		}
 		record := make([]byte, recordSize)
 		copy(record, line)
-		l := newTestLedger("", "node", 1, newFakeClock())
+		l := NewLedger("", address, "node", 1, newFakeClock())
 		l.pending = decodeRecords(bytes.Repeat(record, int(times)))
 		if sum := l.pendingOn("2026-11-24"); len(l.pending) > int(times) || sum < 0 || sum > maxCount {
 			t.Fatalf("%d tokens of %+v", sum, l.pending)

@@ -23,30 +23,23 @@ func TestBucketDegraded(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newFakeClock()
-			dir := filepath.Join(t.TempDir(), "state", "limit")
+			m := newMachine(t, "state", "limit")
 			if strings.HasPrefix(tt.name, "a file") {
-				must(t, os.MkdirAll(filepath.Dir(dir), 0o700))
+				must(t, os.MkdirAll(filepath.Dir(m.dir), 0o700))
 			}
-			must(t, tt.spoil(dir))
-			b := newTestBucket(t, dir, bursty, c)
-			if err := b.Degraded(); err != nil {
-				t.Errorf("before the first use: %v", err)
-			}
+			must(t, tt.spoil(m.dir))
+			b := m.bucket(bursty)
+			must(t, b.Degraded()) // not before the first use
 			var last *Reservation
 			for i, want := range []time.Duration{0, 0, 0, 0, 0, 1200 * time.Millisecond, 2400 * time.Millisecond} {
 				r, err := b.Reserve(t.Context(), Forever)
-				if err != nil || r.Wait != want {
-					t.Fatalf("reservation %d: %+v, %v", i, r, err)
-				}
+				fatalIf(t, err != nil || r.Wait != want, "reservation %d: %+v, %v", i, r, err)
 				last = r
 			}
 			equal(t, "cancelled", last.Cancel(), true)
-			var late *TooLongError
-			if _, err := b.Reserve(t.Context(), time.Second); !errors.As(err, &late) {
-				t.Errorf("got %v", err)
-			}
-			if err := b.Degraded(); err == nil || !strings.Contains(err.Error(), filepath.Base(filepath.Dir(dir))) {
+			_, err := b.Reserve(t.Context(), time.Second)
+			errorIf(t, !errors.As(err, new(*TooLongError)), "got %v, want a TooLongError", err)
+			if err := b.Degraded(); err == nil || !strings.Contains(err.Error(), filepath.Base(filepath.Dir(m.dir))) {
 				t.Errorf("Degraded says %v", err)
 			}
 		})
@@ -55,40 +48,35 @@ func TestBucketDegraded(t *testing.T) {
 
 // If the folder fails later, existing reservations stay valid.
 func TestBucketDegradesLater(t *testing.T) {
-	c := newFakeClock()
-	dir := filepath.Join(t.TempDir(), "limit")
-	b := newTestBucket(t, dir, slow, c)
+	m := newMachine(t, "limit")
+	b := m.bucket(slow)
 	equal(t, "shared", waits(t, b, 3), "0s 1.2s 2.4s")
 	last := reserve(t, b)
-	must(t, os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600))
+	must(t, os.RemoveAll(m.dir), os.WriteFile(m.dir, nil, 0o600))
 	equal(t, "cancelled", last.Cancel(), true)
 	r, err := b.Reserve(t.Context(), Forever)
-	if err != nil || r.Wait != 3600*time.Millisecond || b.Degraded() == nil {
-		t.Errorf("got %+v, %v, %v", r, err, b.Degraded())
-	}
+	errorIf(t, err != nil || r.Wait != 3600*time.Millisecond || b.Degraded() == nil, "got %+v, %v, %v", r, err, b.Degraded())
 }
 
 // Removing the files, as ferry config purge does, is not an error.
 func TestBucketRemoved(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "limit")
-	b := newTestBucket(t, dir, slow, newFakeClock())
+	m := newMachine(t, "limit")
+	b := m.bucket(slow)
 	equal(t, "before", waits(t, b, 2), "0s 1.2s")
-	must(t, os.RemoveAll(dir))
+	must(t, os.RemoveAll(m.dir))
 	equal(t, "after", waits(t, b, 2), "0s 1.2s")
 }
 
 func TestBucketContext(t *testing.T) {
-	dir := t.TempDir()
-	b := newTestBucket(t, dir, slow, newFakeClock())
+	m := newMachine(t)
+	b := m.bucket(slow)
 	reserve(t, b)
 	why := errors.New("why")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	leave, shared, err := b.enter(t.Context(), func() bool { return false })
-	if err != nil || !shared {
-		t.Fatal(shared, err)
-	}
+	fatalIf(t, err != nil || !shared, "shared %t, %v", shared, err)
 	result := make(chan error)
-	same, other := b, newTestBucket(t, dir, slow, newFakeClock())
+	same, other := b, m.bucket(slow)
 	for _, b := range []*Bucket{same, other} { // one waits for the other goroutine, the other for the file's lock
 		go func() {
 			_, err := b.Reserve(ctx, Forever)
@@ -97,31 +85,29 @@ func TestBucketContext(t *testing.T) {
 	}
 	cancel(why)
 	for range 2 {
-		if err := <-result; err != why {
-			t.Errorf("got %v", err)
-		}
+		equal(t, "the error", <-result, why)
 	}
 	leave()
 	for _, b := range []*Bucket{same, other} {
-		if _, err := b.Reserve(ctx, Forever); err != why || b.Degraded() != nil {
-			t.Errorf("got %v, %v", err, b.Degraded())
-		}
+		_, err := b.Reserve(ctx, Forever)
+		equal(t, "the error", err, why)
+		must(t, b.Degraded())
 	}
 	equal(t, "nothing was reserved", reserve(t, other).Wait, 1200*time.Millisecond)
 }
 
 // A stopped process that has the lock does not stop the others.
 func TestBucketStoppedHolder(t *testing.T) {
-	dir := t.TempDir()
-	holder := newTestBucket(t, dir, slow, newFakeClock())
+	m := newMachine(t)
+	holder := m.bucket(slow)
 	leave, _, err := holder.enter(t.Context(), func() bool { return false })
 	must(t, err)
 	defer leave()
-	b := newTestBucket(t, dir, slow, newFakeClock())
+	b := m.bucket(slow)
 	b.lockTimeout = time.Nanosecond
-	if _, err := b.Reserve(t.Context(), Forever); err != nil || !errors.Is(b.Degraded(), errLockTimeout) {
-		t.Errorf("got %v, %v", err, b.Degraded())
-	}
+	_, err = b.Reserve(t.Context(), Forever)
+	must(t, err)
+	errorIf(t, !errors.Is(b.Degraded(), errLockTimeout), "got %v, want %v", b.Degraded(), errLockTimeout)
 }
 
 func TestFileName(t *testing.T) {
@@ -137,9 +123,7 @@ func TestFileName(t *testing.T) {
 		"http://[::1]:11434/v1", "node.example", "", "%zz", "demo",
 	} {
 		name := AddressKey(a)
-		if len(name) != 32 || strings.Trim(name, "0123456789abcdef") != "" {
-			t.Errorf("%q is called %q", a, name)
-		}
+		errorIf(t, len(name) != 32 || strings.Trim(name, "0123456789abcdef") != "", "%q is called %q", a, name)
 		if other, taken := names[name]; taken {
 			t.Errorf("%q and %q share a file", a, other)
 		}
@@ -149,11 +133,10 @@ func TestFileName(t *testing.T) {
 
 // After Alone everything is counted within the process, starting from the usage in the files, and nothing is written.
 func TestAlone(t *testing.T) {
-	c := newFakeClock()
-	dir := t.TempDir()
-	charge(t, reserveTokens(t, newTestLedger(dir, "node", 1000, c), 1), 300, 100)
-	reserve(t, newTestBucket(t, dir, slow, c))
-	before, err := Files(dir)
+	m := newMachine(t)
+	charge(t, reserveTokens(t, m.ledger(1000), 1), 300, 100)
+	reserve(t, m.bucket(slow))
+	before, err := Files(m.dir)
 	must(t, err)
 	was := map[string]string{}
 	for _, file := range before {
@@ -161,17 +144,17 @@ func TestAlone(t *testing.T) {
 		was[file] = string(data)
 	}
 
-	b := newTestBucket(t, dir, slow, c)
+	b := m.bucket(slow)
 	b.Alone()
 	equal(t, "its own reservations", waits(t, b, 2), "0s 1.2s")
-	l := newTestLedger(dir, "node", 1000, c)
+	l := m.ledger(1000)
 	l.Alone()
 	equal(t, "left", left(t, l), 600)
 	charge(t, reserveTokens(t, l, 500), 500, 100)
 	equal(t, "spent", refused(t, l).Spent, 1000)
 	must(t, l.Degraded())
 
-	after, err := Files(dir)
+	after, err := Files(m.dir)
 	equal(t, "files", strings.Join(after, " "), strings.Join(before, " "))
 	for _, file := range after {
 		if data, _ := os.ReadFile(file); err != nil || string(data) != was[file] {
@@ -182,12 +165,13 @@ func TestAlone(t *testing.T) {
 
 // Without a folder there is also nothing to read.
 func TestAloneWithoutFolder(t *testing.T) {
-	c := newFakeClock()
-	t.Chdir(t.TempDir())
-	b := newTestBucket(t, "", slow, c)
+	m := newMachine(t)
+	t.Chdir(m.dir)
+	m.dir = ""
+	b := m.bucket(slow)
 	b.Alone()
 	equal(t, "reservations", waits(t, b, 2), "0s 1.2s")
-	l := newTestLedger("", "node", 100, c)
+	l := m.ledger(100)
 	l.Alone()
 	charge(t, reserveTokens(t, l, 50), 50, 20)
 	equal(t, "left", left(t, l), 30)
@@ -197,26 +181,23 @@ func TestAloneWithoutFolder(t *testing.T) {
 }
 
 func TestFiles(t *testing.T) {
-	c := newFakeClock()
-	dir := t.TempDir()
-	reserve(t, newTestBucket(t, dir, slow, c))
-	charge(t, reserveTokens(t, newTestLedger(dir, "node", 100, c), 1), 1, 1)
+	m := newMachine(t)
+	reserve(t, m.bucket(slow))
+	charge(t, reserveTokens(t, m.ledger(100), 1), 1, 1)
 	for _, name := range []string{".ferry-123.tmp", "mine", "mine.bucket", AddressKey(address) + ".bucket.bak", AddressKey(address)} {
-		write(t, filepath.Join(dir, name), nil)
+		write(t, filepath.Join(m.dir, name), nil)
 	}
-	files, err := Files(dir)
+	files, err := Files(m.dir)
+	must(t, err)
 	var names []string
 	for _, file := range files {
 		names = append(names, strings.TrimPrefix(filepath.Base(file), AddressKey(address)))
 	}
 	equal(t, "files", strings.Join(names, " "), ".ferry-123.tmp .bucket .bucket.lock .usage .usage.holds .usage.lock")
-	if err != nil {
-		t.Error(err)
-	}
-	if files, err := Files(filepath.Join(dir, "none")); files != nil || err != nil {
+	if files, err := Files(filepath.Join(m.dir, "none")); files != nil || err != nil {
 		t.Errorf("of no folder: %v, %v", files, err)
 	}
-	if _, err := Files(filepath.Join(dir, "mine")); err == nil {
+	if _, err := Files(filepath.Join(m.dir, "mine")); err == nil {
 		t.Error("a file was taken for a folder")
 	}
 }

@@ -17,12 +17,12 @@ import (
 
 type dueTime struct{ at, arrival time.Duration }
 
-// children starts processes with one task. It redueTimes their output and a function that waits until all have ended.
-func children(t *testing.T, n int, task string, args ...any) (outs []*bufio.Reader, wait func()) {
+// children starts processes with one task. It returns their output and a function that waits until all have ended.
+func children(t *testing.T, n int, task, dir string, numbers ...int) (outs []*bufio.Reader, wait func()) {
 	t.Helper()
 	var all []*exec.Cmd
 	for range n {
-		child, out := start(t, task, args...)
+		child, out := start(t, task, dir, numbers...)
 		all, outs = append(all, child), append(outs, out)
 	}
 	return outs, func() {
@@ -46,7 +46,7 @@ func TestProcessesShareABucket(t *testing.T) {
 		first := reserve(t, newTestBucket(t, dir, rate, NewClock()))
 		unlock, err := state.Lock(t.Context(), filepath.Join(dir, "go"))
 		must(t, err)
-		outs, wait := children(t, test.processes, "cancel", dir, rate, rate.Burst, test.each, test.cancels)
+		outs, wait := children(t, test.processes, "cancel", dir, rate.Events, rate.Burst, test.each, test.cancels)
 		for _, out := range outs {
 			if line, err := out.ReadString('\n'); err != nil || line != "cancelled\n" {
 				t.Errorf("said %q, %v", line, err)
@@ -57,9 +57,7 @@ func TestProcessesShareABucket(t *testing.T) {
 		for _, out := range outs {
 			var due, last time.Duration
 			for _, err := fmt.Fscanln(out, &due); err == nil; _, err = fmt.Fscanln(out, &due) {
-				if due < last {
-					t.Errorf("a process has a reservation at %v behind one at %v", due, last)
-				}
+				errorIf(t, due < last, "a process has a reservation at %v behind one at %v", due, last)
 				dueTimes, last = append(dueTimes, due), due
 			}
 		}
@@ -80,12 +78,11 @@ func TestKilledProcess(t *testing.T) {
 	}
 	var all []dueTime
 	for i := range 20 {
-		child, out := start(t, "reserve", dir, slow, 1, 1_000_000)
+		child, out := start(t, "reserve", dir, slow.Events, slow.Burst, 1_000_000)
 		var one dueTime
 		for range 10 * (i + 1) { // each is killed at another moment
-			if _, err := fmt.Fscanln(out, &one.at, &one.arrival); err != nil {
-				t.Fatal(err)
-			}
+			_, err := fmt.Fscanln(out, &one.at, &one.arrival)
+			must(t, err)
 			all = append(all, one)
 		}
 		must(t, child.Process.Kill())
@@ -116,16 +113,13 @@ func TestProcessesShareABudget(t *testing.T) {
 	spent := 0
 	for _, out := range outs {
 		text, err := io.ReadAll(out)
-		if err != nil {
-			t.Error(err)
-		}
+		must(t, err)
 		spent += strings.Count(string(text), "spent\n")
 	}
 	wait()
 	rows, err := Usage(dir)
-	if err != nil || len(rows) == 0 || len(rows) > 2 { // two if midnight comes in between
-		t.Fatalf("usage: %+v, %v", rows, err)
-	}
+	must(t, err)
+	fatalIf(t, len(rows) == 0 || len(rows) > 2, "usage: %+v", rows) // two if midnight comes in between
 	var requests, tokens int64
 	for _, r := range rows {
 		requests, tokens = requests+r.Requests, tokens+r.Input+r.Output
@@ -135,7 +129,6 @@ func TestProcessesShareABudget(t *testing.T) {
 		}
 	}
 	equal(t, "requests", requests, int64(spent))
-	if len(rows) == 1 && tokens < budget {
-		t.Errorf("only %d tokens of %d, with %d tries", tokens, budget, processes*each)
-	}
+	errorIf(t, len(rows) == 1 && tokens < budget,
+		"only %d tokens of %d, with %d tries", tokens, budget, processes*each)
 }

@@ -25,10 +25,9 @@ func TestBucketClock(t *testing.T) {
 	}
 	none := func(c *fakeClock) { c.id = "" }
 	tests := []struct {
-		name   string
-		before func(*fakeClock)
-		jump   func(*fakeClock)
-		want   string // two more waits after a burst of five and three delayed reservations, 3.6 s ahead
+		name         string
+		before, jump func(*fakeClock)
+		want         string // two more waits after a burst of five and three delayed reservations, 3.6 s ahead
 	}{
 		{"no time", nil, second(0), "4.8s 6s"},
 		{"time", nil, second(2), "2.8s 4s"},
@@ -50,28 +49,24 @@ func TestBucketClock(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newFakeClock()
+			m := newMachine(t)
 			if tt.before != nil {
-				c.set(tt.before)
+				m.set(tt.before)
 			}
-			dir := t.TempDir()
-			b := newTestBucket(t, dir, bursty, c)
+			b := m.bucket(bursty)
 			equal(t, "before", waits(t, b, 8), "0s 0s 0s 0s 0s 1.2s 2.4s 3.6s")
-			c.set(tt.jump)
-			b = newTestBucket(t, dir, bursty, c)
+			m.set(tt.jump)
+			b = m.bucket(bursty)
 			equal(t, "after the jump", waits(t, b, 2), tt.want)
 			if !strings.HasPrefix(tt.want, "0s") {
 				// From here on it is a normal clock.
-				c.pass(time.Second)
+				m.pass(time.Second)
 				_, err := b.Reserve(t.Context(), 0)
 				var late *TooLongError
-				if !errors.As(err, &late) {
-					t.Fatalf("after a second: %v", err)
-				}
-				c.pass(late.Wait)
-				if _, err := b.Reserve(t.Context(), 0); err != nil {
-					t.Errorf("after the wait: %v", err)
-				}
+				fatalIf(t, !errors.As(err, &late), "after a second: %v", err)
+				m.pass(late.Wait)
+				_, err = b.Reserve(t.Context(), 0)
+				must(t, err)
 			}
 		})
 	}
@@ -94,32 +89,27 @@ func TestBucketRateChanges(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newFakeClock()
-			dir := t.TempDir()
-			waits(t, newTestBucket(t, dir, tt.before, c), tt.n)
-			equal(t, "after", waits(t, newTestBucket(t, dir, tt.after, c), 2), tt.want)
+			m := newMachine(t)
+			waits(t, m.bucket(tt.before), tt.n)
+			equal(t, "after", waits(t, m.bucket(tt.after), 2), tt.want)
 		})
 	}
 }
 
 // Reservations that reach far ahead cannot exceed the limits of the numbers.
 func TestBucketFarAhead(t *testing.T) {
-	c := newFakeClock()
-	dir := t.TempDir()
-	state := queue{At: read(c), Ahead: maxAhead, Rate: slow}
-	write(t, path(dir, ".bucket"), encodeQueue(state))
-	b := newTestBucket(t, dir, Rate{1, 24 * time.Hour, MaxBurst}, c)
+	m := newMachine(t)
+	state := queue{At: read(m), Ahead: maxAhead, Rate: slow}
+	write(t, m.path(".bucket"), encodeQueue(state))
+	b := m.bucket(Rate{1, 24 * time.Hour, MaxBurst})
 	_, err := b.Reserve(t.Context(), Forever)
-	var late *TooLongError
-	if !errors.As(err, &late) || b.Degraded() != nil {
-		t.Errorf("got %v, %v", err, b.Degraded())
-	}
+	errorIf(t, !errors.As(err, new(*TooLongError)) || b.Degraded() != nil, "got %v, %v", err, b.Degraded())
 }
 
 func TestBucketBrokenFile(t *testing.T) {
-	c := newFakeClock()
+	now := read(newFakeClock())
 	with := func(change func(*queue)) []byte {
-		q := queue{At: read(c), Rate: bursty, Next: 9}
+		q := queue{At: now, Rate: bursty, Next: 9}
 		change(&q)
 		return encodeQueue(q)
 	}
@@ -153,17 +143,17 @@ func TestBucketBrokenFile(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			dir := t.TempDir()
-			write(t, path(dir, ".bucket"), tt.data)
-			b := newTestBucket(t, dir, bursty, c)
+			m := newMachine(t)
+			write(t, m.path(".bucket"), tt.data)
+			b := m.bucket(bursty)
 			equal(t, "as after a whole burst", waits(t, b, 3), "1.2s 2.4s 3.6s")
-			equal(t, "read again", waits(t, newTestBucket(t, dir, bursty, c), 1), "4.8s")
+			equal(t, "read again", waits(t, m.bucket(bursty), 1), "4.8s")
 		})
 	}
 	// A shorter line written over a longer one decodes.
-	dir := t.TempDir()
-	write(t, path(dir, ".bucket"), append(slices.Clone(whole), gaps(maxGaps, gap{8, 9, 5})...))
-	equal(t, "a line with the end of a longer one behind it", waits(t, newTestBucket(t, dir, bursty, c), 6), "0s 0s 0s 0s 0s 1.2s")
+	m := newMachine(t)
+	write(t, m.path(".bucket"), append(slices.Clone(whole), gaps(maxGaps, gap{8, 9, 5})...))
+	equal(t, "a line with the end of a longer one behind it", waits(t, m.bucket(bursty), 6), "0s 0s 0s 0s 0s 1.2s")
 }
 
 func TestEncode(t *testing.T) {
@@ -177,20 +167,17 @@ func TestEncode(t *testing.T) {
 	} {
 		line := encodeQueue(want)
 		got, ok := decodeQueue(line)
-		if !ok || !reflect.DeepEqual(got, want) || len(line) > maxQueue {
-			t.Errorf("got %+v, %t, %d bytes; want %+v", got, ok, len(line), want)
-		}
+		errorIf(t, !ok || !reflect.DeepEqual(got, want) || len(line) > maxQueue,
+			"got %+v, %t, %d bytes; want %+v", got, ok, len(line), want)
 	}
 	long := full(read(newFakeClock()), slow)
 	long.Ahead, long.Gaps = time.Hour, slices.Repeat([]gap{{long.Next - 1000, long.Next - 100, time.Hour}}, maxGaps)
-	if line := encodeQueue(long); len(line) > 4096 {
-		t.Errorf("a long queue takes %d bytes, more than a page", len(line))
-	}
+	size := len(encodeQueue(long))
+	errorIf(t, size > 4096, "a long queue takes %d bytes, more than a page", size)
 	want := pending{Day: "2026-11-24", Tokens: maxTokens, At: far, Lasts: maxLasts}
 	line := encode(want)
-	if got, ok := decodePending(line); !ok || got != want || len(line) > recordSize {
-		t.Errorf("got %+v, %t, %d bytes; want %+v", got, ok, len(line), want)
-	}
+	got, ok := decodePending(line)
+	errorIf(t, !ok || got != want || len(line) > recordSize, "got %+v, %t, %d bytes; want %+v", got, ok, len(line), want)
 }
 
 // Whatever the file contains, no more than a burst is sent at once, no wait is longer than reported, and the written
@@ -209,9 +196,8 @@ func FuzzBucketFile(f *testing.F) {
 		for q = q.moved(now, bursty); sent <= bursty.Burst && q.wait() == 0; sent++ {
 			q.Ahead += bursty.interval()
 		}
-		if sent > bursty.Burst || q.wait() < 0 || q.Ahead > maxAhead+bursty.interval() {
-			t.Fatalf("%d at once from %q, then a wait of %v", sent, data, q.wait())
-		}
+		fatalIf(t, sent > bursty.Burst || q.wait() < 0 || q.Ahead > maxAhead+bursty.interval(),
+			"%d at once from %q, then a wait of %v", sent, data, q.wait())
 		if q.Ahead <= maxAhead {
 			if got, ok := decodeQueue(encodeQueue(q)); !ok || !reflect.DeepEqual(got, q) {
 				t.Fatalf("got %+v, %t, want %+v", got, ok, q)

@@ -11,17 +11,13 @@ import (
 func TestRateCheck(t *testing.T) {
 	good := Rate{50, time.Minute, 1}
 	for _, r := range []Rate{good, {1, time.Second, 1}, {text.MaxEvents, 24 * time.Hour, MaxBurst}} {
-		if err := r.Check(); err != nil {
-			t.Errorf("%+v: %v", r, err)
-		}
+		must(t, r.Check())
 	}
 	for _, r := range []Rate{
 		{}, {0, time.Minute, 1}, {-1, time.Minute, 1}, {text.MaxEvents + 1, time.Minute, 1}, {50, 0, 1}, {50, -time.Minute, 1},
 		{50, time.Second - 1, 1}, {50, 24*time.Hour + 1, 1}, {50, time.Minute, 0}, {50, time.Minute, -5}, {50, time.Minute, MaxBurst + 1},
 	} {
-		if r.Check() == nil {
-			t.Errorf("%+v passed", r)
-		}
+		errorIf(t, r.Check() == nil, "%+v passed", r)
 		if _, err := NewBucket(t.TempDir(), address, r, newFakeClock()); err == nil {
 			t.Errorf("%+v made a bucket", r)
 		}
@@ -49,7 +45,7 @@ func TestRateNeeds(t *testing.T) {
 	}
 	// The bucket agrees.
 	rate := Rate{30, time.Minute, 4}
-	b := newTestBucket(t, t.TempDir(), rate, newFakeClock())
+	b := newMachine(t).bucket(rate)
 	for n := 1; n <= 20; n++ {
 		equal(t, "the wait of the last", reserve(t, b).Wait, rate.MinDuration(n))
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,22 +24,16 @@ func TestUsageBounds(t *testing.T) {
 			name := nodeName(fmt.Sprintf("%02d%s", n, strings.Repeat("\x01\u2028", maxName)))
 			day = recordUse(day, Use{today, name, 1, 10, 1}, today)
 		}
-		if sum := spentOn(day, today); sum != 11*(maxNames+8) {
-			t.Fatalf("%s: %d tokens", today, sum)
-		}
+		equal(t, today, spentOn(day, today), 11*(maxNames+8))
 		rows = append(rows, day...)
 	}
 	equal(t, "rows", len(rows), keptDays*(maxNames+1))
 	known := rows[1]
 	equal(t, "a name that is known keeps its row", recordUse(rows, known, known.Day)[1].Requests, known.Requests+1)
 	data := encodeUsage(rows)
-	if len(data) > maxUsage {
-		t.Errorf("%d bytes", len(data))
-	}
+	errorIf(t, len(data) > maxUsage, "%d bytes", len(data))
 	again, ok := decodeUsage(data)
-	if !ok || len(again) != len(rows) || again[0] != rows[0] || again[len(rows)-1] != rows[len(rows)-1] {
-		t.Errorf("got %d rows, %t, want %d", len(again), ok, len(rows))
-	}
+	errorIf(t, !ok || !slices.Equal(again, rows), "got %d rows, %t, want %d", len(again), ok, len(rows))
 	rows = recordUse(rows, Use{rows[0].Day, rows[0].Node, 1, maxCount, maxCount}, rows[0].Day)
 	if _, ok := decodeUsage(encodeUsage(rows)); !ok || spentOn(rows, rows[0].Day) != maxCount {
 		t.Errorf("a sum out of bounds: read back %t, sum %d, want %d", ok, spentOn(rows, rows[0].Day), int64(maxCount))
@@ -52,21 +47,18 @@ func TestUsageBounds(t *testing.T) {
 }
 
 func TestUsageMergesAddresses(t *testing.T) {
-	c := newFakeClock()
-	dir := t.TempDir()
+	m := newMachine(t)
 	for _, a := range []string{address, "https://moved.example"} {
-		charge(t, reserveTokens(t, NewLedger(dir, a, "node", 0, c), 1), 1, 2)
+		charge(t, reserveTokens(t, NewLedger(m.dir, a, "node", 0, m), 1), 1, 2)
 	}
-	write(t, filepath.Join(dir, "notes.txt"), []byte("not ours"))
-	equal(t, "usage", usage(t, dir), "2026-11-24 node 2 2 4")
-	write(t, filepath.Join(dir, "foreign"+usageSuffix), []byte("not ours"))
-	equal(t, "usage beside a file of another program", usage(t, dir), "2026-11-24 node 2 2 4")
-	path := filepath.Join(dir, AddressKey("https://broken.example")+usageSuffix)
+	write(t, filepath.Join(m.dir, "notes.txt"), []byte("not ours"))
+	equal(t, "usage", m.usage(), "2026-11-24 node 2 2 4")
+	write(t, filepath.Join(m.dir, "foreign"+usageSuffix), []byte("not ours"))
+	equal(t, "usage beside a file of another program", m.usage(), "2026-11-24 node 2 2 4")
+	path := filepath.Join(m.dir, AddressKey("https://broken.example")+usageSuffix)
 	write(t, path, []byte("bad"))
-	rows, err := Usage(dir)
-	if len(rows) != 1 || !errors.Is(err, errBroken) {
-		t.Errorf("beside a broken one: %+v, %v", rows, err)
-	}
+	rows, err := Usage(m.dir)
+	errorIf(t, len(rows) != 1 || !errors.Is(err, errBroken), "beside a broken one: %+v, %v", rows, err)
 }
 
 func FuzzUsage(f *testing.F) {
@@ -79,14 +71,7 @@ func FuzzUsage(f *testing.F) {
 			return
 		}
 		again, ok := decodeUsage(encodeUsage(rows))
-		if !ok || len(again) != len(rows) {
-			t.Fatalf("%q: got %+v, %t, want %+v", data, again, ok, rows)
-		}
-		for i := range rows {
-			if again[i] != rows[i] {
-				t.Fatalf("%+v came back as %+v", rows[i], again[i])
-			}
-		}
+		fatalIf(t, !ok || !slices.Equal(again, rows), "%q: got %+v, %t, want %+v", data, again, ok, rows)
 		if sum := spentOn(recordUse(rows, Use{"2026-11-24", "n", 1, maxTokens, maxTokens}, "2026-11-24"), "2026-11-24"); sum < 2*maxTokens {
 			t.Fatalf("a sum of %d", sum)
 		}
