@@ -3,6 +3,7 @@ package transport
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -100,25 +101,29 @@ var headerLines = []string{
 	strings.Repeat("X: x\r\n", 2000), strings.Repeat("X", 5000) + ": x\r\n",
 }
 
-// lengths are header lines about the length of the body hello. The connection ends after the body.
-var lengths = []string{
-	"Content-Length: 4\r\n", "Content-Length: 6\r\n", "Content-Length: 0\r\n", "Content-Length: -1\r\n",
-	"Content-Length: +5\r\n",
-	"Content-Length: 05\r\n", "Content-Length: 5 \r\n", "Content-Length:\r\n", "Content-Length: \r\n",
-	"Content-Length: 5,5\r\n",
-	"Content-Length: 5, 5\r\n", "Content-Length: 5, 6\r\n", "Content-Length: 5;6\r\n", "Content-Length: 5.0\r\n",
-	"Content-Length: 0x5\r\n", "Content-Length: 5e0\r\n", "Content-Length: five\r\n", "Content-Length: 5 5\r\n",
-	"Content-Length: 5\r\nContent-Length: 5\r\n", "Content-Length: 5\r\nContent-Length: 6\r\n",
-	"Content-Length: 5\r\ncontent-length: 4\r\n", "Content-Length: 9223372036854775807\r\n",
-	"Content-Length: 9223372036854775808\r\n", "Content-Length: 18446744073709551621\r\n",
-	"Content-Length: 99999999999999999999999999999999\r\n", "Content_Length: 5\r\n", "Content-Length : 5\r\n",
-	"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
-	"Transfer-Encoding: identity\r\n", "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: chunked, chunked\r\n",
-	"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
-	"Transfer-Encoding: CHUNKED\r\n", "Transfer-Encoding: chunked;q=1\r\n", "Transfer-Encoding:\r\n",
-	"Transfer-Encoding: \x0bchunked\r\n", "Transfer-Encoding: chunked\r\nConnection: close\r\n",
-	"Content-Range: bytes 0-4/5\r\n", "Content-Type: multipart/byteranges; boundary=x\r\n",
+// headers returns a header line for each value.
+func headers(name string, values ...string) (lines []string) {
+	for _, value := range values {
+		lines = append(lines, name+": "+value+"\r\n")
+	}
+	return lines
 }
+
+// lengths are header lines about the length of the body hello. The connection ends after the body.
+var lengths = slices.Concat(
+	headers("Content-Length",
+		"4", "6", "0", "-1", "+5", "05", "5 ", "", "5,5", "5, 5", "5, 6", "5;6", "5.0", "0x5", "5e0", "five", "5 5",
+		"9223372036854775807", "9223372036854775808", "18446744073709551621", "99999999999999999999999999999999"),
+	headers("Transfer-Encoding",
+		"identity", "gzip, chunked", "chunked, chunked", "xchunked", "CHUNKED", "chunked;q=1", "\x0bchunked"),
+	[]string{
+		"Content-Length:\r\n", "Content_Length: 5\r\n", "Content-Length : 5\r\n", "Transfer-Encoding:\r\n",
+		"Content-Length: 5\r\nContent-Length: 5\r\n", "Content-Length: 5\r\nContent-Length: 6\r\n",
+		"Content-Length: 5\r\ncontent-length: 4\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+		"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nConnection: close\r\n",
+		"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+		"Content-Range: bytes 0-4/5\r\n", "Content-Type: multipart/byteranges; boundary=x\r\n",
+	})
 
 // chunks are chunked bodies, most of them invalid. The connection ends after the body.
 var chunks = []string{

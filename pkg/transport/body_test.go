@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -40,22 +39,19 @@ func TestNothingIsSentTwice(t *testing.T) {
 
 // hungUp makes two calls to a server that hangs up on the second request of each connection. It returns the number of
 // requests, the number of requests with the key, and the error of the second call.
-func hungUp(t *testing.T, build func(*url.URL) http.RoundTripper, key string) (requests, keys int64, err error) {
+func hungUp(t *testing.T, build func(*url.URL) http.RoundTripper, key string) (sent, keys int64, err error) {
 	t.Helper()
 	var got, keyed atomic.Int64
 	s := newSink(t, func(conn net.Conn) io.Reader {
-		in := bufio.NewReader(conn)
-		for n := 1; n <= 2; n++ {
-			r, err := http.ReadRequest(in)
-			if err != nil {
-				return nil
-			}
-			_, _ = io.Copy(io.Discard, r.Body)
+		answered := false
+		for r := range requests(conn) {
 			got.Add(1)
 			keyed.Add(int64(len(r.Header.Values(key))))
-			if n == 1 {
-				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			if answered {
+				break
 			}
+			answered = true
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 		}
 		return nil
 	})
@@ -118,18 +114,10 @@ func (c staleConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-func serve(t *testing.T, handle http.HandlerFunc) (Options, *httptest.Server) {
-	t.Helper()
-	s := httptest.NewServer(handle)
-	t.Cleanup(s.Close)
-	return Options{Target: mustURL(t, s.URL), ConnectTimeout: time.Minute}, s
-}
-
 func TestRedirectsAreNotFollowed(t *testing.T) {
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	_, elsewhere := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("%s %s came to the redirect's target", r.Method, r.URL)
-	}))
-	defer elsewhere.Close()
+	})
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		o, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, status) })
 		resp, _, err := post(t, o)

@@ -27,8 +27,7 @@ func TestRefusesTLS12(t *testing.T) {
 		errorIf(t, err != nil || got != tt.refuses,
 			"floor %s: %v, %v, want %v", tls.VersionName(tt.floor), got, err, tt.refuses)
 	}
-	silent := newSink(t, func(net.Conn) io.Reader { return nil })
-	for name, address := range map[string]string{"no TLS": silent.address, "nothing listens": closedAddress(t)} {
+	for name, address := range map[string]string{"no TLS": scripted(t), "nothing listens": closedAddress(t)} {
 		got, err := RefusesTLS12(t.Context(), Options{Target: mustURL(t, "https://"+address)})
 		errorIf(t, err == nil, "%s: got %v, want an error: it says nothing about a floor", name, got)
 	}
@@ -108,21 +107,20 @@ func TestConnectTimeoutIsExact(t *testing.T) {
 func TestHandshakeEnd(t *testing.T) {
 	ca, other := privateCA(t), privateCA(t)
 	s := tlsServer(t, ca.config())
-	p256 := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}, CurvePreferences: []tls.CurveID{tls.CurveP256}})
-	old := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}, MaxVersion: tls.VersionTLS12})
-	warm := func(rt *Transport) func(context.Context) error { return rt.Warm }
-	ready := func(rt *Transport) func(context.Context) error { return rt.Ready }
+	one := ca.config()
+	one.CurvePreferences = []tls.CurveID{tls.CurveP256}
+	p256, old := tlsServer(t, one), tlsServer(t, upTo(tls.VersionTLS12, ca.config()))
 	for _, c := range []struct {
 		name   string
 		url    string
 		tls    TLS
-		warm   func(*Transport) func(context.Context) error
+		warm   func(*Transport, context.Context) error
 		writes int64
 		fails  bool
 	}{
 		{"a request", s.URL, TLS{CA: ca.file}, nil, 2, false},
-		{"a request some time after", s.URL, TLS{CA: ca.file}, warm, 3, false},
-		{"a request at once", s.URL, TLS{CA: ca.file}, ready, 2, false},
+		{"a request some time after", s.URL, TLS{CA: ca.file}, (*Transport).Warm, 3, false},
+		{"a request at once", s.URL, TLS{CA: ca.file}, (*Transport).Ready, 2, false},
 		// A change_cipher_spec and the second hello are separate writes.
 		{"a second hello", p256.URL, TLS{CA: ca.file}, nil, 4, false},
 		{"TLS 1.2", old.URL, TLS{CA: ca.file, Min: "1.2"}, nil, 3, false},
@@ -131,12 +129,9 @@ func TestHandshakeEnd(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var writes, bytes atomic.Int64
 			target := mustURL(t, c.url)
-			rt := build(t, Options{Target: target, TLS: c.tls, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-				conn, err := new(net.Dialer).DialContext(ctx, network, target.Host)
-				return countedConn{conn, &writes, &bytes}, err
-			}})
+			rt := build(t, Options{Target: target, TLS: c.tls, Dial: countedDial(target.Host, &writes, &bytes)})
 			if c.warm != nil {
-				check(t, c.warm(rt)(t.Context()))
+				check(t, c.warm(rt, t.Context()))
 				errorIf(t, writes.Load() != c.writes-1, "%d writes before a request, want %d", writes.Load(), c.writes-1)
 			}
 			_, _, err := roundTrip(rt, request(t, c.url, body("hi")))

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -50,12 +49,7 @@ const asked = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond"
 // serve runs a behaviour on one connection, and sends to done when it has finished.
 func (b behaviour) serve(conn net.Conn, done chan<- bool) {
 	defer conn.Close()
-	for in := bufio.NewReader(conn); ; {
-		r, err := http.ReadRequest(in)
-		if err != nil {
-			return
-		}
-		_, _ = io.Copy(io.Discard, r.Body)
+	for r := range requests(conn) {
 		if r.URL.Path == "/second" {
 			_, _ = io.WriteString(conn, asked)
 			continue
@@ -71,7 +65,7 @@ func (b behaviour) serve(conn net.Conn, done chan<- bool) {
 		}
 		done <- true
 		if b.end == stall {
-			_, _ = io.Copy(io.Discard, in)
+			_, _ = io.Copy(io.Discard, conn)
 		}
 	}
 }
@@ -235,12 +229,10 @@ func result(t *testing.T, rt http.RoundTripper, r *http.Request) string {
 // kind classifies the error of a call.
 func kind(t *testing.T, err error) string {
 	t.Helper()
-	var large *text.LimitError
-	var early *EarlyError
 	switch {
-	case errors.As(err, &large), strings.Contains(err.Error(), "server response headers exceeded"):
+	case errors.As(err, new(*text.LimitError)), strings.Contains(err.Error(), "server response headers exceeded"):
 		return "too large"
-	case errors.As(err, &early):
+	case errors.As(err, new(*EarlyError)):
 		return "early"
 	case IsReset(err):
 		return "reset"
@@ -251,11 +243,11 @@ func kind(t *testing.T, err error) string {
 	case strings.Contains(err.Error(), "with Body length"), strings.Contains(err.Error(), "can't write control character"):
 		return "bad request"
 	}
-	for _, sign := range []string{"malformed", "invalid", "unsupported", "bad Content-Length",
-		"too many transfer encodings",
-		"suspiciously long trailer", "chunked line ends", "too much non-data", "chunk length",
-		"multiple Content-Length", "chunked encoding", "line too long", "message too large",
-		"flate: "} {
+	for _, sign := range []string{
+		"malformed", "invalid", "unsupported", "bad Content-Length", "too many transfer encodings", "suspiciously long trailer",
+		"chunked line ends", "too much non-data", "chunk length", "multiple Content-Length", "chunked encoding",
+		"line too long", "message too large", "flate: ",
+	} {
 		if strings.Contains(err.Error(), sign) {
 			return "malformed"
 		}

@@ -9,21 +9,18 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/binary"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -204,7 +201,24 @@ func (a *authority) files(pair tls.Certificate) (cert, key string) {
 
 // config returns a server configuration with a certificate for loopback.
 func (a *authority) config() *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{a.issue(nil)}}
+	return serving(a.issue(nil))
+}
+
+// asks is config for a server that asks for a client certificate of the authority.
+func (a *authority) asks() *tls.Config {
+	config := a.config()
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, a.pool()
+	return config
+}
+
+func serving(cert tls.Certificate) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{cert}}
+}
+
+// upTo limits the version of a server's configuration.
+func upTo(max uint16, config *tls.Config) *tls.Config {
+	config.MaxVersion = max
+	return config
 }
 
 // node returns options for a node with a certificate of the authority.
@@ -219,18 +233,35 @@ func (a *authority) pool() *x509.CertPool {
 	return pool
 }
 
+// start starts a server, over TLS if config is not nil.
+func start(t *testing.T, handle http.HandlerFunc, config *tls.Config) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(handle)
+	s.Config.ErrorLog = quiet
+	if config == nil {
+		s.Start()
+	} else {
+		s.TLS = config
+		s.StartTLS()
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// serve starts a plain http server, and returns options for it.
+func serve(t *testing.T, handle http.HandlerFunc) (Options, *httptest.Server) {
+	t.Helper()
+	s := start(t, handle, nil)
+	return Options{Target: mustURL(t, s.URL), ConnectTimeout: time.Minute}, s
+}
+
 // tlsServer returns a TLS server that answers with the TLS version, the host and the body of the request.
 func tlsServer(t *testing.T, config *tls.Config) *httptest.Server {
 	t.Helper()
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return start(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s %s", tls.VersionName(r.TLS.Version), r.Host, body)
-	}))
-	s.Config.ErrorLog = quiet
-	s.TLS = config
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	return s
+	}, config)
 }
 
 // sink is a server that counts the bytes it receives after it has accepted the client.
@@ -267,6 +298,39 @@ func newSink(t *testing.T, serve func(net.Conn) io.Reader) *sink {
 	})
 	t.Cleanup(func() { l.Close(); s.ended.Wait() })
 	return s
+}
+
+// scripted returns the address of a server that follows steps on each connection: a number is how many bytes it reads,
+// a text is what it writes.
+func scripted(t *testing.T, steps ...any) string {
+	t.Helper()
+	return newSink(t, func(conn net.Conn) io.Reader {
+		for _, step := range steps {
+			switch step := step.(type) {
+			case int:
+				_, _ = io.ReadFull(conn, make([]byte, step))
+			case string:
+				_, _ = io.WriteString(conn, step)
+			}
+		}
+		return nil
+	}).address
+}
+
+// requests reads the requests of a connection with their bodies.
+func requests(conn io.Reader) iter.Seq2[*http.Request, string] {
+	return func(yield func(*http.Request, string) bool) {
+		for in := bufio.NewReader(conn); ; {
+			r, err := http.ReadRequest(in)
+			if err != nil {
+				return
+			}
+			body, _ := io.ReadAll(r.Body)
+			if !yield(r, string(body)) {
+				return
+			}
+		}
+	}
 }
 
 // tlsSink counts the bytes after the TLS handshake.
@@ -364,16 +428,7 @@ func (p *connectProxy) seen() []string {
 
 func startProxy(t *testing.T, p *connectProxy, config *tls.Config) *url.URL {
 	t.Helper()
-	s := httptest.NewUnstartedServer(p)
-	s.Config.ErrorLog = quiet
-	if config == nil {
-		s.Start()
-	} else {
-		s.TLS = config
-		s.StartTLS()
-	}
-	t.Cleanup(s.Close)
-	return mustURL(t, s.URL)
+	return mustURL(t, start(t, p.ServeHTTP, config).URL)
 }
 
 // basic is "user:hunter2" in the encoding of RFC 7617.
@@ -384,77 +439,4 @@ func closedAddress(t *testing.T) string {
 	l := listen(t)
 	l.Close()
 	return l.Addr().String()
-}
-
-// socksServer is a small SOCKS5 server (RFC 1928, 1929) that reports the requested address and always connects to the
-// same one.
-type socksServer struct {
-	to, user, password string
-	asked              chan string
-}
-
-// last returns the last requested address, "" if there is none.
-func (s *socksServer) last() string {
-	select {
-	case asked := <-s.asked:
-		return asked
-	default:
-		return ""
-	}
-}
-
-func (s *socksServer) start(t *testing.T, scheme string) *url.URL {
-	t.Helper()
-	s.asked = make(chan string, 9)
-	sink := newSink(t, func(conn net.Conn) io.Reader {
-		if err := s.serve(conn); err != nil {
-			_, _ = conn.Write([]byte{5, 1, 0, 1, 0, 0, 0, 0, 0, 0}) // general failure
-		}
-		return nil
-	})
-	return mustURL(t, scheme+"://"+sink.address)
-}
-
-func (s *socksServer) serve(conn net.Conn) error {
-	in := bufio.NewReader(conn)
-	read := func(n int) []byte {
-		b := make([]byte, n)
-		_, _ = io.ReadFull(in, b)
-		return b
-	}
-	methods := read(int(read(2)[1]))
-	if s.user == "" {
-		_, _ = conn.Write([]byte{5, 0})
-	} else {
-		if !strings.Contains(string(methods), "\x02") {
-			return errors.New("no password offered")
-		}
-		_, _ = conn.Write([]byte{5, 2})
-		user := string(read(int(read(2)[1])))
-		password := string(read(int(read(1)[0])))
-		if user != s.user || password != s.password {
-			_, _ = conn.Write([]byte{1, 1})
-			return nil
-		}
-		_, _ = conn.Write([]byte{1, 0})
-	}
-	head := read(4)
-	host := ""
-	switch head[3] {
-	case 1:
-		host = netip.AddrFrom4([4]byte(read(4))).String()
-	case 3:
-		host = "name " + string(read(int(read(1)[0])))
-	case 4:
-		host = netip.AddrFrom16([16]byte(read(16))).String()
-	}
-	port := strconv.Itoa(int(binary.BigEndian.Uint16(read(2))))
-	s.asked <- host + " " + port
-	far, err := net.Dial("tcp", s.to)
-	if err != nil {
-		return err
-	}
-	_, _ = conn.Write([]byte{5, 0, 0, 1, 127, 0, 0, 1, 0, 0})
-	splice(conn, far)
-	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"testing"
 )
@@ -13,15 +12,14 @@ import (
 // TestPhase stops a request at each step and reads its trace meanwhile.
 func TestPhase(t *testing.T) {
 	mute := listen(t)
-	silent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	_, silent := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if r.URL.Path == "/half" {
 			_, _ = io.WriteString(w, "half")
 			w.(http.Flusher).Flush()
 		}
 		<-r.Context().Done()
-	}))
-	defer silent.Close()
+	})
 	never := func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
 	for _, test := range []struct {
 		name, target string
@@ -38,19 +36,25 @@ func TestPhase(t *testing.T) {
 		trace := new(Trace)
 		equalPhase(t, test.name+", not begun", trace, Resolving)
 		ctx, cancel := context.WithCancel(WithTrace(t.Context(), trace))
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			_, _, _ = roundTrip(rt, request(t, test.target, body("the prompt")).WithContext(ctx)) // ends with its context
-		}()
-		for trace.Phase() < test.want && t.Context().Err() == nil {
-			runtime.Gosched()
-		}
+		ended := awaitPhase(rt, request(t, test.target, body("the prompt")).WithContext(ctx), test.want)
 		equalPhase(t, test.name, trace, test.want)
 		cancel()
 		<-ended
 		equalPhase(t, test.name+", ended", trace, test.want)
 	}
+}
+
+// awaitPhase sends a request and waits until its trace reaches a phase. ended receives the error of the request.
+func awaitPhase(rt http.RoundTripper, r *http.Request, want Phase) (ended chan error) {
+	ended = make(chan error, 1)
+	go func() {
+		_, _, err := roundTrip(rt, r)
+		ended <- err
+	}()
+	for TraceOf(r.Context()).Phase() < want && r.Context().Err() == nil {
+		runtime.Gosched()
+	}
+	return ended
 }
 
 func equalPhase(t *testing.T, what string, trace *Trace, want Phase) {

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"ferry/pkg/guard"
 )
@@ -73,13 +72,12 @@ func TestPins(t *testing.T) {
 	for _, max := range []uint16{tls.VersionTLS13, tls.VersionTLS12} {
 		for _, test := range tests {
 			t.Run(tls.VersionName(max)+" "+test.name, func(t *testing.T) {
-				s := tlsSink(t, &tls.Config{Certificates: []tls.Certificate{test.server}, MaxVersion: max})
-				o := Options{
-					Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: root.file, Min: "1.2"}, Pins: test.pins, Node: "hongkong",
-					ConnectTimeout: time.Minute,
-				}
+				config := upTo(max, serving(test.server))
+				s := tlsSink(t, config)
+				o := root.node(t, s.address)
+				o.TLS.Min, o.Pins, o.Node = "1.2", test.pins, "hongkong"
 				if test.holds {
-					o.Target = mustURL(t, tlsServer(t, &tls.Config{Certificates: []tls.Certificate{test.server}, MaxVersion: max}).URL)
+					o.Target = mustURL(t, tlsServer(t, config).URL)
 					expectAnswer(t, o, " the prompt")
 					return
 				}
@@ -96,8 +94,10 @@ func TestPins(t *testing.T) {
 func TestPinsNeedTheCheckToo(t *testing.T) {
 	ca, other := privateCA(t), privateCA(t)
 	leaf := ca.issue(nil)
-	s := tlsSink(t, &tls.Config{Certificates: []tls.Certificate{leaf}})
-	_, _, err := post(t, Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: other.file}, Pins: []guard.Pin{pinOf(t, leaf)}})
+	s := tlsSink(t, serving(leaf))
+	o := other.node(t, s.address)
+	o.Pins = []guard.Pin{pinOf(t, leaf)}
+	_, _, err := post(t, o)
 	refused(t, err, s.address, "its certificate is signed by an unknown authority", "tls: {ca: FILE}")
 }
 
@@ -108,7 +108,7 @@ func TestPinsOnResumption(t *testing.T) {
 		t.Run(tls.VersionName(max), func(t *testing.T) {
 			ca := privateCA(t)
 			leaf := ca.issue(nil)
-			s := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{leaf}, MaxVersion: max})
+			s := tlsServer(t, upTo(max, serving(leaf)))
 			cache := tls.NewLRUClientSessionCache(4)
 			ask := func(pins ...guard.Pin) (resumed bool, err error) {
 				rt := build(t, Options{Target: mustURL(t, s.URL), TLS: TLS{CA: ca.file, Min: "1.2"}, Pins: pins, Cold: true})
@@ -141,13 +141,10 @@ func TestPinsAreNotTheProxys(t *testing.T) {
 	needsSystemCA(t)
 	ca := privateCA(t)
 	leaf, proxys := ca.issue(nil), systemCA.issue(nil)
-	node := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{leaf}})
-	silent := tlsSink(t, &tls.Config{Certificates: []tls.Certificate{leaf}})
-	for _, via := range map[string]*tls.Config{"http": nil, "https": {Certificates: []tls.Certificate{proxys}}} {
-		o := Options{
-			Target: mustURL(t, node.URL), TLS: TLS{CA: ca.file}, ConnectTimeout: time.Minute,
-			Proxy: startProxy(t, &connectProxy{}, via), Pins: []guard.Pin{pinOf(t, leaf)},
-		}
+	node, silent := tlsServer(t, serving(leaf)), tlsSink(t, serving(leaf))
+	for _, via := range []*tls.Config{nil, serving(proxys)} {
+		o := ca.node(t, node.Listener.Addr().String())
+		o.Proxy, o.Pins = startProxy(t, &connectProxy{}, via), []guard.Pin{pinOf(t, leaf)}
 		expectAnswer(t, o, " the prompt")
 		o.Target, o.Pins = mustURL(t, "https://"+silent.address), []guard.Pin{pinOf(t, proxys)}
 		_, _, err := post(t, o)
@@ -160,7 +157,7 @@ func TestInspect(t *testing.T) {
 	root := privateCA(t)
 	middle := root.intermediate(t)
 	leaf := chained(middle.issue(nil), middle)
-	s := tlsSink(t, &tls.Config{Certificates: []tls.Certificate{leaf}})
+	s := tlsSink(t, serving(leaf))
 	look := func(o Options) (*tls.ConnectionState, error) {
 		rt, seen, err := Inspect(o)
 		if err != nil {
@@ -173,8 +170,8 @@ func TestInspect(t *testing.T) {
 		}
 		return seen(), err
 	}
-	o := Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: root.file}, ConnectTimeout: time.Minute,
-		Pins: []guard.Pin{{}}} // a wrong pin, which Inspect must ignore
+	o := root.node(t, s.address)
+	o.Pins = []guard.Pin{{}} // a wrong pin, which Inspect must ignore
 	for _, via := range []bool{false, true} {
 		proxy := &connectProxy{}
 		if via {
@@ -202,13 +199,9 @@ func TestPinsBeforeAByte(t *testing.T) {
 	ca := privateCA(t)
 	s := tlsSink(t, ca.config())
 	var writes, bytes atomic.Int64
-	rt := build(t, Options{
-		Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: ca.file}, Pins: []guard.Pin{{}},
-		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-			return countedConn{conn, &writes, &bytes}, err
-		},
-	})
+	o := ca.node(t, s.address)
+	o.Pins, o.Dial = []guard.Pin{{}}, countedDial(s.address, &writes, &bytes)
+	rt := build(t, o)
 	config := rt.tls
 	check := config.VerifyConnection
 	config.VerifyConnection = func(state tls.ConnectionState) error {
@@ -226,6 +219,14 @@ func TestPinsBeforeAByte(t *testing.T) {
 type countedConn struct {
 	net.Conn
 	writes, bytes *atomic.Int64
+}
+
+// countedDial returns a dialer of an address that counts the writes of its connections.
+func countedDial(address string, writes, bytes *atomic.Int64) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return countedConn{conn, writes, bytes}, err
+	}
 }
 
 func (c countedConn) Write(p []byte) (int, error) {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -15,45 +16,38 @@ import (
 // TestPlainHTTPIsForLoopbackAndPrivateAddresses checks the decision at dial time, by address: a name may resolve to
 // another address tomorrow.
 func TestPlainHTTPIsForLoopbackAndPrivateAddresses(t *testing.T) {
-	tests := []struct {
-		address string
-		allowed bool
+	for _, test := range []struct {
+		allowed   bool
+		addresses []string
 	}{
-		{"127.0.0.1:80", true},
-		{"127.8.8.8:80", true},
-		{"[::1]:80", true},
-		{"10.1.2.3:80", true},
-		{"172.16.0.1:80", true},
-		{"172.31.255.255:80", true},
-		{"192.168.1.1:80", true},
-		{"[fd12:3456::1]:80", true},
-		{"[::ffff:10.1.2.3]:80", true},
-		{"172.32.0.1:80", false},
-		{"192.0.2.1:80", false},
-		{"8.8.8.8:80", false},
-		{"169.254.169.254:80", false},
-		{"100.64.0.1:80", false},
-		{"0.0.0.0:80", false},
-		{"[2001:db8::1]:80", false},
-		{"[fe80::1%eth0]:80", false},
-		{"[::ffff:8.8.8.8]:80", false},
-		{"", false},
-	}
-	for _, test := range tests {
-		for _, scheme := range []string{"http", "https"} {
-			for _, insecure := range []bool{false, true} {
-				o := Options{Target: mustURL(t, scheme+"://node.test"), Insecure: insecure}
-				err := o.checkDialAddress("tcp", test.address, nil)
-				var plain *guard.PlainHTTPError
-				refused := scheme == "http" && !insecure && !test.allowed
-				errorIf(t, errors.As(err, &plain) != refused || (err == nil) == refused,
-					"%s to %q, insecure %t: got %v, want refused %t", scheme, test.address, insecure, err, refused)
-				if refused && plain != nil {
-					errorIf(t, plain.Host != "node.test", "the error names %q, want node.test", plain.Host)
+		{true, []string{"127.0.0.1:80", "127.8.8.8:80", "[::1]:80"}},
+		{true, []string{"10.1.2.3:80", "172.16.0.1:80", "172.31.255.255:80", "192.168.1.1:80"}},
+		{true, []string{"[fd12:3456::1]:80", "[::ffff:10.1.2.3]:80"}},
+		{false, []string{"172.32.0.1:80", "192.0.2.1:80", "8.8.8.8:80", "169.254.169.254:80", "100.64.0.1:80", "0.0.0.0:80"}},
+		{false, []string{"[2001:db8::1]:80", "[fe80::1%eth0]:80", "[::ffff:8.8.8.8]:80", ""}},
+	} {
+		for _, address := range test.addresses {
+			for _, scheme := range []string{"http", "https"} {
+				for _, insecure := range []bool{false, true} {
+					want := "plain http to node.test,"
+					if scheme == "https" || insecure || test.allowed {
+						want = ""
+					}
+					o := Options{Target: mustURL(t, scheme+"://node.test"), Insecure: insecure}
+					err := o.checkDialAddress("tcp", address, nil)
+					refusedPlain(t, fmt.Sprintf("%s to %q, insecure %t", scheme, address, insecure), err, want)
 				}
 			}
 		}
 	}
+}
+
+// refusedPlain checks that an error refuses plain http with a text that begins with want; "" means no error.
+func refusedPlain(t *testing.T, what string, err error, want string) {
+	t.Helper()
+	plain, ok := errors.AsType[*guard.PlainHTTPError](err)
+	errorIf(t, want == "" && err != nil || want != "" && (!ok || !strings.HasPrefix(plain.Error(), want) || plain.Hint() == ""),
+		"%s: got %v, want %q", what, err, want)
 }
 
 // TestPlainHTTPIsRefusedBeforeConnecting uses an address for documentation (RFC 5737). net's Control hook, which runs
@@ -61,8 +55,7 @@ func TestPlainHTTPIsForLoopbackAndPrivateAddresses(t *testing.T) {
 func TestPlainHTTPIsRefusedBeforeConnecting(t *testing.T) {
 	o := Options{Target: mustURL(t, "http://192.0.2.1:81/v1"), ConnectTimeout: time.Minute}
 	_, _, err := post(t, o)
-	var plain *guard.PlainHTTPError
-	errorIf(t, !errors.As(err, &plain) || plain.Host != "192.0.2.1:81", "got %v, want plain http to 192.0.2.1:81 refused", err)
+	refusedPlain(t, "a public address", err, "plain http to 192.0.2.1:81,")
 }
 
 // TestPlainHops checks every kind of proxy and target: no hop uses plain http to a public address, neither the hop to
@@ -122,9 +115,8 @@ func TestPlainHops(t *testing.T) {
 			if insecure {
 				want = ""
 			}
-			var refused *guard.PlainHTTPError
-			errorIf(t, errors.As(err, &refused) != (want != "") || err != nil && (!strings.HasPrefix(err.Error(), want) || refused.Hint() == ""),
-				"%s through %s at %s, insecure %t: %v, want %q", test.target, test.proxy, test.at, insecure, err, want)
+			what := fmt.Sprintf("%s through %s at %s, insecure %t", test.target, test.proxy, test.at, insecure)
+			refusedPlain(t, what, err, want)
 			errorIf(t, err != nil && strings.Contains(err.Error(), "u:w"), "the password is in %v, want it hidden", err)
 		}
 	}
@@ -143,9 +135,7 @@ func TestPlainHopIsRefusedBeforeConnecting(t *testing.T) {
 		} {
 			o := Options{Target: mustURL(t, hop.target), Proxy: mustURL(t, hop.proxy), ConnectTimeout: time.Minute}
 			_, _, err := post(t, o)
-			var plain *guard.PlainHTTPError
-			errorIf(t, !errors.As(err, &plain) || !strings.HasPrefix(plain.Error(), hop.want),
-				"%s through %s: %v, want %s", hop.target, hop.proxy, err, hop.want)
+			refusedPlain(t, hop.target+" through "+hop.proxy, err, hop.want)
 		}
 	}
 	asked.gotNothing(t)
@@ -163,8 +153,8 @@ func TestPlainHopIsTaken(t *testing.T) {
 			})
 			o := Options{Target: mustURL(t, target), Proxy: mustURL(t, scheme+"://"+p.address), Insecure: insecure}
 			_, _, err := post(t, o)
-			var plain *guard.PlainHTTPError
-			errorIf(t, err == nil || errors.As(err, &plain) || asked.Load() == 0, "%s by %s: got %v, want that the proxy is asked", target, scheme, err)
+			errorIf(t, err == nil || errors.As(err, new(*guard.PlainHTTPError)) || asked.Load() == 0,
+				"%s by %s: got %v, want that the proxy is asked", target, scheme, err)
 		}
 	}
 }

@@ -3,14 +3,16 @@ package transport
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -140,26 +142,25 @@ func TestParseProxyRefusesWithoutEcho(t *testing.T) {
 }
 
 func TestPlainHTTPThroughAProxy(t *testing.T) {
-	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	o, target := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s|%s", r.RequestURI, r.Header.Get("Proxy-Authorization"))
-	}))
-	defer target.Close()
+	})
 	p := &connectProxy{auth: basic}
-	via := startProxy(t, p, nil)
-	via.User = url.UserPassword("user", "hunter2")
-	_, text, err := post(t, Options{Target: mustURL(t, target.URL+"/v1"), Proxy: via, ConnectTimeout: time.Minute})
+	o.Target, o.Proxy = mustURL(t, target.URL+"/v1"), startProxy(t, p, nil)
+	o.Proxy.User = url.UserPassword("user", "hunter2")
+	_, text, err := post(t, o)
 	errorIf(t, err != nil || text != "/v1|", "%q, %v; the proxy's password is the proxy's alone", text, err)
 	errorIf(t, !slices.Equal(p.seen(), []string{"POST " + target.URL + "/v1"}), "the proxy saw %q, want one request of it", p.seen())
-	via.User = nil
-	_, _, err = post(t, Options{Target: mustURL(t, target.URL+"/v1"), Proxy: via, ConnectTimeout: time.Minute})
-	ofProxy(t, "no password", err, "the proxy "+via.String()+" answered 407 Proxy Authentication Required", "it needs a user and a password")
+	o.Proxy.User = nil
+	_, _, err = post(t, o)
+	ofProxy(t, "no password", err, "the proxy "+o.Proxy.String()+" answered 407 Proxy Authentication Required", "it needs a user and a password")
 }
 
 func TestCONNECT(t *testing.T) {
 	ca := privateCA(t)
 	target := tlsServer(t, ca.config())
 	address := target.Listener.Addr().String()
-	o := Options{Target: mustURL(t, target.URL), TLS: TLS{CA: ca.file}, ConnectTimeout: time.Minute}
+	o := ca.node(t, address)
 
 	p := &connectProxy{auth: basic}
 	o.Proxy = startProxy(t, p, nil)
@@ -171,14 +172,13 @@ func TestCONNECT(t *testing.T) {
 	header := fmt.Sprint(p.header)
 	errorIf(t, strings.Contains(header, "prompt"), "the proxy saw %s, want nothing of the request", header)
 
+	unauthorized := "the proxy " + ShowProxy(o.Proxy) + " answered 407 Proxy Authentication Required to a connection to " + address
 	o.Proxy.User = url.UserPassword("user", "wrong")
 	_, _, err := post(t, o)
-	ofProxy(t, "a wrong password", err, "the proxy "+ShowProxy(o.Proxy)+" answered 407 Proxy Authentication Required to a connection to "+address,
-		"does not accept the user and the password")
+	ofProxy(t, "a wrong password", err, unauthorized, "does not accept the user and the password")
 	o.Proxy.User = nil
 	_, _, err = post(t, o)
-	ofProxy(t, "no password", err, "the proxy "+ShowProxy(o.Proxy)+" answered 407 Proxy Authentication Required to a connection to "+address,
-		"it needs a user and a password: write them before an @")
+	ofProxy(t, "no password", err, unauthorized, "it needs a user and a password: write them before an @")
 
 	o.Target = mustURL(t, "https://"+closedAddress(t))
 	o.Proxy.User = url.UserPassword("user", "hunter2")
@@ -206,10 +206,8 @@ func TestProxyFaults(t *testing.T) {
 	ca := privateCA(t)
 	target := tlsServer(t, ca.config())
 	address := target.Listener.Addr().String()
-	closing := newSink(t, func(conn net.Conn) io.Reader {
-		_, _ = io.ReadFull(conn, make([]byte, 3)) // the length of the shortest greeting
-		return nil
-	}).address
+	const greeting = 3 // bytes of the shortest one
+	closing := scripted(t, greeting)
 	answers := func(status string) string {
 		return newSink(t, func(conn net.Conn) io.Reader {
 			_, _ = http.ReadRequest(bufio.NewReader(conn))
@@ -218,19 +216,9 @@ func TestProxyFaults(t *testing.T) {
 		}).address
 	}
 	refuses := func(code byte) string {
-		return newSink(t, func(conn net.Conn) io.Reader {
-			_, _ = io.ReadFull(conn, make([]byte, 3))
-			_, _ = conn.Write([]byte{5, 0})
-			_, _ = io.ReadFull(conn, make([]byte, 10))
-			_, _ = conn.Write([]byte{5, code, 0, 1, 0, 0, 0, 0, 0, 0})
-			return nil
-		}).address
+		return scripted(t, greeting, "\x05\x00", 10, string([]byte{5, code, 0, 1, 0, 0, 0, 0, 0, 0}))
 	}
-	wantsPassword := newSink(t, func(conn net.Conn) io.Reader {
-		_, _ = io.ReadFull(conn, make([]byte, 3))
-		_, _ = conn.Write([]byte{5, 0xff})
-		return nil
-	}).address
+	wantsPassword := scripted(t, greeting, "\x05\xff")
 	free := closedAddress(t)
 	tests := []struct{ proxy, want, hint string }{
 		{"http://" + free, "cannot connect through the proxy http://" + free + ": connection refused", ""},
@@ -250,9 +238,8 @@ func TestProxyFaults(t *testing.T) {
 		{"socks5h://" + wantsPassword, " did not connect to " + address + ": no acceptable authentication methods", ""},
 	}
 	for _, test := range tests {
-		o := Options{
-			Target: mustURL(t, target.URL), TLS: TLS{CA: ca.file}, Proxy: mustURL(t, test.proxy), ProxyFrom: "HTTPS_PROXY", ConnectTimeout: time.Minute,
-		}
+		o := ca.node(t, address)
+		o.Proxy, o.ProxyFrom = mustURL(t, test.proxy), "HTTPS_PROXY"
 		want := test.want
 		if strings.HasPrefix(want, " ") {
 			want = "the proxy " + test.proxy + want
@@ -263,17 +250,14 @@ func TestProxyFaults(t *testing.T) {
 		errorIf(t, len(err.Error()) > 300, "%s: %d bytes of an error, want at most 300", test.proxy, len(err.Error()))
 	}
 	// Errors after the proxy are the node's.
-	p := startProxy(t, &connectProxy{}, nil)
-	o := Options{Target: mustURL(t, target.URL), Proxy: p, ConnectTimeout: time.Minute}
+	o := Options{Target: mustURL(t, target.URL), Proxy: startProxy(t, &connectProxy{}, nil), ConnectTimeout: time.Minute}
 	_, _, err := post(t, o)
 	refused(t, err, address, "its certificate is signed by an unknown authority", "")
 	// With socks5, it is the node's name that cannot be resolved.
 	o.Target, o.Proxy = mustURL(t, "https://node..invalid"), mustURL(t, "socks5://"+closing)
-	var fault *ProxyError
-	var dns *net.DNSError
-	if _, _, err = post(t, o); errors.As(err, &fault) || !errors.As(err, &dns) {
-		t.Errorf("a node without an address: got %v, want no error", err)
-	}
+	_, _, err = post(t, o)
+	errorIf(t, errors.As(err, new(*ProxyError)) || !errors.As(err, new(*net.DNSError)),
+		"a node without an address: got %v, want an error of the look-up", err)
 }
 
 // TestHTTPSProxy checks that the node's tls settings are not used in the proxy's handshake: not its authority,
@@ -282,23 +266,23 @@ func TestHTTPSProxy(t *testing.T) {
 	needsSystemCA(t)
 	ca := privateCA(t)
 	target := tlsServer(t, ca.config())
-	cert, key := ca.files(ca.issue(nil))
-	o := Options{
-		Target: mustURL(t, target.URL), TLS: TLS{CA: ca.file, Min: "1.3", Cert: cert, Key: key}, ConnectTimeout: time.Minute,
-	}
+	o := ca.node(t, target.Listener.Addr().String())
+	o.TLS.Min = "1.3"
+	o.TLS.Cert, o.TLS.Key = ca.files(ca.issue(nil))
 
 	shown := -1
-	o.Proxy = startProxy(t, &connectProxy{}, &tls.Config{
-		Certificates: []tls.Certificate{systemCA.issue(nil)}, MaxVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert,
-		VerifyConnection: func(state tls.ConnectionState) error { shown = len(state.PeerCertificates); return nil },
-	})
+	looks, old := upTo(tls.VersionTLS12, systemCA.config()), upTo(tls.VersionTLS11, systemCA.config())
+	looks.ClientAuth = tls.RequestClientCert
+	looks.VerifyConnection = func(state tls.ConnectionState) error { shown = len(state.PeerCertificates); return nil }
+	o.Proxy = startProxy(t, &connectProxy{}, looks)
 	expectAnswer(t, o, "TLS 1.3 ")
 	errorIf(t, shown != 0, "the proxy was shown %d client certificates, want none", shown)
 
+	old.MinVersion = tls.VersionTLS10
 	for name, config := range map[string]*tls.Config{
-		"its certificate is signed by an unknown authority":         {Certificates: []tls.Certificate{ca.issue(nil)}},
-		"refused the TLS handshake: protocol version not supported": {Certificates: []tls.Certificate{systemCA.issue(nil)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
-		"asks for a client certificate":                             {Certificates: []tls.Certificate{systemCA.issue(nil)}, ClientAuth: tls.RequireAnyClientCert},
+		"its certificate is signed by an unknown authority":         ca.config(),
+		"refused the TLS handshake: protocol version not supported": old,
+		"asks for a client certificate":                             systemCA.asks(),
 	} {
 		s := tlsSink(t, config)
 		o.Proxy = mustURL(t, "https://"+s.address)
@@ -306,6 +290,79 @@ func TestHTTPSProxy(t *testing.T) {
 		refused(t, err, s.address, name, "this is the proxy")
 		s.gotNothing(t)
 	}
+}
+
+// socksServer is a small SOCKS5 server (RFC 1928, 1929) that reports the requested address and always connects to the
+// same one.
+type socksServer struct {
+	to, user, password string
+	asked              chan string
+}
+
+// last returns the last requested address, "" if there is none.
+func (s *socksServer) last() string {
+	select {
+	case asked := <-s.asked:
+		return asked
+	default:
+		return ""
+	}
+}
+
+func (s *socksServer) start(t *testing.T, scheme string) *url.URL {
+	t.Helper()
+	s.asked = make(chan string, 9)
+	sink := newSink(t, func(conn net.Conn) io.Reader {
+		if err := s.serve(conn); err != nil {
+			_, _ = conn.Write([]byte{5, 1, 0, 1, 0, 0, 0, 0, 0, 0}) // general failure
+		}
+		return nil
+	})
+	return mustURL(t, scheme+"://"+sink.address)
+}
+
+func (s *socksServer) serve(conn net.Conn) error {
+	in := bufio.NewReader(conn)
+	read := func(n int) []byte {
+		b := make([]byte, n)
+		_, _ = io.ReadFull(in, b)
+		return b
+	}
+	methods := read(int(read(2)[1]))
+	if s.user == "" {
+		_, _ = conn.Write([]byte{5, 0})
+	} else {
+		if !strings.Contains(string(methods), "\x02") {
+			return errors.New("no password offered")
+		}
+		_, _ = conn.Write([]byte{5, 2})
+		user := string(read(int(read(2)[1])))
+		password := string(read(int(read(1)[0])))
+		if user != s.user || password != s.password {
+			_, _ = conn.Write([]byte{1, 1})
+			return nil
+		}
+		_, _ = conn.Write([]byte{1, 0})
+	}
+	head := read(4)
+	host := ""
+	switch head[3] {
+	case 1:
+		host = netip.AddrFrom4([4]byte(read(4))).String()
+	case 3:
+		host = "name " + string(read(int(read(1)[0])))
+	case 4:
+		host = netip.AddrFrom16([16]byte(read(16))).String()
+	}
+	port := strconv.Itoa(int(binary.BigEndian.Uint16(read(2))))
+	s.asked <- host + " " + port
+	far, err := net.Dial("tcp", s.to)
+	if err != nil {
+		return err
+	}
+	_, _ = conn.Write([]byte{5, 0, 0, 1, 127, 0, 0, 1, 0, 0})
+	splice(conn, far)
+	return nil
 }
 
 // TestSOCKS checks where the name is resolved, as in curl: with socks5 locally, with socks5h by the proxy.

@@ -22,10 +22,9 @@ func TestRequestAsWritten(t *testing.T) {
 		l := newLink(t, inMemory, false)
 		tr := l.start(t, useNetHTTP, func(conn net.Conn) {
 			defer conn.Close()
-			r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &got)))
-			if err == nil {
-				_, _ = io.Copy(io.Discard, r.Body)
+			for range requests(io.TeeReader(conn, &got)) {
 				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")
+				return
 			}
 		})
 		r := request(t, l.target()+"/v1/messages?a=b", body)
@@ -91,13 +90,9 @@ func TestManyAtOnce(t *testing.T) {
 		l := newLink(t, overTCP(t), secured)
 		tr := l.start(t, false, func(conn net.Conn) {
 			defer conn.Close()
-			in := bufio.NewReader(conn)
-			for n := 1; ; n++ {
-				r, err := http.ReadRequest(in)
-				if err != nil {
-					return
-				}
-				words, _ := io.ReadAll(r.Body)
+			n := 0
+			for _, words := range requests(conn) {
+				n++
 				switch answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n", len(words)); {
 				case n%7 == 0:
 					fmt.Fprintf(conn, "%sConnection: close\r\n\r\n%s", answer, words)

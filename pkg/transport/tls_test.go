@@ -8,7 +8,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,31 +61,17 @@ func TestGroups(t *testing.T) {
 func TestTLSAccepts(t *testing.T) {
 	ca := privateCA(t)
 	clientCert, clientKey := ca.files(ca.issue(nil))
-	leaf := ca.issue(nil)
 	tests := []struct {
 		name    string
 		server  *tls.Config
 		client  TLS
 		version string
 	}{
-		{"a private authority", &tls.Config{Certificates: []tls.Certificate{leaf}}, TLS{CA: ca.file}, "TLS 1.3"},
-		{
-			"the system's authorities", systemCA.config(),
-			TLS{}, "TLS 1.3",
-		},
-		{
-			"a TLS 1.2 server where the node allows it",
-			&tls.Config{Certificates: []tls.Certificate{leaf}, MaxVersion: tls.VersionTLS12}, TLS{CA: ca.file, Min: "1.2"}, "TLS 1.2",
-		},
-		{
-			"the newest that both speak", &tls.Config{Certificates: []tls.Certificate{leaf}},
-			TLS{CA: ca.file, Min: "1.2"}, "TLS 1.3",
-		},
-		{
-			"a client certificate",
-			&tls.Config{Certificates: []tls.Certificate{leaf}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool()},
-			TLS{CA: ca.file, Cert: clientCert, Key: clientKey}, "TLS 1.3",
-		},
+		{"a private authority", ca.config(), TLS{CA: ca.file}, "TLS 1.3"},
+		{"the system's authorities", systemCA.config(), TLS{}, "TLS 1.3"},
+		{"a TLS 1.2 server where the node allows it", upTo(tls.VersionTLS12, ca.config()), TLS{CA: ca.file, Min: "1.2"}, "TLS 1.2"},
+		{"the newest that both speak", ca.config(), TLS{CA: ca.file, Min: "1.2"}, "TLS 1.3"},
+		{"a client certificate", ca.asks(), TLS{CA: ca.file, Cert: clientCert, Key: clientKey}, "TLS 1.3"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -117,7 +102,7 @@ func checkRefusals(t *testing.T, tests []refusal) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			s := tlsSink(t, test.server)
-			_, _, err := post(t, Options{Target: mustURL(t, "https://"+s.address), TLS: test.client, ConnectTimeout: time.Minute})
+			_, _, err := post(t, Options{Target: mustURL(t, "https://"+s.address), TLS: test.client})
 			refused(t, err, s.address, test.reason, test.advice)
 			s.gotNothing(t)
 		})
@@ -129,98 +114,56 @@ func checkRefusals(t *testing.T, tests []refusal) {
 func TestTLSRefusesCertificates(t *testing.T) {
 	ca, other := privateCA(t), privateCA(t)
 	old := newAuthority(t.TempDir(), yesterday().AddDate(-3, 0, 0), time.Date(2024, 3, 4, 5, 0, 0, 0, time.UTC))
-	good := ca.issue(nil)
-	with := func(change func(*x509.Certificate)) *tls.Config {
-		return &tls.Config{Certificates: []tls.Certificate{ca.issue(change)}}
+	const expired, unknown = "its certificate expired on ", "its certificate is signed by an unknown authority"
+	with := func(change func(*x509.Certificate)) *tls.Config { return serving(ca.issue(change)) }
+	valid := func(from, to time.Time) *tls.Config {
+		return with(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = from, to })
 	}
+	named := func(hosts []string, addresses ...net.IP) *tls.Config {
+		return with(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = hosts, addresses })
+	}
+	date := func(year int, month time.Month, day int) time.Time {
+		return time.Date(year, month, day, 3, 4, 5, 0, time.UTC)
+	}
+	clients := with(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })
+	own := TLS{CA: ca.file}
 	checkRefusals(t, []refusal{
-		{
-			"expired", with(func(c *x509.Certificate) {
-				c.NotBefore, c.NotAfter = c.NotBefore.AddDate(-3, 0, 0), time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
-			}), TLS{CA: ca.file},
-			"its certificate expired on 2025-01-02", "renew",
-		},
-		{
-			"not yet valid", with(func(c *x509.Certificate) {
-				c.NotBefore, c.NotAfter = time.Date(2999, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(3000, 1, 2, 0, 0, 0, 0, time.UTC)
-			}), TLS{CA: ca.file},
-			"its certificate is not valid before 2999-01-02", "clock",
-		},
-		{
-			"signed by an authority that expired", old.config(), TLS{CA: old.file},
-			"its certificate expired on 2024-03-04", "renew",
-		},
-		{
-			"another host", with(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{"a.test", "b.test"}, nil }),
-			TLS{CA: ca.file}, "its certificate is for a.test, b.test", "url",
-		},
-		{
-			"many other hosts", with(func(c *x509.Certificate) {
-				c.DNSNames, c.IPAddresses = []string{"a.test"}, []net.IP{{10, 0, 0, 1}, {10, 0, 0, 2}, {10, 0, 0, 3}}
-			}), TLS{CA: ca.file}, "its certificate is for a.test, 10.0.0.1, 10.0.0.2 and others", "url",
-		},
-		{
-			"no host at all", with(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = nil, nil }),
-			TLS{CA: ca.file}, "its certificate is for no host", "url",
-		},
-		{
-			"unknown authority", &tls.Config{Certificates: []tls.Certificate{good}}, TLS{CA: other.file},
-			"its certificate is signed by an unknown authority", "tls: {ca: FILE}",
-		},
-		{
-			"a private authority is no system's", &tls.Config{Certificates: []tls.Certificate{good}}, TLS{},
-			"its certificate is signed by an unknown authority", "tls: {ca: FILE}",
-		},
-		{
-			"the system's is not the node's", systemCA.config(), TLS{CA: ca.file},
-			"its certificate is signed by an unknown authority", "tls: {ca: FILE}",
-		},
-		{
-			"not for servers", with(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }),
-			TLS{CA: ca.file}, "its certificate is not valid: x509: certificate specifies an incompatible key usage", "nothing was sent",
-		},
+		{"expired", valid(date(2023, 1, 2), date(2025, 1, 2)), own, expired + "2025-01-02", "renew"},
+		{"not yet valid", valid(date(2999, 1, 2), date(3000, 1, 2)), own, "its certificate is not valid before 2999-01-02", "clock"},
+		{"signed by an authority that expired", old.config(), TLS{CA: old.file}, expired + "2024-03-04", "renew"},
+		{"another host", named([]string{"a.test", "b.test"}), own, "its certificate is for a.test, b.test", "url"},
+		{"many other hosts", named([]string{"a.test"}, net.IP{10, 0, 0, 1}, net.IP{10, 0, 0, 2}, net.IP{10, 0, 0, 3}), own,
+			"its certificate is for a.test, 10.0.0.1, 10.0.0.2 and others", "url"},
+		{"no host at all", named(nil), own, "its certificate is for no host", "url"},
+		{"unknown authority", ca.config(), TLS{CA: other.file}, unknown, "tls: {ca: FILE}"},
+		{"a private authority is no system's", ca.config(), TLS{}, unknown, "tls: {ca: FILE}"},
+		{"the system's is not the node's", systemCA.config(), own, unknown, "tls: {ca: FILE}"},
+		{"not for servers", clients, own,
+			"its certificate is not valid: x509: certificate specifies an incompatible key usage", "nothing was sent"},
 	})
 }
 
 // TestTLSRefusesHandshakes checks the same for TLS versions and for client certificates.
 func TestTLSRefusesHandshakes(t *testing.T) {
 	ca, other := privateCA(t), privateCA(t)
-	good := ca.issue(nil)
-	strangerCert, strangerKey := other.files(other.issue(nil))
-	asks := func(max uint16) *tls.Config {
-		return &tls.Config{
-			Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(), MaxVersion: max,
-		}
-	}
+	cert, key := other.files(other.issue(nil))
+	stranger := TLS{CA: ca.file, Cert: cert, Key: key}
+	ancient := upTo(tls.VersionTLS11, ca.config())
+	ancient.MinVersion = tls.VersionTLS10
+	dislikes := ca.config()
+	dislikes.ClientAuth = tls.RequireAnyClientCert
+	dislikes.VerifyConnection = func(tls.ConnectionState) error { return errors.New("not you") }
+	const advice = "tls.cert and tls.key"
 	checkRefusals(t, []refusal{
-		{
-			"TLS 1.2 under 1.3", &tls.Config{Certificates: []tls.Certificate{good}, MaxVersion: tls.VersionTLS12}, TLS{CA: ca.file},
-			"does not offer TLS 1.3", `tls: {min: "1.2"}`,
-		},
-		{
-			"TLS 1.1 under 1.2",
-			&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
-			TLS{CA: ca.file, Min: "1.2"}, "refused the TLS handshake: protocol version not supported", "",
-		},
-		{
-			"no client certificate, TLS 1.3", asks(tls.VersionTLS13), TLS{CA: ca.file},
-			"asks for a client certificate", "tls.cert and tls.key",
-		},
-		{
-			"no client certificate, TLS 1.2", asks(tls.VersionTLS12), TLS{CA: ca.file, Min: "1.2"},
-			"refused the TLS handshake: ", "tls.cert and tls.key",
-		},
-		{
-			"a client certificate of a stranger", asks(tls.VersionTLS13), TLS{CA: ca.file, Cert: strangerCert, Key: strangerKey},
-			"asks for another client certificate", "tls.cert and tls.key",
-		},
-		{
-			"a client certificate that the server does not like", &tls.Config{
-				Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert,
-				VerifyConnection: func(tls.ConnectionState) error { return errors.New("not you") },
-			}, TLS{CA: ca.file, Cert: strangerCert, Key: strangerKey},
-			"refused the TLS handshake: bad certificate", "tls.cert and tls.key",
-		},
+		{"TLS 1.2 under 1.3", upTo(tls.VersionTLS12, ca.config()), TLS{CA: ca.file}, "does not offer TLS 1.3", `tls: {min: "1.2"}`},
+		{"TLS 1.1 under 1.2", ancient, TLS{CA: ca.file, Min: "1.2"},
+			"refused the TLS handshake: protocol version not supported", ""},
+		{"no client certificate, TLS 1.3", ca.asks(), TLS{CA: ca.file}, "asks for a client certificate", advice},
+		{"no client certificate, TLS 1.2", upTo(tls.VersionTLS12, ca.asks()), TLS{CA: ca.file, Min: "1.2"},
+			"refused the TLS handshake: ", advice},
+		{"a client certificate of a stranger", ca.asks(), stranger, "asks for another client certificate", advice},
+		{"a client certificate that the server does not like", dislikes, stranger,
+			"refused the TLS handshake: bad certificate", advice},
 	})
 }
 
@@ -236,14 +179,8 @@ func refused(t *testing.T, err error, host, reason, advice string) {
 
 func TestHTTPSToWhatIsNoTLS(t *testing.T) {
 	ca := privateCA(t)
-	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request came through") }))
-	plain.Config.ErrorLog = quiet
-	defer plain.Close()
-	shell := newSink(t, func(conn net.Conn) io.Reader {
-		_, _ = io.WriteString(conn, "SSH-2.0-something\r\n")
-		return nil
-	})
-	for _, address := range []string{plain.Listener.Addr().String(), shell.address} {
+	plain := start(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came through") }, nil)
+	for _, address := range []string{plain.Listener.Addr().String(), scripted(t, "SSH-2.0-something\r\n")} {
 		_, _, err := post(t, ca.node(t, address))
 		refused(t, err, address, "does not speak TLS on this port", "http://")
 	}
@@ -256,20 +193,12 @@ func TestUntypedHandshakeFaults(t *testing.T) {
 	hello := []byte{22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3} // a record with a ServerHello of TLS 1.2 (RFC 5246 section 7.4.1.3)
 	hello = append(hello, make([]byte, 32)...)          // random
 	hello = append(hello, 0, 0xc0, 0x2f, 0)             // no session, a cipher suite, no compression
-	ancient := newSink(t, func(conn net.Conn) io.Reader {
-		_, _ = conn.Write(hello)
-		return nil
-	})
-	_, _, err := post(t, ca.node(t, ancient.address))
-	refused(t, err, ancient.address, "failed the TLS handshake: server selected unsupported protocol version", "nothing was sent")
+	ancient := scripted(t, string(hello))
+	_, _, err := post(t, ca.node(t, ancient))
+	refused(t, err, ancient, "failed the TLS handshake: server selected unsupported protocol version", "nothing was sent")
 
-	gone := newSink(t, func(conn net.Conn) io.Reader {
-		_, _ = io.ReadFull(conn, make([]byte, 5))
-		return nil
-	})
-	_, _, err = post(t, ca.node(t, gone.address))
-	var trust *guard.TrustError
-	errorIf(t, err == nil || errors.As(err, &trust), "a server that hung up: got %v, want a fault of the network", err)
+	_, _, err = post(t, ca.node(t, scripted(t, 5)))
+	errorIf(t, err == nil || errors.As(err, new(*guard.TrustError)), "a server that hung up: got %v, want a fault of the network", err)
 }
 
 func TestCertificateFiles(t *testing.T) {
