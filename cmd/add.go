@@ -168,7 +168,7 @@ func runConfigAddURL(ctx context.Context, s *settings, address string, o addOpti
 	if other := o.Region + o.Resource + o.Deployment; other != "" {
 		return usagef("use them only with ferry config add PROVIDER", "--region, --resource and --deployment do not apply to a URL")
 	}
-	at, err := s.values.Select(config.Selection{Selector: address, API: cmp.Or(o.API, string(wire.APIOf(address))), Presets: presets})
+	at, err := s.values.Select(address, cmp.Or(o.API, string(wire.APIOf(address))))
 	if err != nil {
 		return err
 	}

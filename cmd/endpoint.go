@@ -218,7 +218,7 @@ func (e *endpoint) close() {
 }
 
 func (s *settings) selectNode(name string) (config.Node, error) {
-	return s.values.Select(config.Selection{Selector: name, API: s.api, Presets: presets})
+	return s.values.Select(name, s.api)
 }
 
 // endpointOptions say what an endpoint is used for.

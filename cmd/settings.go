@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 
 	"ferry/pkg/config"
-	"ferry/pkg/demo"
 	"ferry/pkg/guard"
 
 	"github.com/spf13/pflag"
@@ -92,24 +90,13 @@ func addStoreFlags(f *pflag.FlagSet, o *nodeOptions) {
 
 // nodeNames lists the nodes that can be named: nodes of the file, built-in nodes, and providers whose variable is set.
 func (a *app) nodeNames(file *config.File) []string {
-	names := file.Names(presets())
+	names := file.Names()
 	for _, name := range config.ReadyProviders(a.Lookup) {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	return names
-}
-
-// presets returns the faults of the built-in demo nodes, by the part of their names after demo/.
-func presets() map[string]string {
-	faults := map[string]string{}
-	for _, p := range demo.Presets() {
-		if name, ok := strings.CutPrefix(p.Name, "demo/"); ok {
-			faults[name] = p.Query
-		}
-	}
-	return faults
 }
 
 func (e Env) loadFile() (*config.File, error) {

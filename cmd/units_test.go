@@ -19,7 +19,7 @@ func TestLimitLanguage(t *testing.T) {
 			if wrong != nil {
 				continue
 			}
-			node, err := values.Select(config.Selection{Selector: "demo"})
+			node, err := values.Select("demo", "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -25,7 +25,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("valid in the file, refused by Gateway: %v", err)
 			}
 			for _, name := range file.Nodes {
-				if _, err := v.Select(Selection{Selector: name}); err != nil {
+				if _, err := v.Select(name, ""); err != nil {
 					t.Errorf("valid in the file, refused by Select: %v", err)
 				}
 			}

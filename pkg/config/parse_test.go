@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -228,18 +229,19 @@ nodes:
 func TestParseExample(t *testing.T) {
 	for _, src := range []string{example, strings.ReplaceAll(example, "\n", "\r\n"), "\ufeff" + example} {
 		f := mustParse(t, src)
-		if got, want := f.Names(nil), []string{"direct", "hongkong", "legacy", "qwen", "ernie", "llama", "demo"}; !reflect.DeepEqual(got, want) {
-			t.Errorf("names %q, want %q", got, want)
+		want := []string{"direct", "hongkong", "legacy", "qwen", "ernie", "llama", "demo", "demo/direct", "demo/hongkong", "demo/singapore"}
+		if names := f.Names(); !slices.Equal(names, want) {
+			t.Errorf("names %q, want %q", names, want)
 		}
 		got := f.node(f.Nodes[3])
 		got.read(got.setValue)
 		got.fields = nil
-		want := Node{Name: "qwen", URL: "https://dashscope.aliyuncs.com/compatible-mode/v1", API: wire.Chat,
+		qwen := Node{Name: "qwen", URL: "https://dashscope.aliyuncs.com/compatible-mode/v1", API: wire.Chat,
 			Key: Ref("env:DASHSCOPE_API_KEY"), Headers: []Header{{Name: "X-Team", Value: "core"}, {Name: "X-Gate", Ref: Ref("env:GATE")}},
 			Proxy: "none", MaxTokens: 800, Version: "2023-06-01", Auth: Auth{AuthHeader, "X-Key"},
 			TLS: TLS{Min: "1.2", Cert: "c.pem", Key: "~/k.pem", Groups: "x25519,p256"}, Insecure: true, InFile: true}
-		if !reflect.DeepEqual(got, want) {
-			t.Errorf("got  %+v\nwant %+v", got, want)
+		if !reflect.DeepEqual(got, qwen) {
+			t.Errorf("got  %+v\nwant %+v", got, qwen)
 		}
 	}
 }

@@ -9,10 +9,6 @@ import (
 	"ferry/pkg/wire"
 )
 
-func presets() map[string]string {
-	return map[string]string{"slow": "delay=3s", "flaky": "status=429"}
-}
-
 func TestSelect(t *testing.T) {
 	f := mustParse(t, `
 nodes:
@@ -36,7 +32,7 @@ nodes:
 		{"direct", "messages", all, Node{Name: "direct", URL: "https://base/x", API: wire.Messages, Key: Ref("env:ANTHROPIC_API_KEY"), Model: "m", Auth: Auth{Scheme: AuthXAPIKey}}},
 		{"direct", "", []string{"ANTHROPIC_API_KEY", "", "CLAUDE_KEY", "c"}, Node{Name: "direct", URL: "https://api.anthropic.com", API: wire.Messages, Key: Ref("env:CLAUDE_KEY"), Auth: Auth{Scheme: AuthXAPIKey}}},
 		{"demo", "", all, Node{Name: "demo", URL: "demo:", API: wire.Messages, Auth: Auth{Scheme: none}}},
-		{"demo/slow", "chat", nil, Node{Name: "demo/slow", URL: "demo:?delay=3s", API: wire.Chat, Auth: Auth{Scheme: none}}},
+		{"demo/hongkong", "chat", nil, Node{Name: "demo/hongkong", URL: "demo:?latency=800ms&success=98", API: wire.Chat, Auth: Auth{Scheme: none}}},
 		{"demo:?status=503", "", nil, Node{Name: "demo", URL: "demo:?status=503", API: wire.Messages, Auth: Auth{Scheme: none}}},
 		// A URL's key comes only from FERRY_KEY.
 		{"https://h/v1?a=b", "chat", all, Node{Name: "https://h/v1", URL: "https://h/v1?a=b", API: wire.Chat, Key: Ref("env:FERRY_KEY"), Auth: Auth{Scheme: AuthBearer}}},
@@ -48,7 +44,7 @@ nodes:
 	}
 	for _, tt := range tests {
 		v := mustResolve(t, f, vars(tt.env...), nil)
-		got, err := v.Select(Selection{Selector: tt.selector, API: tt.api, Presets: presets})
+		got, err := v.Select(tt.selector, tt.api)
 		got.fields = nil
 		tt.want.MaxTokens, tt.want.TLS.Min = 4096, "1.3"
 		if tt.want.Model == "" && tt.want.API == wire.Messages {
@@ -98,7 +94,7 @@ func TestSelectErrors(t *testing.T) {
 		{"hongkon", "", "", "unknown node hongkon; did you mean hongkong?"},
 		{"dirct", "", "FERRY_NODE=dirct", "unknown node dirct (from FERRY_NODE); did you mean direct?"},
 		{"elsewhere", "", "", "unknown node elsewhere"},
-		{"demo/slwo", "", "", "unknown demo node demo/slwo; did you mean demo/slow?"},
+		{"demo/hongkogn", "", "", "unknown demo node demo/hongkogn; did you mean demo/hongkong?"},
 		{"hongkong,qwen", "", "", `invalid node "hongkong,qwen": use a node's name, demo, or a URL that begins with https://`},
 		{"hongkong qwen", "", "", `invalid node "hongkong qwen": use a node's name, demo, or a URL that begins with https://`},
 		{"", "", "", `invalid node "": has no value`},
@@ -118,7 +114,7 @@ func TestSelectErrors(t *testing.T) {
 	for _, tt := range tests {
 		variable, value, _ := strings.Cut(tt.env, "=")
 		v := mustResolve(t, f, vars(variable, value), nil)
-		_, err := v.Select(Selection{Selector: tt.selector, API: tt.api, Presets: presets})
+		_, err := v.Select(tt.selector, tt.api)
 		var e *Error
 		if !errors.As(err, &e) || err.Error() != tt.want {
 			t.Errorf("%s: got %v, want %s", tt.selector, err, tt.want)
@@ -132,7 +128,7 @@ func TestSelectErrors(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	f := mustParse(t, "nodes: {b: {url: https://h}, a: {url: https://h}}")
-	if got, want := f.Names(presets()), []string{"b", "a", "direct", "demo", "demo/flaky", "demo/slow"}; !reflect.DeepEqual(got, want) {
+	if got, want := f.Names(), []string{"b", "a", "direct", "demo", "demo/direct", "demo/hongkong", "demo/singapore"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"ferry/pkg/demo"
 	"ferry/pkg/guard"
 	"ferry/pkg/retry"
 	"ferry/pkg/wire"
@@ -208,22 +208,13 @@ func (v *Values) ProxyFor(n Node) (proxy, origin string) {
 	return n.Proxy, n.Origin("proxy")
 }
 
-// Selection is how the user chose a node.
-type Selection struct {
-	// Selector is a name, demo, demo/PRESET, demo:?faults, or a URL.
-	Selector string
-	// API is the --api flag, "" if not given.
-	API string
-	// Presets returns the demo node's faults by name, for demo/NAME.
-	Presets func() map[string]string
-}
-
-// Select finds the node and makes it ready to use. A node of the file takes precedence over direct and over a provider
-// of the same name, and gets its address and key only from the file. If both the node and the settings set a field, a
-// flag or a variable wins, then the node's own value, then the file's and the default. Errors are *Error; for an
-// unknown name it suggests the nearest.
-func (v *Values) Select(s Selection) (Node, error) {
-	n, err := v.findNode(s)
+// Select finds a node and makes it ready to use. The selector is a name, demo, demo/PRESET, demo:?faults, or a URL. api
+// is the --api flag, "" if not given. A node of the file takes precedence over direct and over a provider of the same
+// name, and gets its address and key only from the file. If both the node and the settings set a field, a flag or a
+// variable wins, then the node's own value, then the file's and the default. Errors are *Error; for an unknown name it
+// suggests the nearest.
+func (v *Values) Select(selector, api string) (Node, error) {
+	n, err := v.findNode(selector, api)
 	if err != nil {
 		return Node{}, err
 	}
@@ -261,7 +252,7 @@ func (v *Values) Select(s Selection) (Node, error) {
 			return Node{}, fault
 		}
 	}
-	if s.API != "" && s.API != string(n.API) {
+	if api != "" && api != string(n.API) {
 		return Node{}, &Error{Key: "--api", Msg: "node " + n.Name + " speaks " + string(n.API),
 			Advice: "--api is for a node that is given as a URL"}
 	}
@@ -269,40 +260,40 @@ func (v *Values) Select(s Selection) (Node, error) {
 }
 
 // findNode returns a node with the fields that were set for it.
-func (v *Values) findNode(s Selection) (Node, error) {
-	if err := checkSelector(s.Selector); err != nil {
-		return Node{}, err.given("node", s.Selector)
+func (v *Values) findNode(selector, api string) (Node, error) {
+	if err := checkSelector(selector); err != nil {
+		return Node{}, err.given("node", selector)
 	}
-	isDemo := s.Selector == "demo" || strings.HasPrefix(s.Selector, "demo:") || strings.HasPrefix(s.Selector, "demo/")
+	isDemo := selector == "demo" || strings.HasPrefix(selector, "demo:") || strings.HasPrefix(selector, "demo/")
 	var n Node
 	var err error
 	switch {
-	case isURL(s.Selector):
-		n, err = v.urlNode(s.Selector)
+	case isURL(selector):
+		n, err = v.urlNode(selector)
 	case isDemo:
-		n, err = demoNode(s)
-	case slices.Contains(v.file.Nodes, s.Selector):
-		n = v.file.node(s.Selector)
-	case s.Selector == "direct":
+		n, err = demoNode(selector)
+	case slices.Contains(v.file.Nodes, selector):
+		n = v.file.node(selector)
+	case selector == "direct":
 		n, err = v.directNode()
-	case slices.Contains(providerNames(), s.Selector):
-		n, err = v.providerNode(s.Selector, s.API)
+	case slices.Contains(providerNames(), selector):
+		n, err = v.providerNode(selector, api)
 	default:
-		msg := "unknown node " + s.Selector
-		if origin := v.Origin("node"); origin != "default" && slices.Contains(v.Nodes, s.Selector) {
+		msg := "unknown node " + selector
+		if origin := v.Origin("node"); origin != "default" && slices.Contains(v.Nodes, selector) {
 			msg += " (from " + origin + ")"
 		}
-		names := append(v.file.Names(s.Presets()), providerNames()...)
-		err = newError(didYouMean(msg, s.Selector, names), "ferry config nodes lists them, and ferry config add lists the providers")
+		names := append(v.file.Names(), providerNames()...)
+		err = newError(didYouMean(msg, selector, names), "ferry config nodes lists them, and ferry config add lists the providers")
 	}
-	if err != nil || s.API == "" {
+	if err != nil || api == "" {
 		return n, err
 	}
-	if err := checkAPI(s.API); err != nil {
-		return n, err.given("--api", s.API)
+	if err := checkAPI(api); err != nil {
+		return n, err.given("--api", api)
 	}
-	if isDemo || isURL(s.Selector) {
-		n.fields = append(n.fields, Entry{"api", s.API, "--api"})
+	if isDemo || isURL(selector) {
+		n.fields = append(n.fields, Entry{"api", api, "--api"})
 	}
 	return n, nil
 }
@@ -352,18 +343,18 @@ func (v *Values) urlNode(address string) (Node, error) {
 	return Node{Name: u.String(), fields: fields}, nil
 }
 
-func demoNode(s Selection) (Node, error) {
-	name, address := "demo", "demo:"
-	if preset, ok := strings.CutPrefix(s.Selector, "demo/"); ok {
-		query, ok := s.Presets()[preset]
-		if !ok {
-			names := presetNames(s.Presets())
-			msg := didYouMean("unknown demo node "+s.Selector, s.Selector, names)
-			return Node{}, newError(msg, "the demo nodes are demo, "+strings.Join(names, ", "))
+func demoNode(selector string) (Node, error) {
+	name, address := "demo", selector
+	if selector == "demo" {
+		address = "demo:"
+	} else if strings.HasPrefix(selector, "demo/") {
+		names := demoNames()
+		i := slices.Index(names, selector)
+		if i < 0 {
+			msg := didYouMean("unknown demo node "+selector, selector, names[1:])
+			return Node{}, newError(msg, "the demo nodes are "+strings.Join(names, ", "))
 		}
-		name, address = s.Selector, "demo:?"+query
-	} else if s.Selector != "demo" {
-		address = s.Selector
+		name, address = selector, "demo:?"+demo.Presets()[i].Query
 	}
 	return Node{Name: name, fields: []Entry{{"url", address, builtIn}, {"auth", AuthNone, builtIn}}}, nil
 }
@@ -396,20 +387,21 @@ func (n Node) OtherModel() string {
 	return "-m or FERRY_MODEL names another"
 }
 
-func presetNames(presets map[string]string) []string {
+// demoNames returns demo and the names of its presets.
+func demoNames() []string {
 	var names []string
-	for _, p := range slices.Sorted(maps.Keys(presets)) {
-		names = append(names, "demo/"+p)
+	for _, p := range demo.Presets() {
+		names = append(names, p.Name)
 	}
 	return names
 }
 
 // Names returns the names of all nodes except providers: the file's in its order, then direct, demo and the demo node's
 // presets.
-func (f *File) Names(presets map[string]string) []string {
+func (f *File) Names() []string {
 	names := slices.Clone(f.Nodes)
 	if !slices.Contains(names, "direct") {
 		names = append(names, "direct")
 	}
-	return append(append(names, "demo"), presetNames(presets)...)
+	return append(names, demoNames()...)
 }

@@ -19,7 +19,7 @@ func mustResolve(t *testing.T, f *File, lookup Lookup, flags map[string]string) 
 
 func mustSelect(t *testing.T, v *Values, selector string) Node {
 	t.Helper()
-	return must(v.Select(Selection{Selector: selector}))(t)
+	return must(v.Select(selector, ""))(t)
 }
 
 // Every default passes its own rule and is returned by its accessor.
@@ -240,7 +240,7 @@ nodes:
 		t.Errorf("the variable over the node's: got %q", got)
 	}
 	var e *Error
-	if _, err := v.Select(Selection{Selector: "own"}); !errors.As(err, &e) ||
+	if _, err := v.Select("own", ""); !errors.As(err, &e) ||
 		err.Error() != "a tls path of node own begins with ~/, and HOME is not set" {
 		t.Errorf("got %v", err)
 	}
