@@ -125,35 +125,48 @@ func (d *doc) afterLine(off int) int { return min(d.lineEnd(off)+1, len(d.src)) 
 func (d *doc) end(n *yaml.Node, indent int) int {
 	off := d.start(n)
 	switch {
-	case n.Kind == yaml.ScalarNode && isPlain(n): // its words, which can be on several lines
-		blank := func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }
-		for word := range strings.FieldsFuncSeq(n.Value, blank) {
-			rest := bytes.TrimLeftFunc(d.src[off:], blank)
-			d.unsafe = d.unsafe || !bytes.HasPrefix(rest, []byte(word))
-			off = min(len(d.src)-len(rest)+len(word), len(d.src))
-		}
-		return off
-	case n.Kind == yaml.ScalarNode && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
-		off = quoteEnd(d.src, off)
 	case n.Kind == yaml.ScalarNode:
-		off = d.blockEnd(off, indent)
+		return d.after(off, scalarPattern(n, indent))
 	// The map in [a: b] has no bracket.
 	case n.Style&yaml.FlowStyle != 0 && off < len(d.src) && strings.IndexByte("[{", d.src[off]) >= 0:
-		off = d.skip(d.lastIn(n, indent), " \t\r\n,")
-		d.unsafe = d.unsafe || off >= len(d.src) || strings.IndexByte("]}", d.src[off]) < 0
-		off++
-	default:
-		off = d.lastIn(n, indent)
+		return d.after(d.lastIn(n, indent), `(,|\s|\s#.*)*[\]}]`)
 	}
-	d.unsafe = d.unsafe || off > len(d.src)
-	return min(off, len(d.src))
+	return d.lastIn(n, indent)
+}
+
+// scalarPattern returns the pattern of a scalar as it is written.
+func scalarPattern(n *yaml.Node, indent int) string {
+	switch {
+	case isPlain(n): // its words, which can be on several lines
+		words := strings.FieldsFunc(n.Value, func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) })
+		for i, word := range words {
+			words[i] = regexp.QuoteMeta(word)
+		}
+		return strings.Join(words, `\s+`)
+	case n.Style&yaml.SingleQuotedStyle != 0:
+		return `'([^']|'')*'`
+	case n.Style&yaml.DoubleQuotedStyle != 0:
+		return `"([^"\\]|\\(.|\n))*"`
+	}
+	// A block: its first line, and all lines up to the last one that is indented deeper than the key.
+	return `.*(\n(\s*\n)*` + strings.Repeat(" ", indent+1) + `[ \t]*\S.*)*`
+}
+
+// after returns the offset behind the text at off, which has to match a pattern.
+func (d *doc) after(off int, pattern string) int {
+	found := regexp.MustCompile(`^(` + pattern + `)`).FindIndex(d.src[off:])
+	if found == nil {
+		d.unsafe = true
+		return off
+	}
+	return off + found[1]
 }
 
 // lastIn returns where the last item of a map or a list ends, or the offset after the opening bracket if it is empty.
 func (d *doc) lastIn(n *yaml.Node, indent int) int {
 	switch i := len(n.Content); {
 	case i == 0:
-		return d.start(n) + 1
+		return min(d.start(n)+1, len(d.src))
 	case n.Kind == yaml.MappingNode:
 		return d.entryEnd(entry{n, i - 2})
 	default:
@@ -162,54 +175,6 @@ func (d *doc) lastIn(n *yaml.Node, indent int) int {
 }
 
 func (d *doc) entryEnd(e entry) int { return d.end(e.value(), e.key().Column-1) }
-
-// skip skips comments and the bytes in named.
-func (d *doc) skip(off int, named string) int {
-	for off < len(d.src) {
-		switch {
-		case d.src[off] == '#' && strings.IndexByte(" \t\n", d.src[off-1]) >= 0:
-			off = d.lineEnd(off)
-		case strings.IndexByte(named, d.src[off]) < 0:
-			return off
-		default:
-			off++
-		}
-	}
-	return off
-}
-
-// blockEnd returns the end of the last line, from off on, that is indented deeper than indent.
-func (d *doc) blockEnd(off, indent int) int {
-	end := d.lineEnd(off)
-	for next := end + 1; next < len(d.src); {
-		stop := d.lineEnd(next)
-		line := strings.TrimRight(string(d.src[next:stop]), " \t\r")
-		if deep := len(line) - len(strings.TrimLeft(line, " ")); line != "" {
-			if deep <= indent {
-				break
-			}
-			end = stop
-		}
-		next = stop + 1
-	}
-	return end
-}
-
-// quoteEnd returns the offset after the quote that closes the quote at off, or an offset beyond src if there is none.
-func quoteEnd(src []byte, off int) int {
-	for i := off + 1; i < len(src); i++ {
-		switch {
-		case src[off] == '"' && src[i] == '\\':
-			i++
-		case src[i] != src[off]:
-		case src[off] == '\'' && i+1 < len(src) && src[i+1] == '\'':
-			i++
-		default:
-			return i + 1
-		}
-	}
-	return len(src) + 1
-}
 
 func (d *doc) splice(from, to int, text string) []byte {
 	if d.unsafe || from > to {
@@ -261,36 +226,30 @@ func (d *doc) set(k dottedKey, value string) []byte {
 // replace changes a value in place and keeps its quotes.
 func (d *doc) replace(e entry, k kind, value string) []byte {
 	v := e.value()
-	from, to := d.start(v), d.entryEnd(e)
-	switch quotes := yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle; {
-	case v.Kind == yaml.SequenceNode && v.Style&yaml.FlowStyle == 0: // its items are on separate lines below the key
-		colon := d.skip(d.end(e.key(), e.key().Column-1), " ")
-		if colon >= to || d.src[colon] != ':' {
-			d.unsafe = true
-			return nil
-		}
-		from = colon + 1
+	from, to, text := d.start(v), d.entryEnd(e), render(k, value, v.Style)
+	isBlock, quotes := v.Style&yaml.FlowStyle == 0, yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle
+	switch {
+	case v.Kind == yaml.SequenceNode && isBlock: // its items are on separate lines below the key
+		from, text = d.after(d.end(e.key(), e.key().Column-1), ` *:`), " "+text
 		d.unsafe = d.unsafe || bytes.IndexByte(d.src[from:to], '#') >= 0 // a comment among them would be lost
-		return d.splice(from, to, " "+render(k, value, 0))
+	case v.Kind == yaml.MappingNode && isBlock:
+		d.unsafe = true
 	case e.isEmpty():
-		return d.splice(from, to, " "+render(k, value, 0))
-	case v.Kind == yaml.ScalarNode && v.Style&quotes != 0:
-	case v.Kind == yaml.ScalarNode && isPlain(v) && string(d.src[from:to]) == v.Value:
-	case v.Kind != yaml.ScalarNode && v.Style&yaml.FlowStyle != 0:
-	default:
+		text = " " + text
+	case v.Kind == yaml.ScalarNode && v.Style&quotes == 0 && string(d.src[from:to]) != v.Value:
 		d.unsafe = true // several lines
 	}
-	return d.splice(from, to, render(k, value, v.Style))
+	return d.splice(from, to, text)
 }
 
 // insertFlow adds an entry at the end of a map {…}.
 func (d *doc) insertFlow(m *yaml.Node, text string) []byte {
 	last := d.lastIn(m, 0)
-	comma := d.skip(last, " \t\r\n")
+	comma := d.after(last, `((\s|\s#.*)*,)?`)
 	switch {
 	case len(m.Content) == 0:
-	case comma < len(d.src) && d.src[comma] == ',':
-		last, text = comma+1, " "+text
+	case comma > last:
+		last, text = comma, " "+text
 	default:
 		text = ", " + text
 	}
@@ -358,15 +317,11 @@ func (d *doc) step() int {
 
 // block returns nested entries, one per line.
 func (d *doc) block(path []string, indent int, value string) string {
-	var b strings.Builder
-	for i, name := range path {
-		b.WriteString(strings.Repeat(" ", indent+i*d.step()) + render(kindText, name, 0) + ":")
-		if i == len(path)-1 {
-			b.WriteString(" " + value)
-		}
-		b.WriteString(d.eol)
+	line := strings.Repeat(" ", indent) + render(kindText, path[0], 0) + ":"
+	if len(path) == 1 {
+		return line + " " + value + d.eol
 	}
-	return b.String()
+	return line + d.eol + d.block(path[1:], indent+d.step(), value)
 }
 
 // flow returns nested entries on one line.

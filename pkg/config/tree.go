@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+	"go.yaml.in/yaml/v4/plugin/loaderlimits"
 )
 
 // maxDepth limits nesting; the deepest key, nodes.NAME.headers.NAME, needs four levels.
@@ -75,7 +76,14 @@ func loadOne(src []byte) (doc *yaml.Node, fault *Error) {
 			doc, fault = nil, newError("cannot be read as YAML", "")
 		}
 	}()
-	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithPlugin(depthLimit{}))
+	// The library's own limit of 10000 levels takes a second to reach.
+	limit := loaderlimits.DepthFunc(func(depth int, _ *yaml.DepthContext) error {
+		if depth > 4*maxDepth { // a level of the file can be several levels of the parser
+			return errors.New(tooDeep)
+		}
+		return nil
+	})
+	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithPlugin(loaderlimits.New(limit)))
 	if err != nil {
 		return nil, syntaxError(err)
 	}
@@ -95,23 +103,9 @@ func loadOne(src []byte) (doc *yaml.Node, fault *Error) {
 	return &first, nil
 }
 
-// depthLimit stops the library early: its own limit of 10000 levels takes a second to reach.
-type depthLimit struct{}
-
-// CheckDepth is called at every additional level.
-func (depthLimit) CheckDepth(depth int, _ *yaml.DepthContext) error {
-	if depth > 4*maxDepth { // a level of the file can be several levels of the parser
-		return errors.New(tooDeep)
-	}
-	return nil
-}
-
-// CheckAlias is never called: aliases are refused before any value is created.
-func (depthLimit) CheckAlias(int, int) error { return nil }
-
 func syntaxError(err error) *Error {
-	var le *yaml.LoadError
-	if !errors.As(err, &le) {
+	le, ok := errors.AsType[*yaml.LoadError](err)
+	if !ok {
 		return newError("is not valid YAML", "")
 	}
 	e := &Error{Line: le.Mark.Line, Column: le.Mark.Column, Msg: wording(le.Message)}
