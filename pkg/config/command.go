@@ -82,9 +82,8 @@ func (k Keys) fromCommand(ctx context.Context, ref Ref, line string) (string, er
 		return "", ref.fault("", "cannot be read: the command does not exist or is not a program: %w", err)
 	}
 	if strings.ContainsRune(filepath.ToSlash(argv[0]), '/') { // not from PATH, which the user controls
-		var refused *state.Error
 		f, err := state.OpenTrusted(path)
-		if errors.As(err, &refused) && refused.Err == nil {
+		if refused, ok := errors.AsType[*state.Error](err); ok && refused.Err == nil {
 			return "", ref.fault(refused.Hint(), "cannot be read: %w", err)
 		}
 		if err == nil {

@@ -131,13 +131,14 @@ func Path(goos string, lookup Lookup) (string, error) {
 // usable.
 func StateDir(goos string, lookup Lookup) (string, error) {
 	dir, missing := folder(goos, lookup, "LocalAppData", "XDG_STATE_HOME", filepath.Join(".local", "state"))
-	switch missing {
-	case "":
+	if missing == "" {
 		return dir, nil
-	case "HOME":
-		return "", newError("no folder to store files: HOME is not set", "set HOME or XDG_STATE_HOME to a folder of yours")
 	}
-	return "", newError("no folder to store files: "+missing+" is not set", "set it to a folder of yours")
+	hint := "set it to a folder of yours"
+	if missing == "HOME" {
+		hint = "set HOME or XDG_STATE_HOME to a folder of yours"
+	}
+	return "", newError("no folder to store files: "+missing+" is not set", hint)
 }
 
 // folder returns one of ferry's folders: on Windows from the Windows variable, else from the XDG variable, or below
@@ -195,9 +196,9 @@ func missing(err error) bool {
 
 func read(path string) ([]byte, error) {
 	src, err := state.ReadTrusted(path, MaxSize)
-	var refused *state.Error
+	refused, ok := errors.AsType[*state.Error](err)
 	switch {
-	case !errors.As(err, &refused):
+	case !ok:
 		return src, err
 	case refused.Err != nil:
 		return nil, &Error{File: path, Msg: "cannot read", Err: refused.Err}

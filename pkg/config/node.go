@@ -148,7 +148,7 @@ func (n *Node) read(text func(field string) string) {
 	if n.HTTP3 = text("http3"); n.HTTP3 == "false" {
 		n.HTTP3 = ""
 	}
-	for _, address := range kindCommas.split(text("resolve")) {
+	for _, address := range itemsOf(text("resolve")) {
 		if at, err := netip.ParseAddr(address); err == nil {
 			n.Resolve = append(n.Resolve, at)
 		}
@@ -163,23 +163,22 @@ func (n *Node) read(text func(field string) string) {
 	}
 	n.Key = Ref(text("key"))
 	n.Auth.Scheme, n.Auth.Header, _ = strings.Cut(text("auth"), ":")
-	if pins := text("pins"); pins != "" {
-		for _, pin := range kindCommas.split(pins) {
-			if p, err := guard.ParsePin(pin); err == nil {
-				n.Pins = append(n.Pins, p)
-			}
+	for _, pin := range itemsOf(text("pins")) {
+		if p, err := guard.ParsePin(pin); err == nil {
+			n.Pins = append(n.Pins, p)
 		}
 	}
 	for _, e := range n.fields {
-		if name, ok := strings.CutPrefix(e.Key, "headers."); ok {
+		switch group, name, _ := strings.Cut(e.Key, "."); group {
+		case "headers":
 			h, _ := parseHeader(name, e.Value)
 			n.Headers = append(n.Headers, h)
-		} else if name, ok := strings.CutPrefix(e.Key, "aliases."); ok {
+		case "aliases":
 			if n.Aliases == nil {
 				n.Aliases = map[string]string{}
 			}
 			n.Aliases[name] = e.Value
-		} else if name, ok := strings.CutPrefix(e.Key, "params."); ok {
+		case "params":
 			if n.Params == nil {
 				n.Params = map[string]json.RawMessage{}
 			}
@@ -223,8 +222,7 @@ func (f *File) checkNode(name string) (field string, err *Error) {
 		return "pins", newError("this node is not reached over TLS, so these pins would not be checked", "make its url https://, or remove the pins")
 	}
 	for name, value := range n.Params {
-		var refused *wire.UnsupportedError
-		if errors.As(n.API.CheckParam(name, value), &refused) {
+		if refused, ok := errors.AsType[*wire.UnsupportedError](n.API.CheckParam(name, value)); ok {
 			return "params." + name, newError(refused.Reason, refused.Hint())
 		}
 	}

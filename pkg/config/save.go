@@ -18,9 +18,6 @@ const fileMode = 0o600
 // its folder with 0700. An existing file keeps its mode, and a symbolic link stays a link. On failure nothing is
 // written; the error is the error of edit, an *Error, or a *state.Error.
 func Save(ctx context.Context, path string, edit func(src []byte) ([]byte, error)) error {
-	if path == "" {
-		return newError("no place for a configuration file", "set FERRY_CONFIG to the path of the file")
-	}
 	dir := filepath.Dir(path)
 	if err := state.MkdirPrivate(dir); err != nil {
 		return err
@@ -36,8 +33,7 @@ func Save(ctx context.Context, path string, edit func(src []byte) ([]byte, error
 	}
 	out, err := edit(src)
 	if err != nil {
-		var e *Error
-		if errors.As(err, &e) && e.File == "" && e.Line > 0 {
+		if e, ok := errors.AsType[*Error](err); ok && e.File == "" && e.Line > 0 {
 			e.File = path
 		}
 		return err
@@ -74,9 +70,6 @@ func Template() []byte { return []byte(template) }
 // Init writes Template to path. It creates a missing folder with mode 0700. It never changes an existing file or a
 // symbolic link without a target: for these it returns an *Error for which errors.Is(err, fs.ErrExist) is true.
 func Init(path string) error {
-	if path == "" {
-		return newError("no place for a configuration file", "set FERRY_CONFIG to the path of the file")
-	}
 	if err := state.MkdirPrivate(filepath.Dir(path)); err != nil {
 		return err
 	}

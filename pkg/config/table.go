@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ferry/pkg/retry"
+	"ferry/pkg/text"
 )
 
 // Setting is one setting: its dotted key, and the flag and the variable that also set it, "" if there is none.
@@ -274,11 +275,7 @@ func namesIn(group []string, whole bool) []string {
 
 // jsonText encodes a value that was decoded from JSON, or strings, as JSON.
 func jsonText(v any) string {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v) // every such value can be encoded
-	return strings.TrimSuffix(b.String(), "\n")
+	return strings.TrimSuffix(string(text.EncodeLine(v)), "\n")
 }
 
 // split returns the values of a text.

@@ -79,11 +79,6 @@ func Resolve(file *File, lookup Lookup, flags map[string]string) (*Values, error
 		}
 		v.set[k.Key] = chosen
 	}
-	for key := range flags {
-		if _, ok := v.set[key]; !ok {
-			return nil, &Error{Key: key, Msg: "unknown setting"}
-		}
-	}
 	text := func(key string) string { return v.set[key].text }
 	v.Nodes = SplitNodes(text("node"))
 	v.Across = text("failover.across") == "true"
@@ -300,29 +295,29 @@ func (v *Values) findNode(selector, api string) (Node, error) {
 
 // directNode is the only node that variables define, except the nodes of providers.
 func (v *Values) directNode() (Node, error) {
-	url, model, key := Entry{"url", "https://api.anthropic.com", builtIn}, Entry{Key: "model"}, Entry{Key: "key"}
-	auth := Entry{Key: "auth"}
+	var fields []Entry // the first value of a field counts
 	for _, of := range []struct {
-		variable string
-		entry    *Entry
-		check    func(string) *Error
-	}{{"ANTHROPIC_BASE_URL", &url, checkURL}, {"ANTHROPIC_MODEL", &model, checkModel}} {
+		variable, field string
+		check           func(string) *Error
+	}{{"ANTHROPIC_BASE_URL", "url", checkURL}, {"ANTHROPIC_MODEL", "model", checkModel}} {
 		if text := v.lookup.Get(of.variable); text != "" {
 			if err := of.check(text); err != nil {
 				return Node{}, err.given(of.variable, text)
 			}
-			of.entry.Value, of.entry.Origin = text, of.variable
+			fields = append(fields, Entry{of.field, text, of.variable})
 		}
 	}
-	for _, variable := range []string{"CLAUDE_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"} {
+	const bearer = "ANTHROPIC_AUTH_TOKEN"
+	for _, variable := range []string{bearer, "ANTHROPIC_API_KEY", "CLAUDE_KEY"} {
 		if v.lookup.Get(variable) != "" {
-			key.Value, key.Origin = "env:"+variable, variable
+			fields = append(fields, Entry{"key", "env:" + variable, variable})
 		}
 	}
-	if key.Origin == "ANTHROPIC_AUTH_TOKEN" {
-		auth.Value, auth.Origin = AuthBearer, key.Origin
+	if v.lookup.Get(bearer) != "" {
+		fields = append(fields, Entry{"auth", AuthBearer, bearer})
 	}
-	return Node{Name: "direct", fields: []Entry{url, {"api", string(wire.Messages), builtIn}, model, key, auth}}, nil
+	fields = append(fields, Entry{"url", "https://api.anthropic.com", builtIn}, Entry{"api", string(wire.Messages), builtIn})
+	return Node{Name: "direct", fields: fields}, nil
 }
 
 // urlNode takes its key only from FERRY_KEY, so that no other node's key is sent to an address typed by hand. A plain
