@@ -18,19 +18,16 @@ import (
 )
 
 const (
-	// MaxRotated is the number of rotated files: FILE.1 is the newest, FILE.9 the oldest.
-	MaxRotated = 9
-	// DefaultMaxSize is the size at which a log is rotated, in bytes.
-	DefaultMaxSize = 10 << 20
+	// maxRotated is the number of rotated files: FILE.1 is the newest, FILE.9 the oldest.
+	maxRotated = 9
 	// lockTimeout is how long a write waits for other writers. Each holds the lock for one write.
 	lockTimeout = 5 * time.Second
 )
 
-// Log is an audit log. Only Path must be set. No file is opened before the first line.
+// Log is an audit log. No file is opened before the first line.
 type Log struct {
 	Path string
-	// MaxSize is the maximum size of a file in bytes; 0 is DefaultMaxSize. Only a single line longer than that exceeds
-	// it.
+	// MaxSize is the maximum size of a file in bytes. Only a single line longer than that exceeds it.
 	MaxSize int64
 	// Redact removes secrets from text that comes from outside.
 	Redact func(string) string
@@ -90,15 +87,11 @@ func appendLine(f *os.File, line []byte) error {
 // rotate makes space for more bytes: FILE becomes FILE.1, FILE.1 becomes FILE.2, and the oldest is removed. The caller
 // holds the lock.
 func (l Log) rotate(more int64) error {
-	limit := l.MaxSize
-	if limit <= 0 {
-		limit = DefaultMaxSize
-	}
 	info, err := os.Lstat(l.Path)
-	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Size()+more <= limit {
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Size()+more <= l.MaxSize {
 		return nil // opening the file reports what is wrong with it
 	}
-	for k := MaxRotated; k > 0; k-- {
+	for k := maxRotated; k > 0; k-- {
 		from := l.Path
 		if k > 1 {
 			from = rotatedPath(l.Path, k-1)
@@ -113,7 +106,7 @@ func (l Log) rotate(more int64) error {
 // Files returns the existing files of the log at path, the newest first, and its lock file.
 func Files(path string) []string {
 	names := []string{path}
-	for k := 1; k <= MaxRotated; k++ {
+	for k := 1; k <= maxRotated; k++ {
 		names = append(names, rotatedPath(path, k))
 	}
 	names = append(names, lockPath(path))

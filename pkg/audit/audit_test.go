@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ferry/pkg/guard"
 )
 
 // writerVar makes the test binary a process that writes lines to a log.
@@ -34,12 +36,16 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
+var redact = new(guard.Redactor).String
+
+func newLog(path string, size int64) Log { return Log{Path: path, MaxSize: size, Redact: redact} }
+
 // writeMany writes lines as the writer NAME. spec is "PATH SIZE NAME LINES", separated by tabs.
 func writeMany(spec string) int {
 	fields := strings.Split(spec, "\t")
 	size, _ := strconv.ParseInt(fields[1], 10, 64)
 	count, _ := strconv.Atoi(fields[3])
-	l := Log{Path: fields[0], MaxSize: size}
+	l := newLog(fields[0], size)
 	for k := range count {
 		e := Entry{Time: Time{time.Unix(0, 0)}, Node: fields[2], Attempts: k, Prompt: strings.Repeat("p", 10*k)}
 		if err := l.Write(context.Background(), e); err != nil {
@@ -61,12 +67,12 @@ func TestLine(t *testing.T) {
 	want := `{"time":"2026-01-01T19:04:05.678Z","node":"hk","api":"messages","model":"m","request_id":"req_1","status":429,` +
 		`"class":"429","attempts":3,"waits_ms":[2000,4000],"latency_ms":6123.456,"tokens_in":12,"tokens_out":34,"exit":3,` +
 		`"session":"` + SessionID("trip") + `","ambiguous":true}` + "\n"
-	if got := string(e.line(nil)); got != want {
+	if got := string(e.line(redact)); got != want {
 		t.Errorf("got  %swant %s", got, want)
 	}
 	want = `{"time":"1970-01-01T00:00:00.000Z","node":"","api":"","model":"","request_id":"","status":0,"class":"","attempts":0,` +
 		`"waits_ms":[],"latency_ms":0,"tokens_in":null,"tokens_out":null,"exit":0,"ambiguous":false}` + "\n"
-	if got := string(Entry{Time: Time{time.Unix(0, 0)}}.line(nil)); got != want {
+	if got := string(Entry{Time: Time{time.Unix(0, 0)}}.line(redact)); got != want {
 		t.Errorf("got  %swant %s", got, want)
 	}
 	if id := SessionID("trip"); len(id) != 12 || id == SessionID("trap") || SessionID("") != "" {
@@ -83,7 +89,7 @@ func TestLineIsOneLine(t *testing.T) {
 		strings.Repeat("x ", maxContent/2-6) + phone, strings.Repeat("好", maxContent/3-3) + phone, phone,
 	} {
 		e := Entry{Prompt: text, Answer: text, RequestID: text, Node: text, Model: text, Class: text}
-		line := e.line(nil)
+		line := e.line(redact)
 		var back Entry
 		if bytes.IndexByte(line, '\n') != len(line)-1 || json.Unmarshal(line, &back) != nil || len(line) > 128<<10 {
 			t.Errorf("%.20q: %d bytes: %.200q", text, len(line), line)
@@ -120,7 +126,7 @@ func TestManyProcesses(t *testing.T) {
 		writers = 12
 	}
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	size := int64(writers * lines * 450 / (MaxRotated - 2)) // rotates, but not so often that the oldest file is lost
+	size := int64(writers * lines * 450 / (maxRotated - 2)) // rotates, but not so often that the oldest file is lost
 	self, err := os.Executable()
 	must(t, err)
 	var group sync.WaitGroup
@@ -146,7 +152,7 @@ func TestManyProcesses(t *testing.T) {
 		}
 	}
 	found := Files(path)
-	if len(found) < 4 || len(found) > MaxRotated+1 {
+	if len(found) < 4 || len(found) > maxRotated+1 {
 		t.Errorf("the test wants some rotations and none of the oldest file; files %v", found)
 	}
 	for _, name := range found {
@@ -158,24 +164,24 @@ func TestManyProcesses(t *testing.T) {
 
 func TestRotate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	l := Log{Path: path, MaxSize: 600}
+	l := newLog(path, 600)
 	const lines = 60
 	for k := range lines {
 		must(t, l.Write(t.Context(), Entry{Attempts: k}))
 	}
 	all := entries(t, path) // newest file first
-	perFile := len(all) / (MaxRotated + 1)
+	perFile := len(all) / (maxRotated + 1)
 	if perFile < 1 || len(all) >= lines || all[0].Attempts+perFile < lines-perFile {
 		t.Errorf("%d lines left, the first %d", len(all), all[0].Attempts)
 	}
-	if got := len(Files(path)); got != MaxRotated+2 {
-		t.Errorf("%d files, want %d and the lock", got, MaxRotated+1)
+	if got := len(Files(path)); got != maxRotated+2 {
+		t.Errorf("%d files, want %d and the lock", got, maxRotated+1)
 	}
 }
 
 func TestRotateFails(t *testing.T) {
-	l := Log{Path: filepath.Join(t.TempDir(), "audit.jsonl"), MaxSize: 1}
-	must(t, os.Mkdir(rotatedPath(l.Path, MaxRotated), 0o700), os.WriteFile(rotatedPath(l.Path, MaxRotated-1), nil, 0o600))
+	l := newLog(filepath.Join(t.TempDir(), "audit.jsonl"), 1)
+	must(t, os.Mkdir(rotatedPath(l.Path, maxRotated), 0o700), os.WriteFile(rotatedPath(l.Path, maxRotated-1), nil, 0o600))
 	err := l.Write(t.Context(), Entry{})
 	if err == nil {
 		err = l.Write(t.Context(), Entry{})
@@ -189,7 +195,7 @@ func TestRotateFails(t *testing.T) {
 func TestHalfALine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	must(t, os.WriteFile(path, []byte(`{"time":"x`), 0o600))
-	must(t, (Log{Path: path}).Write(t.Context(), Entry{Node: "n"}))
+	must(t, newLog(path, 600).Write(t.Context(), Entry{Node: "n"}))
 	text, _ := os.ReadFile(path)
 	if lines := strings.Split(string(text), "\n"); len(lines) != 3 || !strings.Contains(lines[1], `"node":"n"`) || lines[2] != "" {
 		t.Errorf("got %q", text)

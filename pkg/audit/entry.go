@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"ferry/pkg/guard"
 	"ferry/pkg/text"
 )
 
@@ -91,9 +90,6 @@ const (
 
 // line encodes the entry. It redacts all text: the server chooses the request IDs, and a name can be anything.
 func (e Entry) line(redact func(string) string) []byte {
-	if redact == nil {
-		redact = new(guard.Redactor).String
-	}
 	for _, s := range []*string{&e.Node, &e.API, &e.Model, &e.RequestID, &e.Class} {
 		*s = cut(redact(cut(*s, maxRead)), maxField)
 	}

@@ -15,7 +15,7 @@ import (
 func TestPrivate(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "audit.jsonl")
-	l := Log{Path: path}
+	l := newLog(path, 600)
 	must(t, l.Write(t.Context(), Entry{}))
 	for _, name := range Files(path) {
 		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
@@ -28,7 +28,7 @@ func TestPrivate(t *testing.T) {
 		link: "is a symbolic link", open: "can be read or written by others", folder: "cannot open",
 		filepath.Join(dir, "missing", "audit.jsonl"): "cannot open",
 	} {
-		err := Log{Path: name}.Write(t.Context(), Entry{})
+		err := newLog(name, 600).Write(t.Context(), Entry{})
 		var refused *state.Error
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", name, err, want)

@@ -205,7 +205,8 @@ func TestConversationAndAudit(t *testing.T) {
 	conversation := &Conversation{Handle: handle, Nodes: "n", Clock: tr.Env.Clock, Note: func(format string, args ...any) {
 		notes = append(notes, fmt.Sprintf(format, args...))
 	}}
-	log := &AuditLog{Log: audit.Log{Path: filepath.Join(folder, "audit")}, Content: true, Session: "s", Clock: tr.Env.Clock,
+	kept := audit.Log{Path: filepath.Join(folder, "audit"), MaxSize: 1 << 20, Redact: new(guard.Redactor).String}
+	log := &AuditLog{Log: kept, Content: true, Session: "s", Clock: tr.Env.Clock,
 		Outcome: func(error) (string, int) { return "", 0 }, OnError: func(err error) { notes = append(notes, err.Error()) }}
 	stages := Stages{Conversation: conversation, Audit: log, Output: CheckBatchSchema}
 	if _, err := tr.through(t, stages, nil); err != nil || len(notes) > 0 {
