@@ -323,9 +323,7 @@ func outcome(failed error) (class string, exit int) {
 	}
 	exit, _ = exitCode(failed)
 	if stopped, ok := errors.AsType[signalled](failed); ok {
-		if number, ok := stopped.Signal.(syscall.Signal); ok {
-			exit = 128 + int(number)
-		}
+		exit = 128 + int(stopped.Signal.(syscall.Signal)) // the only type of signals
 	}
 	return class, exit
 }

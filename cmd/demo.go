@@ -35,7 +35,7 @@ func newDemoCmd(a *app) *cobra.Command {
 // checkFaults rejects an unknown fault in the query of an in-process node: with a typo in it, a user's test would pass
 // without the fault.
 func checkFaults(query string) error {
-	const hint = "ferry demo --help lists the faults"
+	hint := "ferry demo --help lists the faults"
 	unknown, err := demo.CheckQuery(query)
 	switch {
 	case err != nil:
@@ -48,7 +48,7 @@ func checkFaults(query string) error {
 		names = append(names, f.Name)
 	}
 	if near := config.NearestName(unknown[0], names); near != "" {
-		return usagef("did you mean "+near+"? "+hint, "the demo node knows no fault %q", unknown[0])
+		hint = "did you mean " + near + "? " + hint
 	}
 	return usagef(hint, "the demo node knows no fault %q", unknown[0])
 }

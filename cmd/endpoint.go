@@ -327,9 +327,7 @@ func (s *settings) newEndpoint(ctx context.Context, node config.Node, o endpoint
 
 // clientEnv returns what the stages of a call need. From here on SIGQUIT ends the program with ferry's own message.
 func (a *app) clientEnv() client.Env {
-	if a.BeginCall != nil {
-		a.BeginCall(&a.sent)
-	}
+	a.BeginCall(&a.sent)
 	return client.Env{Clock: a.Clock, Random: a.Random, Masker: a.masker, UserAgent: "ferry/" + version, Wait: a.wait, Sent: &a.sent}
 }
 

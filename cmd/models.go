@@ -157,14 +157,11 @@ func (s *settings) storeModels(node config.Node, ids []string) error {
 	for _, id := range ids[:min(len(ids), maxListed)] {
 		kept = append(kept, s.masker.String(id))
 	}
-	data, err := json.Marshal(modelList{1, s.Clock.Now().UTC().Truncate(time.Second), kept})
-	if err == nil {
-		err = state.MkdirPrivate(filepath.Dir(path))
+	data, _ := json.Marshal(modelList{1, s.Clock.Now().UTC().Truncate(time.Second), kept}) // encoding it cannot fail
+	if err := state.MkdirPrivate(filepath.Dir(path)); err != nil {
+		return err
 	}
-	if err == nil {
-		err = state.WriteFile(path, append(data, '\n'), 0o600)
-	}
-	return err
+	return state.WriteFile(path, append(data, '\n'), 0o600)
 }
 
 // storedModels reads a node's stored list. It is empty if there is none.

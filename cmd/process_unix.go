@@ -65,10 +65,7 @@ const endOfInput = "Ctrl-D on a line of its own"
 // as for the first process of a container, it returns an exit code that reports the signal.
 func reraiseSignal(caught os.Signal) int {
 	signal.Reset(caught)
-	number, ok := caught.(syscall.Signal)
-	if !ok {
-		return exitFailed
-	}
+	number := caught.(syscall.Signal) // the only type of signals
 	if pid := syscall.Getpid(); pid != 1 && syscall.Kill(pid, number) == nil {
 		select {} // until the signal arrives
 	}

@@ -139,9 +139,7 @@ func (a *app) readStdin(ctx context.Context, isPipe bool) ([]byte, error) {
 	if term.FactsOf(a.Stdin, false).TTY {
 		a.note("reading the prompt from the terminal; %s ends it", endOfInput)
 	}
-	if a.BeginCall != nil {
-		a.BeginCall(&a.sent)
-	}
+	a.BeginCall(&a.sent)
 	input := &notingReader{Reader: a.Stdin}
 	if isPipe {
 		wait, note := pipeNoticeAfter, a.note

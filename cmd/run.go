@@ -44,7 +44,7 @@ type Env struct {
 	Catch func(ctx context.Context) (caught context.Context, stop func())
 	// BeginCall is called before a call and before a wait for the prompt. From then on SIGQUIT ends the program with a
 	// line that says whether something was sent, and a write to a pipe without a reader fails instead of killing the
-	// process, so that what was sent is still counted. It may be nil.
+	// process, so that what was sent is still counted.
 	BeginCall func(sent *atomic.Bool)
 	// Every returns ticks for a display that is redrawn. It is nil if nothing is to be redrawn.
 	Every func(d time.Duration) (ticks <-chan time.Time, stop func())
@@ -58,13 +58,14 @@ type Env struct {
 // SystemEnv returns the real environment, in which signals kill the process: Main adds the functions that catch them.
 func SystemEnv() Env {
 	return Env{
-		Stdin:  os.Stdin,
-		Stdout: os.Stdout,
-		Stderr: os.Stderr,
-		Lookup: os.LookupEnv,
-		Clock:  systemClock{},
-		Random: rand.Float64,
-		Catch:  func(ctx context.Context) (context.Context, func()) { return ctx, func() {} },
+		Stdin:     os.Stdin,
+		Stdout:    os.Stdout,
+		Stderr:    os.Stderr,
+		Lookup:    os.LookupEnv,
+		Clock:     systemClock{},
+		Random:    rand.Float64,
+		Catch:     func(ctx context.Context) (context.Context, func()) { return ctx, func() {} },
+		BeginCall: func(*atomic.Bool) {},
 		Every: func(d time.Duration) (<-chan time.Time, func()) {
 			ticker := time.NewTicker(d)
 			return ticker.C, ticker.Stop
