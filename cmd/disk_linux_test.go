@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -294,14 +293,9 @@ func empty(mode os.FileMode) func(string) error {
 
 // startStalled starts a ferry whose request has reached a server that does not answer.
 func startStalled(t *testing.T, args ...string) *process {
-	came, over := make(chan struct{}, 1), make(chan struct{})
-	url := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		came <- struct{}{}
-		<-over
-	})).URL
-	t.Cleanup(func() { close(over) })
-	p := realFerry(t, append(args, url)...).with(crashSignals + "=yes").start()
-	<-came
+	server := stallingServer(t)
+	p := realFerry(t, append(args, server.URL)...).with(crashSignals + "=yes").start()
+	eventually(t, "the request arrives", func() bool { return server.count() > 0 })
 	return p
 }
 

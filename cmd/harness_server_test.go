@@ -127,6 +127,16 @@ func respondWith(status int, mime, body string) http.HandlerFunc {
 	}
 }
 
+// stallingServer answers nothing until the test ends.
+func stallingServer(t testing.TB) *server {
+	return serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-t.Context().Done():
+		}
+	}))
+}
+
 // demoNode returns a demo node that lives until the test ends.
 func demoNode(t testing.TB) *demo.Node {
 	node := demo.New(demo.Options{})

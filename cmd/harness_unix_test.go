@@ -147,7 +147,13 @@ func (r result) killedBy(want syscall.Signal) result {
 // awaitSent reads the output of ferry -v until the request has left.
 func awaitSent(t testing.TB, said *bufio.Reader) {
 	t.Helper()
-	for line := ""; !strings.HasPrefix(line, "> ("); { // last line of the request that -v prints
+	awaitLine(t, said, "> (") // last line of the request that -v prints
+}
+
+// awaitLine reads lines until one has the words.
+func awaitLine(t testing.TB, said *bufio.Reader, words string) {
+	t.Helper()
+	for line := ""; !strings.Contains(line, words); {
 		var err error
 		line, err = said.ReadString('\n')
 		check(t, err)

@@ -181,8 +181,8 @@ type holdServer struct {
 	handshakes, requests atomic.Int64
 	// arrived receives the name of each request that has reached the point where it stops, or its end.
 	arrived chan string
-	over    chan struct{} // closed when the test ends
-	mute    atomic.Bool   // connections are accepted and get no data
+	over    <-chan struct{} // closed when the test ends
+	mute    atomic.Bool     // connections are accepted and get no data
 
 	mu      sync.Mutex
 	prompts map[string]int
@@ -193,7 +193,7 @@ type holdServer struct {
 // newHoldServer starts a server with TLS 1.3 or plain http.
 func newHoldServer(t *testing.T, secure bool) *holdServer {
 	s := &holdServer{
-		arrived: make(chan string, 1000), over: make(chan struct{}), prompts: map[string]int{}, gates: map[string]chan struct{}{},
+		arrived: make(chan string, 1000), over: t.Context().Done(), prompts: map[string]int{}, gates: map[string]chan struct{}{},
 	}
 	how := []func(*server){func(one *server) { one.Listener = &muteListener{one.Listener, s} }}
 	if secure {
@@ -205,10 +205,7 @@ func newHoldServer(t *testing.T, secure bool) *holdServer {
 		}))
 	}
 	s.server = serveUnread(t, s.answer, how...)
-	t.Cleanup(func() {
-		close(s.over)
-		s.CloseClientConnections()
-	})
+	t.Cleanup(s.CloseClientConnections)
 	return s
 }
 

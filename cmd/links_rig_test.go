@@ -4,6 +4,7 @@ package cmd_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,14 +23,14 @@ import (
 type rawNode struct {
 	url                   string
 	connections, requests atomic.Int64
-	over                  chan struct{} // closed when the test ends
+	over                  <-chan struct{} // closed when the test ends
 }
 
 // newRawNode handles each connection with serve, which gets its number, from 1. at is another address to listen at.
 func newRawNode(t *testing.T, serve func(n int64, c *rawConn), at ...string) *rawNode {
 	listener, err := net.Listen("tcp", append(at, "127.0.0.1:0")[0])
 	check(t, err)
-	s := &rawNode{url: "http://" + listener.Addr().String(), over: make(chan struct{})}
+	s := &rawNode{url: "http://" + listener.Addr().String(), over: t.Context().Done()}
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
@@ -40,21 +41,12 @@ func newRawNode(t *testing.T, serve func(n int64, c *rawConn), at ...string) *ra
 			n := s.connections.Add(1)
 			all.Go(func() {
 				defer conn.Close()
-				ended := make(chan struct{})
-				defer close(ended)
-				go func() {
-					select {
-					case <-s.over:
-						conn.Close()
-					case <-ended:
-					}
-				}()
+				defer context.AfterFunc(t.Context(), func() { conn.Close() })()
 				serve(n, &rawConn{conn.(*net.TCPConn), bufio.NewReader(conn), s})
 			})
 		}
 	})
 	t.Cleanup(func() {
-		close(s.over)
 		listener.Close()
 		all.Wait()
 	})

@@ -440,11 +440,9 @@ func TestProcessesInOrder(t *testing.T) {
 func TestInterruptedSpending(t *testing.T) {
 	home := "HOME=" + t.TempDir()
 	realFerry(t, "config", "set", "budget", "5000 tokens/day").with(home).run().must()
-	came, gone := make(chan struct{}), make(chan struct{})
-	url := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(came); <-gone })).URL
-	t.Cleanup(func() { close(gone) })
-	p := realFerry(t, "ask", "--no-stdin", "--max-tokens", "70", "-n", url, "hello").with(home).start()
-	<-came
+	server := stallingServer(t)
+	p := realFerry(t, "ask", "--no-stdin", "--max-tokens", "70", "-n", server.URL, "hello").with(home).start()
+	eventually(t, "the request arrives", func() bool { return server.count() > 0 })
 	p.send(os.Interrupt).wait().killedBy(syscall.SIGINT)
 	realFerry(t, "config", "usage", "-o", "json").with(home).run().want(0, `"requests":1,"input_tokens":2,"output_tokens":70}`, "")
 }
@@ -473,23 +471,13 @@ func TestPurgeOnTerminal(t *testing.T) {
 // it reports at once.
 func TestBenchSignals(t *testing.T) {
 	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		arrived := make(chan struct{}, 9)
-		node := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body) // the server notices only after this that the client has disconnected
-			arrived <- struct{}{}
-			<-r.Context().Done()
-		}))
-		defer node.Close()
-		p := realFerry(t, "bench", "-r", "5", "--warmup", "0", "-o", "json", node.URL)
+		server := stallingServer(t)
+		p := realFerry(t, "bench", "-r", "5", "--warmup", "0", "-o", "json", server.URL)
 		said := p.stderr()
 		p.start()
-		<-arrived
+		eventually(t, "a request arrives", func() bool { return server.count() > 0 })
 		p.send(sent)
-		for line := ""; !strings.Contains(line, "waiting at most 4s for 1 request to http"); {
-			var err error
-			line, err = said.ReadString('\n')
-			check(t, err)
-		}
+		awaitLine(t, said, "waiting at most 4s for 1 request to http")
 		began := time.Now()
 		p.send(sent)
 		contains(t, "standard error", readAll(said), "had no success in 0 requests: the run ended before the first request that counts;")

@@ -74,12 +74,6 @@ func trustCases(t *testing.T) []trustCase {
 	}
 }
 
-// sameFault maps cases that are the same fault and share their message.
-var sameFault = map[string]string{
-	"the pin of an appended certificate":     "wrong pin",
-	"a right pin under an unknown authority": "unknown authority",
-}
-
 var noTrust = regexp.MustCompile(`(?m)^Error: n: TLS certificate of (\S+) rejected: (.*)$`)
 
 // noHandshake is the error if no certificate was rejected.
@@ -90,7 +84,6 @@ var noHandshake = regexp.MustCompile(`(?m)^Error: n: (\S+) ((?:does|asks|refused
 func TestTrust(t *testing.T) {
 	skipIfShort(t, "every fault of trust under every policy, by both ways")
 	proxy := connectProxy(t, nil)
-	messages := map[string]string{}
 	for _, tt := range trustCases(t) {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, via := range []string{"none", proxy.URL} {
@@ -116,23 +109,12 @@ func TestTrust(t *testing.T) {
 						}
 						if found == nil || found[1] != node.host || !strings.HasPrefix(found[2], tt.want) {
 							r.errorf("want an error about %s: %s", node.host, tt.want)
-							continue
 						}
-						kind := tt.name
-						if sameFault[kind] != "" {
-							kind = sameFault[kind]
-						}
-						message := regexp.MustCompile(`sha256//\S+`).ReplaceAllString(found[2], "…")
-						if other := messages[message]; other != "" && other != kind {
-							t.Errorf("%s and %s share the message %q, want one for each", kind, other, message)
-						}
-						messages[message] = kind
 					}
 				}
 			}
 		})
 	}
-	atLeast(t, "messages", len(messages), 9)
 }
 
 // TestConfigPin checks that config pin prints a chain with its pins, whether or not the configured pins match, and
