@@ -76,77 +76,73 @@ func (f repeatedBody) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, f.end)
 }
 
-// hostileBodies returns bodies that need much memory, each with the call that reads it and the expected exit code.
+// hostileBodies returns bodies that need much memory, each with the calls that read it and their exit code.
 func hostileBodies() []hostileBody {
 	const text, closed = `{"content":[{"type":"text","text":"`, `"}],"stop_reason":"end_turn"}`
 	const delta, ended = "event: content_block_delta\ndata: {\"delta\":{\"type\":\"text_delta\",\"text\":\"", "\"}}\n\n"
 	const start = "event: message_start\ndata: {\"message\":{}}\n\n"
-	const stop = "event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"end_turn\"}}\n\nevent: message_stop\ndata: {}\n\n"
+	const stop = "event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n" +
+		"event: message_stop\ndata: {}\n\n"
+	ofText := func(unit string) repeatedBody { return repeatedBody{200, text, unit, closed, false} }
+	cutText := func(unit string) repeatedBody { return repeatedBody{200, text, unit, "", false} }
+	ofEvents := func(words string) repeatedBody { return repeatedBody{200, start, delta + words + ended, stop, false} }
+	message := func(status int, unit string) repeatedBody {
+		return repeatedBody{status, `{"error":{"message":"`, unit, `"}}`, false}
+	}
+	long, blocks := ofText("word "), repeatedBody{200, `{"content":[{}`, `,{}`, `],"stop_reason":"end_turn"}`, false}
+	const filter, logged = "filter: {words: [banana], on: [answer]}\n", "audit: {file: audit.jsonl, content: redacted}\n"
 	return []hostileBody{
-		{"a long text", repeatedBody{200, text, "word ", closed, false}, 0, "ask"},
-		{"a long text as JSON", repeatedBody{200, text, "word ", closed, false}, 0, "ask -o json"},
-		{"a long text as it came", repeatedBody{200, text, "word ", closed, false}, 0, "ask -o raw"},
-		{"a long text in a conversation", repeatedBody{200, text, "word ", closed, false}, 0, "ask --session s"},
-		{"a long text that is looked through", repeatedBody{200, text, "word ", closed, false}, 5, "ask --expect never"},
-		{"a long text without a block", repeatedBody{200, text, "word ", closed, false}, 1, "ask -x"},
-		{"a long text, streamed", repeatedBody{200, text, "word ", closed, false}, 0, "stream"},
-		{"a long text in a batch", repeatedBody{200, text, "word ", closed, false}, 0, "batch"},
-		{"a long text in a batch, many at once", repeatedBody{200, text, "word ", closed, false}, 0, "batch -c 16"},
-		{"escapes in a batch, many at once", repeatedBody{200, text, `\u0001`, closed, false}, 0, "batch -c 16"},
-		{"an error's message in a batch, many at once", repeatedBody{503, `{"error":{"message":"`, "word ", `"}}`, false}, 1, "batch -c 8 --retry-policy backoff"},
-		{"many events in a batch, many at once", repeatedBody{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "batch -c 8"},
-		{"a long text, measured", repeatedBody{200, text, "word ", closed, false}, 0, "bench -c 8 -r 12"},
-		{"a long text, measured as a stream", repeatedBody{200, text, "word ", closed, false}, 0, "bench -c 8 -r 12 --stream"},
-		{"an error's message, measured", repeatedBody{503, `{"error":{"message":"`, "word ", `"}}`, false}, 1, "bench -c 8 -r 12"},
-		{"long lines, measured", repeatedBody{200, start, delta + strings.Repeat("\x7f", 8<<20-100) + ended, stop, false}, 0, "bench -c 8 -r 12 --stream"},
-		{"an error's message, asked again", repeatedBody{503, `{"error":{"message":"`, "word ", `"}}`, false}, 3, "ask --retry-delay 1ms --retry-policy backoff"},
-		{"a long text that was to be streamed", repeatedBody{200, text, "word ", closed, false}, 0, "stream"},
-		{"a long text that was to be streamed as JSON", repeatedBody{200, text, "word ", closed, false}, 0, "stream -o json"},
-		{"escapes that were to be streamed as JSON", repeatedBody{200, text, `\u0001`, closed, false}, 0, "stream -o json"},
-		{"a long text that was to be streamed into a conversation", repeatedBody{200, text, "word ", closed, false}, 0, "stream -o json --session s"},
-		{"a long text that is logged", repeatedBody{200, text, "word ", closed, false}, 0, "ask -o json"},
-		{"escapes", repeatedBody{200, text, `\u0001`, closed, false}, 0, "ask"},
-		{"escapes as JSON", repeatedBody{200, text, `\u0001`, closed, false}, 0, "ask -o json"},
-		{"control characters as JSON", repeatedBody{200, text, "\x7f", closed, false}, 0, "ask -o json"},
-		{"control characters in a batch", repeatedBody{200, text, "\x7f", closed, false}, 0, "batch"},
-		{"bytes that are no UTF-8", repeatedBody{200, text, "\xff", closed, false}, 0, "ask"},
-		{"bytes that are no UTF-8, as JSON", repeatedBody{200, text, "\xff", closed, false}, 0, "ask -o json"},
-		{"the key over and over", repeatedBody{200, text, canaryHeader + " ", closed, false}, 0, "ask"},
-		{"an error's message", repeatedBody{400, `{"error":{"message":"`, "\xff", `"}}`, false}, 1, "ask -v"},
-		{"an error's message as JSON", repeatedBody{400, `{"error":{"message":"`, `\u0001`, `"}}`, false}, 1, "ask -o json"},
-		{"an error's message in a batch", repeatedBody{400, `{"error":{"message":"`, "\x7f", `"}}`, false}, 1, "batch"},
-		{"a list of errors", repeatedBody{400, `{"errors":[{}`, `,{}`, `]}`, false}, 1, "ask"},
-		{"a list as an error", repeatedBody{400, `[{}`, `,{}`, `]`, false}, 1, "ask"},
-		{"many members", repeatedBody{200, `{"a":0`, `,"a%d":0`, `}`, true}, 1, "ask"},
-		{"many members of an error", repeatedBody{400, `{"error":{"a":0`, `,"a%d":0`, `}}`, true}, 1, "ask"},
-		{"many blocks", repeatedBody{200, `{"content":[{}`, `,{}`, `],"stop_reason":"end_turn"}`, false}, 0, "ask"},
-		{"many choices", repeatedBody{200, `{"choices":[{}`, `,{}`, `]}`, false}, 1, "ask -m m --api chat"},
-		{"many parts", repeatedBody{200, `{"choices":[{"message":{"content":[{}`, `,{}`, `]}}]}`, false}, 0, "ask -m m --api chat"},
-		{"nested", repeatedBody{200, `{"content":`, `[`, ``, false}, 1, "ask"},
-		{"nested members", repeatedBody{200, ``, `{"a":`, ``, false}, 1, "ask"},
-		{"a cut text", repeatedBody{200, text, "word ", ``, false}, 1, "ask"},
-		{"a cut text of escapes", repeatedBody{200, text, `\u0001`, ``, false}, 1, "ask -o json"},
-		{"a cut text in a batch", repeatedBody{200, text, "\x7f", ``, false}, 1, "batch"},
-		{"a page", repeatedBody{200, `<html>`, "<p>", ``, false}, 1, "ask"},
-		{"lines of JSON", repeatedBody{200, ``, "{}\n", ``, false}, 1, "ask"},
-		{"empty events", repeatedBody{200, ``, "data: {}\n\n", ``, false}, 1, "ask"},
-		{"many events", repeatedBody{200, start, delta + "word " + ended, stop, false}, 0, "ask"},
-		{"many events of long texts", repeatedBody{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "ask"},
-		{"many events, streamed", repeatedBody{200, start, delta + "word " + ended, stop, false}, 0, "stream"},
-		{"many events, streamed into a conversation", repeatedBody{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "stream --session s"},
-		{"long lines", repeatedBody{200, start, delta + strings.Repeat("\x7f", 8<<20-100) + ended, stop, false}, 0, "stream -o json"},
-		{"long lines of bytes that are no UTF-8", repeatedBody{200, start, delta + strings.Repeat("\xff", 8<<20-100) + ended, stop, false}, 0, "stream -o json"},
-		{"many models", repeatedBody{200, `{"data":[0`, `,0`, `]}`, false}, 0, "config check"},
-		{"a filter", repeatedBody{200, text, "word ", closed, false}, 0, "ask"},
-		{"a filter and many values", repeatedBody{200, `{"content":[{}`, `,{}`, `],"stop_reason":"end_turn"}`, false}, 0, "ask -o raw"},
+		{"a long text", long, 0, "", []string{"ask", "ask -o json", "ask -o raw", "ask --session s", "stream", "stream -o json",
+			"stream -o json --session s", "batch", "batch -c 16", "bench -c 8 -r 12", "bench -c 8 -r 12 --stream"}},
+		{"a long text that is looked through", long, 5, "", []string{"ask --expect never"}},
+		{"a long text without a block", long, 1, "", []string{"ask -x"}},
+		{"a long text that is logged", long, 0, logged, []string{"ask -o json"}},
+		{"a long text that is filtered", long, 0, filter, []string{"ask"}},
+		{"escapes", ofText(`\u0001`), 0, "", []string{"ask", "ask -o json", "stream -o json", "batch -c 16"}},
+		{"control characters", ofText("\x7f"), 0, "", []string{"ask -o json", "batch"}},
+		{"bytes that are no UTF-8", ofText("\xff"), 0, "", []string{"ask", "ask -o json"}},
+		{"the key over and over", ofText(canaryHeader + " "), 0, "", []string{"ask"}},
+		{"an error's message, measured or in a batch", message(503, "word "), 1, "", []string{"bench -c 8 -r 12",
+			"batch -c 8 --retry-policy backoff"}},
+		{"an error's message, asked again", message(503, "word "), 3, "", []string{
+			"ask --retry-delay 1ms --retry-policy backoff"}},
+		{"an error's message of no UTF-8", message(400, "\xff"), 1, "", []string{"ask -v"}},
+		{"an error's message of escapes", message(400, `\u0001`), 1, "", []string{"ask -o json"}},
+		{"an error's message of control characters", message(400, "\x7f"), 1, "", []string{"batch"}},
+		{"a list of errors", repeatedBody{400, `{"errors":[{}`, `,{}`, `]}`, false}, 1, "", []string{"ask"}},
+		{"a list as an error", repeatedBody{400, `[{}`, `,{}`, `]`, false}, 1, "", []string{"ask"}},
+		{"many members", repeatedBody{200, `{"a":0`, `,"a%d":0`, `}`, true}, 1, "", []string{"ask"}},
+		{"many members of an error", repeatedBody{400, `{"error":{"a":0`, `,"a%d":0`, `}}`, true}, 1, "", []string{"ask"}},
+		{"many blocks", blocks, 0, "", []string{"ask"}},
+		{"many blocks that are filtered", blocks, 0, filter, []string{"ask -o raw"}},
+		{"many choices", repeatedBody{200, `{"choices":[{}`, `,{}`, `]}`, false}, 1, "", []string{"ask -m m --api chat"}},
+		{"many parts", repeatedBody{200, `{"choices":[{"message":{"content":[{}`, `,{}`, `]}}]}`, false}, 0, "", []string{
+			"ask -m m --api chat"}},
+		{"nested", repeatedBody{200, `{"content":`, `[`, ``, false}, 1, "", []string{"ask"}},
+		{"nested members", repeatedBody{200, ``, `{"a":`, ``, false}, 1, "", []string{"ask"}},
+		{"a cut text", cutText("word "), 1, "", []string{"ask"}},
+		{"a cut text of escapes", cutText(`\u0001`), 1, "", []string{"ask -o json"}},
+		{"a cut text of control characters", cutText("\x7f"), 1, "", []string{"batch"}},
+		{"a page", repeatedBody{200, `<html>`, "<p>", ``, false}, 1, "", []string{"ask"}},
+		{"lines of JSON", repeatedBody{200, ``, "{}\n", ``, false}, 1, "", []string{"ask"}},
+		{"empty events", repeatedBody{200, ``, "data: {}\n\n", ``, false}, 1, "", []string{"ask"}},
+		{"many events", ofEvents("word "), 0, "", []string{"ask", "stream"}},
+		{"many events of long texts", ofEvents(strings.Repeat("word ", 1000)), 0, "", []string{"ask", "stream --session s",
+			"batch -c 8"}},
+		{"long lines", ofEvents(strings.Repeat("\x7f", 8<<20-100)), 0, "", []string{"stream -o json",
+			"bench -c 8 -r 12 --stream"}},
+		{"long lines of bytes that are no UTF-8", ofEvents(strings.Repeat("\xff", 8<<20-100)), 0, "", []string{
+			"stream -o json"}},
+		{"many models", repeatedBody{200, `{"data":[0`, `,0`, `]}`, false}, 0, "", []string{"config check"}},
 	}
 }
 
 type hostileBody struct {
-	name string
-	body repeatedBody
-	code int
-	args string
+	name   string
+	body   repeatedBody
+	code   int
+	config string // the configuration file, "" for none
+	calls  []string
 }
 
 // TestMemoryOfHostileBodies checks the memory limit of a process while servers send as much as ferry reads.
@@ -154,36 +150,38 @@ func TestMemoryOfHostileBodies(t *testing.T) {
 	skipIfShort(t, "bodies of 64 MiB")
 	skipUnderRace(t)
 	for _, test := range hostileBodies() {
-		t.Run(test.name, func(t *testing.T) {
-			url := serveUnread(t, test.body.ServeHTTP).URL
-			home := t.TempDir()
-			env := map[string]string{}
-			command, flags, _ := strings.Cut(test.args, " ")
-			args := append(strings.Fields(test.args), "-n", url, "hi")
-			switch command {
-			case "batch":
-				in, items := filepath.Join(home, "in.jsonl"), "hi\n"
-				if flags != "" {
-					items = strings.Repeat(items, 16)
-				}
-				write(t, in, items)
-				args = append([]string{"ask", "--batch", in, "--out", filepath.Join(home, "out.jsonl"), "-n", url}, strings.Fields(flags)...)
-			case "bench":
-				args = append(strings.Fields(test.args), url)
-			case "config":
-				env = configure(t, url, "")
-				args = []string{"config", "check"}
-			}
-			if strings.HasPrefix(test.name, "a filter") {
-				env = withConfig(t, "filter: {words: [banana], on: [answer]}\n", nil)
-			}
-			if strings.HasSuffix(test.name, "that is logged") {
-				env = withConfig(t, "audit: {file: "+filepath.Join(home, "audit.jsonl")+", content: redacted}\n", nil)
-			}
-			r := peakOf(t, home, env, args...)
-			r.want(test.code, "", "")
-		})
+		for _, call := range test.calls {
+			t.Run(test.name+", "+call, func(t *testing.T) { test.call(t, call) })
+		}
 	}
+}
+
+// call checks one call.
+func (h hostileBody) call(t *testing.T, call string) {
+	url := serveUnread(t, h.body.ServeHTTP).URL
+	home, env := t.TempDir(), map[string]string{}
+	if h.config != "" {
+		env = withConfig(t, h.config, nil)
+	}
+	command, flags, _ := strings.Cut(call, " ")
+	args := strings.Fields(call)
+	switch command {
+	case "batch":
+		in, items := filepath.Join(home, "in.jsonl"), "hi\n"
+		if flags != "" {
+			items = strings.Repeat(items, 16)
+		}
+		write(t, in, items)
+		args = []string{"ask", "--batch", in, "--out", filepath.Join(home, "out.jsonl"), "-n", url}
+		args = append(args, strings.Fields(flags)...)
+	case "bench":
+		args = append(args, url)
+	case "config":
+		env = configure(t, url, "")
+	default:
+		args = append(args, "-n", url, "hi")
+	}
+	peakOf(t, home, env, args...).want(h.code, "", "")
 }
 
 // TestMemoryOfLongPrompts checks the memory limit of a process with a long prompt, which is even longer as JSON.
