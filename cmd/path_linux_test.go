@@ -16,13 +16,18 @@ import (
 	"time"
 )
 
-// linkRuns returns how often `make link` runs each way over a link.
-func linkRuns(t *testing.T) int {
+// linkRuns returns how often `make link` runs each way over a link. It skips a test that needs more runs, or an nginx
+// with HTTP/3 where there is none.
+func linkRuns(t *testing.T, least int) int {
 	skipIfShort(t, "a measurement over a slow link, of real time")
 	runs, err := strconv.Atoi(os.Getenv("FERRY_LINK"))
-	if err != nil {
+	switch {
+	case err != nil:
 		t.Skip("a measurement, which the tests beside it would disturb: make link runs it alone")
+	case runs < least:
+		t.Skip("a measurement that needs many rounds")
 	}
+	debian13Program(t, "nginx")
 	return runs
 }
 
@@ -61,7 +66,7 @@ func (l *linkUser) ways(curl3 string) []way {
 // TestPath compares the ways to send a prompt over a link of 200 ms, without loss and with 15 % of the packets lost
 // each way. The round trips are counted on the link without loss; the times are reported.
 func TestPath(t *testing.T) {
-	runs := linkRuns(t)
+	runs := linkRuns(t, 0)
 	curl3 := debian13Program(t, "curl")
 	if !aloneOnNetwork(t) {
 		return
@@ -92,8 +97,7 @@ func TestPath(t *testing.T) {
 // that. A request that was sent over HTTP/3 is not resent: after half a minute without a packet the connection counts
 // as dead.
 func TestPathBlocked(t *testing.T) {
-	linkRuns(t)
-	debian13Program(t, "nginx")
+	linkRuns(t, 0)
 	if !aloneOnNetwork(t) {
 		return
 	}
@@ -171,8 +175,7 @@ func (c *capture) firstTCP() (after time.Duration, port uint16) {
 // TestPathPick checks the purpose of `pick: fastest`: over two lossy links the first answer arrives earlier than from
 // the better node only, and a dead node costs nothing.
 func TestPathPick(t *testing.T) {
-	runs := linkRuns(t)
-	debian13Program(t, "nginx")
+	runs := linkRuns(t, 0)
 	if !aloneOnNetwork(t) {
 		return
 	}
@@ -200,11 +203,7 @@ func TestPathPick(t *testing.T) {
 
 // TestPathSize finds the prompt size from which TCP is faster than HTTP/3 on a new connection with 15 % loss.
 func TestPathSize(t *testing.T) {
-	runs := linkRuns(t)
-	if runs < longRuns {
-		t.Skip("a measurement that needs many rounds")
-	}
-	debian13Program(t, "nginx")
+	runs := linkRuns(t, longRuns)
 	if !aloneOnNetwork(t) {
 		return
 	}
@@ -226,11 +225,7 @@ func TestPathSize(t *testing.T) {
 
 // TestPathTable measures the numbers of the table in `ferry help path`.
 func TestPathTable(t *testing.T) {
-	runs := linkRuns(t)
-	if runs < longRuns {
-		t.Skip("a measurement that needs many rounds")
-	}
-	debian13Program(t, "nginx")
+	runs := linkRuns(t, longRuns)
 	if !aloneOnNetwork(t) {
 		return
 	}
@@ -255,11 +250,11 @@ func TestPathTable(t *testing.T) {
 }
 
 // count runs a way until it takes the expected number of round trips and connections. A busy machine is sometimes late
-// and opens another connection, so the best of several tries counts. If before is not nil, it is called before each
+// and opens another connection, and a link may drop a packet, so the best of several tries counts. If before is not nil, it is called before each
 // try.
 func (l *linkUser) count(t *testing.T, w way, before func()) (saw, one *capture) {
 	t.Helper()
-	const tries = 5
+	tries := map[bool]int{false: 5, true: 15}[l.link.loss > 0]
 	var said []string
 	for {
 		if before != nil {
