@@ -3,11 +3,8 @@
 package cmd_test
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -16,8 +13,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"go.yaml.in/yaml/v4"
 )
 
 const (
@@ -29,24 +24,12 @@ const (
 // batchPod returns the command and the environment of the batch manifest's container, configured for the node at a
 // URL.
 func batchPod(t *testing.T, here place, url string) (run string, env []string) {
-	text := read(t, filepath.Join(checkout, "testdata", "kubernetes", "batch-job.yaml"))
-	config, job, _ := strings.Cut(text, "\n---\n")
-	var file struct{ Data map[string]string }
-	check(t, yaml.Unmarshal([]byte(config), &file))
-	var manifest struct {
-		Spec struct {
-			Completions int
-			Template    struct {
-				Spec struct{ Containers []struct{ Args []string } }
-			}
-		}
-	}
-	check(t, yaml.Unmarshal([]byte(job), &manifest))
-	equal(t, "indexes", manifest.Spec.Completions, shards)
+	config, jobs := manifest(t, "batch-job.yaml")
+	equal(t, "indexes", jobs[0].Spec.Completions, shards)
 	const address = "https://ai.example.com"
-	contains(t, "the configuration", file.Data["config.yaml"], address)
-	path := here.file(t, "config.yaml", strings.ReplaceAll(file.Data["config.yaml"], address, url), 0o600)
-	return manifest.Spec.Template.Spec.Containers[0].Args[0], []string{"FERRY_CONFIG=" + path, "CLAUDE_KEY=some-key", "BATCH=" + here.dir}
+	contains(t, "the configuration", config, address)
+	path := here.file(t, "config.yaml", strings.ReplaceAll(config, address, url), 0o600)
+	return jobs[0].Spec.Template.Spec.Containers[0].Args[0], []string{"FERRY_CONFIG=" + path, "CLAUDE_KEY=some-key", "BATCH=" + here.dir}
 }
 
 // shardRig counts the items that arrive, and kills a shard's process after a given number of its requests.
@@ -63,12 +46,10 @@ type shardRig struct {
 }
 
 // arrives records a request. Each shard has its own key.
-func (s *shardRig) arrives(r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	r.Body = io.NopCloser(bytes.NewReader(body))
+func (s *shardRig) arrives(r recordedRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen[itemName.FindString(string(body))]++
+	s.seen[itemName.FindString(r.body)]++
 	shard := r.Header.Get("X-Api-Key")
 	if s.left[shard]--; s.left[shard] == 0 {
 		time.AfterFunc(time.Duration(rand.IntN(1500))*time.Microsecond, s.kill[shard])
@@ -100,11 +81,7 @@ func (s *shardRig) pod(index, after int, run string) (code int, said string) {
 func TestShardsKilled(t *testing.T) {
 	skipIfShort(t, "dozens of processes")
 	s := &shardRig{t: t, here: emptyPlace(t), seen: map[string]int{}, left: map[string]int{}, kill: map[string]func(){}}
-	node := demoNode(t)
-	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.arrives(r)
-		node.ServeHTTP(w, r)
-	}))
+	server := serve(t, nil, func(server *server) { server.arrives = s.arrives })
 	s.run, s.env = batchPod(t, s.here, server.URL)
 	var input strings.Builder
 	want := map[string]bool{}

@@ -8,9 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -86,11 +84,9 @@ func linesOf(t *testing.T, path string) map[string]bool {
 func TestBatchInterrupted(t *testing.T) {
 	in, out := batchFiles(t, 10_000)
 	p := realFerry(t, "ask", "-c", "4", "--batch", in, "--out", out, "-n", "demo:?latency=20ms")
-	terminal := p.terminal(70)
-	contains(t, "what is drawn", readUntil(t, terminal, containsUnwrapped("left")), "/10000", "/s", "0 failed")
-	_, err := terminal.Write([]byte{3})
-	check(t, err)
-	rest := readUntil(t, terminal, containsUnwrapped("without an answer"))
+	drawn, rest := p.typed(70, containsUnwrapped("left"), ctrlC)
+	contains(t, "what is drawn", drawn, "/10000", "/s", "0 failed")
+	contains(t, "what is said", rest, "without an answer")
 	p.wait().killedBy(syscall.SIGINT)
 	answered := len(linesOf(t, out))
 	contains(t, "what is said", strings.Join(strings.Fields(rest), " "),
@@ -168,11 +164,7 @@ func TestBatchKilled(t *testing.T) {
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			l := &batchKiller{t: t, random: rand.New(rand.NewPCG(seed, 0)), dir: t.TempDir(), seen: map[string]int{}}
-			node := demoNode(t)
-			l.url = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				l.arrives(r)
-				node.ServeHTTP(w, r)
-			})).URL
+			l.url = serve(t, nil, func(s *server) { s.arrives = l.arrives }).URL
 			l.input()
 			for l.killed < *kills/lanes && !t.Failed() {
 				l.finishOne(*kills / lanes)
@@ -198,10 +190,8 @@ var (
 )
 
 // arrives records a request.
-func (l *batchKiller) arrives(r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	name := itemName.FindString(string(body))
+func (l *batchKiller) arrives(r recordedRequest) {
+	name := itemName.FindString(r.body)
 	var number int
 	if found := runName.FindStringSubmatch(r.URL.RawQuery); found != nil {
 		_, _ = fmt.Sscan(found[1], &number)

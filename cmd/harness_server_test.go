@@ -37,6 +37,7 @@ type server struct {
 	connections, active atomic.Int64 // active counts connections on which, after a handshake, at least a byte of a request arrived
 	mu                  sync.Mutex
 	seen                []recordedRequest
+	arrives             func(recordedRequest) // called for each request; nil for none
 }
 
 // recordedRequest is a request as it arrived.
@@ -61,9 +62,13 @@ func serve(t testing.TB, handler http.Handler, how ...func(*server)) *server {
 	s.begin(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
+		arrived := recordedRequest{r.Clone(context.Background()), string(body), time.Now()}
 		s.mu.Lock()
-		s.seen = append(s.seen, recordedRequest{r.Clone(context.Background()), string(body), time.Now()})
+		s.seen = append(s.seen, arrived)
 		s.mu.Unlock()
+		if s.arrives != nil {
+			s.arrives(arrived)
+		}
 		handler.ServeHTTP(w, r)
 	}), how...)
 	return s

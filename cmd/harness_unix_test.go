@@ -189,6 +189,20 @@ func (p *process) terminal(columns uint16) *os.File {
 	return master
 }
 
+// typed runs the process in a terminal, types keys once it shows enough, and returns what it shows until then and from
+// then on.
+func (p *process) typed(columns uint16, enough func(seen string) bool, keys string) (before, after string) {
+	p.t.Helper()
+	terminal := p.terminal(columns)
+	before = readUntil(p.t, terminal, enough)
+	_, err := terminal.Write([]byte(keys))
+	check(p.t, err)
+	return before, readAll(terminal)
+}
+
+// ctrlC is the key that interrupts a process, ctrlD the one that ends its input.
+const ctrlC, ctrlD = "\x03", "\x04"
+
 // onTerminal runs a command on a terminal that answers no query, and returns the output. A program that waits for an
 // answer is killed.
 func onTerminal(t testing.TB, columns uint16, command *exec.Cmd) (shown string, err error) {

@@ -95,23 +95,17 @@ func TestClosedPipe(t *testing.T) {
 // TestInterruptedCountdown presses Ctrl-C during a countdown: its line is cleared, and ferry dies of the signal.
 func TestInterruptedCountdown(t *testing.T) {
 	p := realFerry(t, "ask", "--no-stdin", "--retry-delay", "9m", "-n", "demo:?status=429", "hello")
-	terminal := p.terminal(80)
-	readUntil(t, terminal, containsUnwrapped("attempt 2 of 3 in 5")) // 540 s, or less on a busy machine
-	_, err := terminal.Write([]byte{3})
-	check(t, err)
-	contains(t, "the terminal after Ctrl-C", readAll(terminal), erased, "stopped by Ctrl-C (SIGINT)")
+	_, rest := p.typed(80, containsUnwrapped("attempt 2 of 3 in 5"), ctrlC) // 540 s, or less on a busy machine
+	contains(t, "the terminal after Ctrl-C", rest, erased, "stopped by Ctrl-C (SIGINT)")
 	p.wait().killedBy(syscall.SIGINT)
 }
 
 // TestPromptFromATerminal types a prompt: ferry prints that it waits for one, and how to end it.
 func TestPromptFromATerminal(t *testing.T) {
 	p := realFerry(t, "ask", "-n", "demo")
-	terminal := p.terminal(200)
-	shown := readUntil(t, terminal, func(seen string) bool { return strings.Contains(seen, "\n") })
+	shown, rest := p.typed(200, func(seen string) bool { return strings.Contains(seen, "\n") }, "typed words\n"+ctrlD)
 	equal(t, "the terminal", shown, "ferry: reading the prompt from the terminal; Ctrl-D on a line of its own ends it\r\n")
-	_, err := terminal.Write([]byte("typed words\n\x04"))
-	check(t, err)
-	contains(t, "the terminal", readAll(terminal), "You wrote: “typed words")
+	contains(t, "the terminal", rest, "You wrote: “typed words")
 	p.wait().must()
 }
 
@@ -266,11 +260,8 @@ func TestBenchOnATerminal(t *testing.T) {
 // TestBenchLive checks the lines that are drawn while a bench runs. They are removed before the report is printed.
 func TestBenchLive(t *testing.T) {
 	p := realFerry(t, "bench", "-d", "5m", "-o", "best", "demo:?latency=20ms")
-	terminal := p.terminal(70)
-	readUntil(t, terminal, regexp.MustCompile(`demo:\?latency=20ms\s.*\d+.*100%.* ms`).MatchString)
-	_, err := terminal.Write([]byte{3})
-	check(t, err)
-	contains(t, "the terminal at the end", readAll(terminal), "\x1b[Jdemo:?latency=20ms\r\n")
+	_, rest := p.typed(70, regexp.MustCompile(`demo:\?latency=20ms\s.*\d+.*100%.* ms`).MatchString, ctrlC)
+	contains(t, "the terminal at the end", rest, "\x1b[Jdemo:?latency=20ms\r\n")
 	p.wait()
 }
 
@@ -455,10 +446,7 @@ func TestPurgeOnTerminal(t *testing.T) {
 		{"", "nothing was removed"}, {"n", "nothing was removed"}, {"yesterday", "nothing was removed"}, {"Y", "ferry: removed"}, {"", "nothing is stored"},
 	} {
 		p := realFerry(t, "config", "purge").with(home)
-		terminal := p.terminal(120)
-		_, err := terminal.Write([]byte(tt[0] + "\n"))
-		check(t, err)
-		shown := readAll(terminal)
+		_, shown := p.typed(120, func(string) bool { return true }, tt[0]+"\n")
 		p.wait().must()
 		contains(t, fmt.Sprintf("the answer %q", tt[0]), shown, tt[1])
 		if tt[1] == "nothing was removed" {

@@ -119,11 +119,7 @@ func TestSilenceElsewhere(t *testing.T) {
 // may be billed.
 func TestSilenceInterrupted(t *testing.T) {
 	p := realFerry(t, "ask", "--no-stdin", "-n", "demo:?stall", "hello")
-	terminal := p.terminal(80)
-	readUntil(t, terminal, containsUnwrapped("waiting for the answer… 1 s"))
-	_, err := terminal.Write([]byte{3})
-	check(t, err)
-	rest := readAll(terminal)
+	_, rest := p.typed(80, containsUnwrapped("waiting for the answer… 1 s"), ctrlC)
 	contains(t, "the terminal after Ctrl-C", rest, erased)
 	contains(t, "the terminal after Ctrl-C", ansi.Strip(rest),
 		"Error: demo: stopped by Ctrl-C (SIGINT)\r\nhint: a request was sent, which may have been carried out and billed\r\n")
@@ -183,10 +179,7 @@ func TestSilenceOfARace(t *testing.T) {
 func TestKeyFromATerminal(t *testing.T) {
 	vars := withConfig(t, "nodes: {h: {url: 'https://h.example.com'}}\n", nil)
 	p := realFerry(t, "config", "key", "h").with("FERRY_CONFIG=" + vars["FERRY_CONFIG"])
-	terminal := p.terminal(80)
-	readUntil(t, terminal, containsUnwrapped("key for h (not shown):"))
-	_, err := terminal.Write([]byte{4})
-	check(t, err)
-	contains(t, "the terminal after Ctrl-D", readAll(terminal), "the key from standard input is empty\r\n")
+	_, rest := p.typed(80, containsUnwrapped("key for h (not shown):"), ctrlD)
+	contains(t, "the terminal after Ctrl-D", rest, "the key from standard input is empty\r\n")
 	p.wait().fails(2, "")
 }

@@ -143,31 +143,41 @@ func serveSSH(t *testing.T, p place, hosts []string) {
 	p.file(t, ".bin/ssh", "#!/bin/sh\nexec '"+ssh+"' -F '"+client+"' \"$@\"\n", 0o700)
 }
 
+// kubernetesJob is what the tests read of a Job.
+type kubernetesJob struct {
+	Spec struct {
+		Completions int
+		Template    struct {
+			Spec struct {
+				NodeSelector map[string]string `yaml:"nodeSelector"`
+				Containers   []struct{ Args []string }
+			}
+		}
+	}
+}
+
+// manifest returns ferry's configuration and the Jobs of a manifest for Kubernetes.
+func manifest(t *testing.T, name string) (config string, jobs []kubernetesJob) {
+	first, rest, _ := strings.Cut(read(t, filepath.Join(checkout, "testdata", "kubernetes", name)), "\n---\n")
+	var file struct{ Data map[string]string }
+	check(t, yaml.Unmarshal([]byte(first), &file))
+	for document := range strings.SplitSeq(rest, "\n---\n") {
+		var job kubernetesJob
+		check(t, yaml.Unmarshal([]byte(document), &job))
+		jobs = append(jobs, job)
+	}
+	return file.Data["config.yaml"], jobs
+}
+
 // TestVantagesInKubernetes runs what the containers of the manifest run: the log is a saved run.
 func TestVantagesInKubernetes(t *testing.T) {
 	skipIfShort(t, "whole benches")
-	text := read(t, filepath.Join(checkout, "testdata", "kubernetes", "bench-job.yaml"))
+	config, jobs := manifest(t, "bench-job.yaml")
 	here := newPlace(t)
+	out, _ := here.shell(t, "ferry bench --dry-run hongkong singapore", "FERRY_CONFIG="+here.file(t, "manifest.yaml", config, 0o600))
+	contains(t, "a run with the manifest's configuration", out, "hk.example.com")
 	var regions []string
-	for i, document := range strings.Split(text, "\n---\n") {
-		var job struct {
-			Spec struct {
-				Template struct {
-					Spec struct {
-						NodeSelector map[string]string `yaml:"nodeSelector"`
-						Containers   []struct{ Command, Args []string }
-					}
-				}
-			}
-			Data map[string]string
-		}
-		check(t, yaml.Unmarshal([]byte(document), &job))
-		if i == 0 {
-			config := here.file(t, "manifest.yaml", job.Data["config.yaml"], 0o600)
-			out, _ := here.shell(t, "ferry bench --dry-run hongkong singapore", "FERRY_CONFIG="+config)
-			contains(t, "a run with the manifest's configuration", out, "hk.example.com")
-			continue
-		}
+	for _, job := range jobs {
 		pod := job.Spec.Template.Spec
 		region := pod.NodeSelector["topology.kubernetes.io/region"]
 		regions = append(regions, region)
