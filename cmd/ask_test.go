@@ -36,12 +36,6 @@ func TestSilentPipe(t *testing.T) {
 	}
 }
 
-// TestPromptReachesTheServerAsItWas checks that the bytes of a prompt are sent unchanged from every source.
-func TestPromptReachesTheServerAsItWas(t *testing.T) {
-	r := ferryReads(t, nil, "\ufeffline\r\n\ttab \u2028 \"quoted\" <b> 你好\n\n", "ask", "--api", "complete", "--dry-run", "-n", "demo")
-	r.want(0, "\n"+`{"prompt":"\ufeffline\r\n\ttab \u2028 \"quoted\" <b> 你好\n\n","max_tokens":100}`+"\n", "")
-}
-
 // FuzzPrompt checks that any bytes lead to one of two results: a request with exactly these bytes, or exit 2.
 func FuzzPrompt(f *testing.F) {
 	for _, seed := range []string{"hello", "", " \n", "a\x00b", "caf\xe9", "\xff", "你好", "'\\''$(id)`", "\u2028\u202e"} {
@@ -52,48 +46,6 @@ func FuzzPrompt(f *testing.F) {
 		usable := strings.TrimSpace(text) != "" && strings.ToValidUTF8(text, "") == text && !strings.Contains(text, "\x00")
 		ferryReads(t, nil, text, "ask", "--dry-run", "-n", "demo").want(map[bool]int{true: 0, false: 2}[usable], "", "")
 	})
-}
-
-// TestNothingWasSent checks that errors say that nothing was sent if no request left, and only then.
-func TestNothingWasSent(t *testing.T) {
-	plain, secure := serve(t, nil), serve(t, nil, overTLS(newAuthority(t, "stranger", nil).issue(t, nil)))
-	refused := "http://127.0.0.1:" + freePort(t)
-	const pin = "nodes: {pinned: {url: '%s', key: \"env:NODE_KEY\", pins: [\"sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"]}}\n"
-	for _, test := range []struct {
-		name, config string
-		args         []string
-		unsent       bool
-	}{
-		{"a name that does not resolve", "", []string{"-n", "https://nowhere.invalid", "hi"}, true},
-		{"refused", "", []string{"-n", refused, "hi"}, true},
-		{"refused, after all attempts", "", []string{"--retry-policy", "retry-after", "-n", refused, "hi"}, true},
-		{"refused by the proxy", "", []string{"--proxy", refused, "-n", "https://example.invalid", "hi"}, true},
-		{"a certificate", "", []string{"-n", secure.URL, "hi"}, true},
-		{"a pin", fmt.Sprintf(pin, secure.URL), []string{"-n", "pinned", "hi"}, true},
-		{"plain http", "", []string{"-n", "http://example.com", "hi"}, true},
-		{"what the API does not have", "", []string{"--api", "complete", "-n", plain.URL, "-s", "system", "hi"}, true},
-		{"a blocked prompt", "filter: {words: [banana], on: [prompt]}\n", []string{"-n", plain.URL, "banana"}, true},
-		{"the limit", "limit: 1/day\n", []string{"-n", plain.URL + "?after-the-first", "hi"}, true},
-		{"the budget", "budget: 5 tokens/day\n", []string{"-n", plain.URL + "?after-the-first", "hi"}, true},
-		{"both nodes refused", "", []string{"-n", refused + ",http://127.0.0.1:1", "hi"}, true},
-		{"an error status", "", []string{"-n", plain.URL + "?status=401", "hi"}, false},
-		{"a dropped connection", "", []string{"-n", plain.URL + "?reset", "hi"}, false},
-		{"a cut answer", "", []string{"-n", plain.URL + "?truncate", "hi"}, false},
-		{"a node that answered, and then one that refused", "", []string{"--attempts", "1", "-n", plain.URL + "?status=503," + refused, "hi"}, false},
-	} {
-		env := withConfig(t, test.config, nil)
-		env["FERRY_KEY"] = canaryHeader
-		args := append([]string{"ask"}, test.args...)
-		if strings.HasSuffix(test.args[1], "?after-the-first") {
-			ferry(t, env, args...).must()
-		}
-		before := plain.count() + secure.count()
-		r := ferry(t, env, args...)
-		sent := plain.count()+secure.count() > before
-		if r.code == 0 || sent == test.unsent || strings.Contains(r.stderr, "nothing was sent") != test.unsent {
-			r.errorf("%s: sent %t, want a failure, sent %t, and to be told so", test.name, sent, !test.unsent)
-		}
-	}
 }
 
 // TestNameOfTwoAddresses listens on one address of localhost at a time. ferry must skip addresses that refuse.
@@ -167,25 +119,6 @@ func rawWords(t *testing.T, raw string) string {
 		b.WriteString(event.Delta.Text)
 	}
 	return b.String()
-}
-
-// TestFilterReasoning checks that reasoning is filtered if it is shown, and ignored if it is not.
-func TestFilterReasoning(t *testing.T) {
-	delta := func(kind, key, words string) string {
-		return fmt.Sprintf("event: content_block_delta\n"+
-			"data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"%s\",\"%s\":\"%s\"}}\n\n", kind, key, words)
-	}
-	url := serve(t, respondWith(200, "text/event-stream", "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\"}}\n\n"+
-		delta("thinking_delta", "thinking", "ba")+delta("thinking_delta", "thinking", "nana")+delta("text_delta", "text", "fine")+
-		"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")).URL
-	env := withConfig(t, "filter: {words: [banana], on: [answer]}\n", nil)
-	env["FERRY_KEY"] = "k"
-	for form, code := range map[string]int{"text": 0, "json": 4, "raw": 4} {
-		r := ferry(t, env, "stream", "-o", form, "-n", url, "hello").want(code, "", "")
-		lacks(t, form, r.stdout, "nana")
-	}
-	r := ferry(t, env, "stream", "--thinking", "-n", url, "hello").want(4, "", "")
-	lacks(t, "--thinking", r.stderr, "nana")
 }
 
 // saysEnd matches the data line of a recorded stream that has the stop reason, to the end of its JSON.

@@ -237,43 +237,6 @@ func TestFilesOfOthers(t *testing.T) {
 	}
 }
 
-// TestReportMode expects a report that others can read, such as a collector of metrics, and follows the user's own
-// link.
-func TestReportMode(t *testing.T) {
-	t.Chdir(t.TempDir())
-	defer syscall.Umask(syscall.Umask(0))
-	check(t, os.WriteFile("old", nil, 0o644))
-	check(t, os.Symlink("old", "link"))
-	for path, file := range map[string]string{"new": "new", "link": "old"} {
-		realFerry(t, "bench", "-q", "--requests", "1", "--warmup", "0", "--out", path, "demo").run().must()
-		if info, err := os.Lstat(file); err != nil || info.Mode() != 0o644 || info.Size() == 0 {
-			t.Errorf("%s: %v, %v; want a report with mode 0644", file, info, err)
-		}
-	}
-	if info, err := os.Lstat("link"); err != nil || info.Mode()&os.ModeSymlink == 0 {
-		t.Errorf("the link: %v, %v; want it kept", info, err)
-	}
-}
-
-// TestFIFORefused gives ferry a FIFO that nothing writes to. If ferry waited for it, the test would hang.
-func TestFIFORefused(t *testing.T) {
-	t.Chdir(t.TempDir())
-	check(t, fifo("fifo"))
-	write(t, "filter.yaml", "filter: {file: fifo}\n")
-	write(t, "tls.yaml", "nodes: {n: {url: https://127.0.0.1:1, auth: none, hold: 5s, tls: {ca: fifo}}}\n")
-	for _, tt := range []struct {
-		config string
-		args   []string
-	}{
-		{"fifo", []string{"ask", "-n", "demo", "hi"}},
-		{"filter.yaml", []string{"ask", "-n", "demo", "hi"}},
-		{"tls.yaml", []string{"ask", "-n", "n", "hi"}},
-		{os.DevNull, []string{"bench", "report", "fifo"}},
-	} {
-		realFerry(t, tt.args...).with("FERRY_CONFIG="+tt.config).run().want(2, "", "fifo: is not a regular file\nhint: ")
-	}
-}
-
 func linkTo(target string) func(string) error {
 	return func(path string) error { return os.Symlink(target, path) }
 }

@@ -301,33 +301,6 @@ func TestKeyEscapedTwice(t *testing.T) {
 	}
 }
 
-// TestPlaceholderKey checks that a placeholder key changes neither an answer nor an address.
-func TestPlaceholderKey(t *testing.T) {
-	const script = "ollama pull llama3.2 && ollama serve"
-	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/ollama") {
-			w.WriteHeader(http.StatusNotFound)
-			return
-		}
-		_, _ = fmt.Fprintf(w, `{"choices":[{"message":{"content":"Run:\n~~~sh\n%s\n~~~"},"finish_reason":"stop"}]}`, script)
-	}))
-	env := map[string]string{"FERRY_KEY": "ollama"}
-	ferry(t, env, "ask", "--api", "chat", "-m", "llama3.2", "-x", "-n", server.URL, "hi").exactly(0, script+"\n", "")
-	ferry(t, env, "ask", "--api", "chat", "-m", "llama3.2", "-n", server.URL+"/ollama", "hi").fails(1, server.URL+"/ollama/chat/completions")
-}
-
-// TestKeyInHeaderName checks that -v masks a key of mixed case in the name of a header, which is printed in lower
-// case.
-func TestKeyInHeaderName(t *testing.T) {
-	const key = "Canary-kEy-00Ab-XYz"
-	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header()["X-"+key] = []string{"one"}
-		w.WriteHeader(400)
-	})).URL
-	r := ferry(t, map[string]string{"FERRY_KEY": key}, "ask", "-v", "-n", url, "hi").want(1, "", "< x-***: one\n")
-	lacks(t, "what is printed", strings.ToLower(r.stdout+r.stderr), strings.ToLower(key))
-}
-
 // TestKeyWithUnseenCharacters checks that no key can be read if a server puts invisible characters or NULs into it: in
 // errors, headers, IDs and names. A model's answer keeps such characters.
 func TestKeyWithUnseenCharacters(t *testing.T) {
