@@ -173,25 +173,6 @@ func TestStreamPings(t *testing.T) {
 	})
 }
 
-// TestStreamIdle checks that the idle timeout ends a silent stream, before its header and in the middle.
-func TestStreamIdle(t *testing.T) {
-	for name, said := range map[string]string{"before the head": "", "after text": streamHead + piece} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				trial := newStalled(t, said)
-				trial.IdleTimeout = 90 * time.Second
-				result, err := trial.do(t.Context(), &listener{}, AsAnswer)
-				if !errors.As(err, new(*IdleError)) || !isClass(err, Timeout) || len(result.Attempts) != 1 || result.Latency != 90*time.Second {
-					t.Errorf("%v after %d attempts and %s", err, len(result.Attempts), result.Latency)
-				}
-				if !result.Attempts[0].Ambiguous {
-					t.Error("the request may have been carried out, and the record does not say so")
-				}
-			})
-		})
-	}
-}
-
 // TestStreamSinkFails checks that an error of the sink ends the call without a retry.
 func TestStreamSinkFails(t *testing.T) {
 	full := errors.New("full")

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -15,28 +16,60 @@ import (
 	"ferry/pkg/transport"
 )
 
-// TestStall checks that the timeout ends a stalled call at the exact time, before the header and within the body; that
-// the call is not retried; and that it leaves no goroutine, which would fail the test in the bubble.
+// TestStall checks that the timeout, the idle timeout of a stream and a cancellation end a stalled call at the exact
+// time, before the header and within the body, whatever the status is; that the call is not retried; and that it leaves
+// no goroutine, which would fail the test in the bubble.
 func TestStall(t *testing.T) {
-	const part = `{"completion":"hel`
-	for name, said := range map[string]string{"before the header": "", "in the body": head + "Content-Length: 99\r\n\r\n" + part} {
+	const (
+		part      = `{"completion":"hel`
+		cut       = head + "Content-Length: 99\r\n\r\n" + part
+		rejected  = "HTTP/1.1 401 No\r\nContent-Length: 99\r\n\r\n{"
+		over      = "*client.DeadlineError: no whole answer within the timeout of 10m0s"
+		cancelled = "*errors.errorString: interrupted"
+		idle      = "*client.IdleError: no data arrived for 1m30s"
+	)
+	for name, test := range map[string]struct {
+		said   string
+		policy retry.Policy
+		sink   Sink
+		class  Class
+		err    string
+		took   time.Duration
+		body   string
+	}{
+		"a timeout before the header":      {"", retry.RetryAfter, nil, Timeout, over, 10 * time.Minute, ""},
+		"a timeout in the body":            {cut, retry.RetryAfter, nil, Timeout, over, 10 * time.Minute, part},
+		"cancelled before the header":      {"", retry.Backoff, nil, Cancelled, cancelled, 4 * time.Second, ""},
+		"cancelled in the body":            {cut, retry.Backoff, nil, Cancelled, cancelled, 4 * time.Second, part},
+		"cancelled in the body of a 401":   {rejected, retry.Backoff, nil, Cancelled, cancelled, 4 * time.Second, "{"},
+		"an idle stream before its header": {"", retry.Script, &listener{}, Timeout, idle, 90 * time.Second, ""},
+		"an idle stream after text":        {streamHead + piece, retry.Script, &listener{}, Timeout, idle, 90 * time.Second, ""},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				tr := newStalled(t, said)
-				tr.Timeout, tr.Rule.Policy = 10*time.Minute, retry.RetryAfter
-				result, failed := tr.ask(t)
-				var over *DeadlineError
-				if failed == nil || failed.Class != Timeout || !result.last().Ambiguous || failed.GaveUp || !errors.As(failed, &over) || over.Timeout != 10*time.Minute {
-					t.Fatalf("%v", failed)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				tr := newStalled(t, test.said)
+				tr.Timeout, tr.IdleTimeout, tr.Rule.Policy = 10*time.Minute, 90*time.Second, test.policy
+				if test.class == Cancelled {
+					time.AfterFunc(test.took, func() { cancel(errors.New("interrupted")) })
 				}
-				if failed.Error() != "n: no whole answer within the timeout of 10m0s" {
+				result, err := tr.do(ctx, test.sink, AsAnswer)
+				failed, ok := err.(*Error)
+				if !ok || failed.Class != test.class || failed.GaveUp || fmt.Sprintf("%T: %v", failed.Err, failed.Err) != test.err {
+					t.Fatalf("got %v, want class %s, %s", err, test.class, test.err)
+				}
+				if failed.Error() != "n: "+failed.Err.Error() {
 					t.Error(failed)
 				}
-				if result.Latency != 10*time.Minute || len(result.Attempts) != 1 || result.Attempts[0].Latency != 10*time.Minute {
-					t.Errorf("%s, %d attempts", result.Latency, len(result.Attempts))
+				if len(result.Attempts) != 1 || result.Latency != test.took || result.Attempts[0].Latency != test.took {
+					t.Errorf("%s, %d attempts, want one of %s", result.Latency, len(result.Attempts), test.took)
 				}
-				if said != "" && string(result.Body) != part {
-					t.Errorf("%q was kept", result.Body)
+				if !result.last().Ambiguous && test.said != rejected {
+					t.Error("the request may have been carried out, and the record does not say so")
+				}
+				if string(result.Body) != test.body {
+					t.Errorf("%q was kept, want %q", result.Body, test.body)
 				}
 			})
 		})
@@ -70,34 +103,6 @@ func TestStallBehindAnError(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// TestCancelledInAnAttempt checks that a cancelled call ends at once and is not retried, whatever the status is.
-func TestCancelledInAnAttempt(t *testing.T) {
-	cause := errors.New("interrupted")
-	for name, said := range map[string]string{
-		"before the header": "", "in the body": head + "Content-Length: 99\r\n\r\n{",
-		"in the body of a 401": "HTTP/1.1 401 No\r\nContent-Length: 99\r\n\r\n{",
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancelCause(t.Context())
-				tr := newStalled(t, said)
-				tr.Timeout, tr.Rule.Policy = 10*time.Minute, retry.Backoff
-				go func() {
-					time.Sleep(4 * time.Second) // fake time
-					cancel(cause)
-				}()
-				result, failed := tr.askIn(t, ctx, AsAnswer)
-				if failed == nil || failed.Class != Cancelled || !errors.Is(failed, cause) || failed.GaveUp {
-					t.Errorf("%v", failed)
-				}
-				if result.Latency != 4*time.Second || len(result.Attempts) != 1 {
-					t.Errorf("%s, %d attempts", result.Latency, len(result.Attempts))
-				}
-			})
-		})
 	}
 }
 
