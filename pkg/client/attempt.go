@@ -68,7 +68,7 @@ func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attemp
 	body := bodyBuffer{length: resp.ContentLength, acquire: func(size int) error { return call.Memory.acquire(ctx, size) }}
 	switch {
 	case resp.StatusCode != http.StatusOK:
-		err = s.readRejected(ctx, resp.Body, &body, end)
+		err = readRejected(ctx, resp.Body, &body, end)
 	case isEventType(resp):
 		err = s.readEvents(call.Endpoint.API, resp.Body, &body, end)
 	default:

@@ -119,8 +119,8 @@ var errRejected = errors.New("the status says enough")
 
 // readRejected reads the body of a reply whose status is not 200. If the body does not end, it uses the bytes that
 // arrived: the status is enough.
-func (s *attemptStage) readRejected(ctx context.Context, from io.Reader, to *bodyBuffer, end context.CancelCauseFunc) error {
-	more := s.newAlarm(end, errRejected)
+func readRejected(ctx context.Context, from io.Reader, to *bodyBuffer, end context.CancelCauseFunc) error {
+	more := &alarm{end: end, cause: errRejected}
 	more.set(rejectedWait)
 	defer more.stop()
 	err := to.readAll(&alarmReader{from, more, rejectedWait})

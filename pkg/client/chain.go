@@ -175,9 +175,6 @@ type Env struct {
 	Masker *guard.Masker
 	// UserAgent is sent with each request.
 	UserAgent string
-	// AfterFunc runs f after d unless it is stopped before; nil means time.AfterFunc. It times the waits for the rest
-	// of a stream or of an error's body. Endpoint.IdleTimeout always uses time.AfterFunc.
-	AfterFunc func(d time.Duration, f func()) (stop func() bool)
 	// Wait is called instead of Clock.Sleep, for a countdown. It may be nil.
 	Wait func(ctx context.Context, p Pause) error
 	// Sent is set to true before the first attempt of a call. It may be nil.

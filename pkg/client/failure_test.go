@@ -49,11 +49,7 @@ func TestFailureInAnswer(t *testing.T) {
 			trial := newTrial(t, serve(t, test.first, whole).URL)
 			trial.API, trial.request.Model, trial.Rule.Policy = wire.Chat, "m", test.policy
 			sink := &listener{}
-			var into Sink
-			if test.streams {
-				into = sink
-			}
-			result, err := trial.do(t.Context(), into, AsAnswer)
+			result, err := trial.do(t.Context(), sinkIf(test.streams, sink), AsAnswer)
 			var failed *Error
 			got := 0
 			if errors.As(err, &failed) {

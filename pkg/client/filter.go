@@ -128,7 +128,7 @@ func (f *Filter) withhold(result *Result, failed error) error {
 	}
 	err := f.check(result.Answer.Text, "answer")
 	if err == nil && (f.Raw || failed != nil && result.last().HTTPStatus == http.StatusOK) {
-		err = f.checkAll(eventTexts(result.Body), "answer")
+		err = f.checkEvents(result.Body)
 	}
 	if err != nil {
 		return withheld(result, err)
@@ -198,30 +198,27 @@ func jsonTexts(body []byte, wanted func(name string) bool) iter.Seq[string] {
 	}
 }
 
-// eventTexts returns the strings in an event stream, in JSON lines or in a complete answer. Anything else is returned
-// as one string.
-func eventTexts(b []byte) iter.Seq[string] {
+// checkEvents checks the strings in an event stream, in JSON lines or in a complete answer. It checks anything else as
+// one string.
+func (f *Filter) checkEvents(b []byte) error {
 	if json.Valid(b) {
-		return jsonTexts(b, nil)
+		return f.checkAll(jsonTexts(b, nil), "answer")
 	}
-	return func(yield func(string) bool) {
-		events := false
-		for line := range bytes.FieldsFuncSeq(b, func(r rune) bool { return r == '\n' || r == '\r' }) {
-			data, ok := bytes.CutPrefix(line, []byte("data:"))
-			if !ok && line[0] != '{' {
-				continue
-			}
-			events = true
-			for text := range jsonTexts(bytes.TrimSpace(data), nil) {
-				if !yield(text) {
-					return
-				}
-			}
+	events := false
+	for line := range bytes.FieldsFuncSeq(b, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		data, ok := bytes.CutPrefix(line, []byte("data:"))
+		if !ok && line[0] != '{' {
+			continue
 		}
-		if !events && len(b) > 0 {
-			yield(string(b))
+		events = true
+		if err := f.checkAll(jsonTexts(bytes.TrimSpace(data), nil), "answer"); err != nil {
+			return err
 		}
 	}
+	if events {
+		return nil
+	}
+	return f.check(string(b), "answer")
 }
 
 // IsBlocked reports whether the content filter blocked a call.

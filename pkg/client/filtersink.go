@@ -137,7 +137,7 @@ func (s *filterSink) end(whole bool) error {
 	}
 	s.texts = append(s.texts, safe.Text...)
 	if whole && s.blocked == nil {
-		s.blocked = s.filter.checkAll(eventTexts(s.bytes), "answer")
+		s.blocked = s.filter.checkEvents(s.bytes)
 	}
 	switch {
 	case s.blocked != nil:

@@ -115,11 +115,7 @@ func TestFilterOfAnswers(t *testing.T) {
 			filter := blocking(t, test.word)
 			filter.Raw, filter.Thinking = test.raw, test.thinking
 			told := &listener{}
-			var sink Sink
-			if test.streams {
-				sink = told
-			}
-			result, err := tr.through(t, Stages{Filter: filter}, sink)
+			result, err := tr.through(t, Stages{Filter: filter}, sinkIf(test.streams, told))
 			if isClass(err, Blocked) != test.blocked {
 				t.Errorf("got %v, want blocked: %t", err, test.blocked)
 			}

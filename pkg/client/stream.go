@@ -40,7 +40,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	timeout := call.Endpoint.IdleTimeout
-	idle := &alarm{after: afterFunc, end: end, cause: &IdleError{timeout}}
+	idle := &alarm{end: end, cause: &IdleError{timeout}}
 	idle.set(timeout) // the wait for the response header counts too
 	defer idle.stop()
 	resp := s.send(ctx, call, attempt)
@@ -58,7 +58,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 		if resp.StatusCode == http.StatusOK {
 			err = body.readAll(limited)
 		} else {
-			err = s.readRejected(ctx, limited, &body, end)
+			err = readRejected(ctx, limited, &body, end)
 		}
 		if len(body.bytes) > maxBody {
 			body.bytes, err = nil, &text.LimitError{What: "a reply that is not a stream", Limit: maxBody}
@@ -88,7 +88,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 // forwardEvents passes the events to the sink one by one, and flushes after all events that arrived together. After the
 // end of the answer it waits only a moment for more, even if the stream stays open.
 func (s *attemptStage) forwardEvents(attempt *Attempt, stream *wire.Stream, sink Sink, end context.CancelCauseFunc) error {
-	linger, wait := s.newAlarm(end, errLingered), time.Duration(0)
+	linger, wait := &alarm{end: end, cause: errLingered}, time.Duration(0)
 	defer linger.stop()
 	for {
 		delta, err := stream.Next()
@@ -193,36 +193,24 @@ var errLingered = errors.New("the answer has ended")
 
 // alarm ends a context with a cause after some time, unless it is set again or stopped before.
 type alarm struct {
-	after func(d time.Duration, f func()) (stop func() bool)
 	end   context.CancelCauseFunc
 	cause error
-	halt  func() bool
-}
-
-func (e *Env) newAlarm(end context.CancelCauseFunc, cause error) *alarm {
-	after := e.AfterFunc
-	if after == nil {
-		after = afterFunc
-	}
-	return &alarm{after: after, end: end, cause: cause}
+	timer *time.Timer // nil before the first set
 }
 
 // set restarts the alarm with the given wait; 0 means never.
 func (a *alarm) set(wait time.Duration) {
 	a.stop()
 	if wait > 0 {
-		a.halt = a.after(wait, func() { a.end(a.cause) })
+		a.timer = time.AfterFunc(wait, func() { a.end(a.cause) })
 	}
 }
 
 func (a *alarm) stop() {
-	if a.halt != nil {
-		a.halt()
-		a.halt = nil
+	if a.timer != nil {
+		a.timer.Stop()
 	}
 }
-
-func afterFunc(d time.Duration, f func()) (stop func() bool) { return time.AfterFunc(d, f).Stop }
 
 // alarmReader is a body that restarts an alarm whenever bytes arrive.
 type alarmReader struct {

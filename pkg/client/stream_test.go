@@ -41,6 +41,14 @@ func (l *listener) Flush() error {
 	return l.fails
 }
 
+// sinkIf returns the sink of a call that streams.
+func sinkIf(streams bool, sink Sink) Sink {
+	if streams {
+		return sink
+	}
+	return nil
+}
+
 // Parts of a stream in the complete dialect.
 const (
 	piece = "event: completion\ndata: {\"completion\":\"hel\",\"stop_reason\":null}\n\n"
@@ -200,41 +208,40 @@ func TestLinger(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		api    wire.API
-		events reply
-		waits  []time.Duration
+		events []string // one a second
+		took   time.Duration
 		usage  bool
 	}{
-		{"a stop_reason", wire.Messages, events(start, hel, reason), []time.Duration{2 * time.Second}, true},
-		{"pings behind it", wire.Messages, events(start, hel, reason, ping, ping, ping), []time.Duration{2 * time.Second}, true},
-		{"a finish_reason", wire.Chat, events(chat, finish), []time.Duration{2 * time.Second}, false},
-		{"its usage behind it", wire.Chat, events(chat, finish, usage), []time.Duration{2 * time.Second, moment}, true},
-		{"its usage with it", wire.Chat, events(chat, both), []time.Duration{moment}, true},
-		{"text behind it", wire.Chat, events(chat, finish, chat, both), []time.Duration{2 * time.Second, moment}, true},
+		{"a stop_reason", wire.Messages, []string{start, hel, reason}, 4 * time.Second, true},
+		{"pings behind it", wire.Messages, []string{start, hel, reason, ping, ping, ping}, 4 * time.Second, true},
+		{"a finish_reason", wire.Chat, []string{chat, finish}, 3 * time.Second, false},
+		{"its usage behind it", wire.Chat, []string{chat, finish, usage}, 2*time.Second + moment, true},
+		{"its usage with it", wire.Chat, []string{chat, both}, time.Second + moment, true},
+		{"text behind it", wire.Chat, []string{chat, finish, chat, both}, 3*time.Second + moment, true},
 	} {
 		for _, streams := range []bool{false, true} {
-			test.events.stall = true
-			trial := newTrial(t, serve(t, test.events).URL)
-			trial.Endpoint.API, trial.request.Model = test.api, "m"
-			var waits []time.Duration
-			trial.AfterFunc = func(d time.Duration, f func()) func() bool {
-				if waits = append(waits, d); len(waits) == len(test.waits) {
-					f()
+			synctest.Test(t, func(t *testing.T) {
+				trial := newTrial(t, mustURL(t, "http://node.test"))
+				trial.Endpoint.API, trial.request.Model = test.api, "m"
+				trial.Transport = pipe(t, func(conn net.Conn) {
+					_, _ = io.WriteString(conn, streamHead)
+					for _, event := range test.events {
+						_, _ = io.WriteString(conn, event)
+						time.Sleep(time.Second) // fake time
+					}
+					_, _ = io.Copy(io.Discard, conn)
+				})
+				sink := &listener{}
+				result, err := trial.do(t.Context(), sinkIf(streams, sink), AsAnswer)
+				text := strings.Repeat("hello", 1+strings.Count(test.name, "text"))
+				if err != nil || result.Answer.Text+sink.words.String() != text || (result.Answer.Usage != nil) != test.usage {
+					t.Errorf("%s, streams %t: %q, usage %v: %v", test.name, streams, result.Answer.Text+sink.words.String(), result.Answer.Usage, err)
 				}
-				return func() bool { return true }
-			}
-			sink := &listener{}
-			call := func() (*Result, error) { return trial.do(t.Context(), sink, AsAnswer) }
-			if !streams {
-				call = func() (*Result, error) { return trial.do(t.Context(), nil, AsAnswer) }
-			}
-			result, err := call()
-			text := strings.Repeat("hello", 1+strings.Count(test.name, "text"))
-			if err != nil || result.Answer.Text+sink.words.String() != text || (result.Answer.Usage != nil) != test.usage {
-				t.Errorf("%s, streams %t: %q, usage %v: %v", test.name, streams, result.Answer.Text+sink.words.String(), result.Answer.Usage, err)
-			}
-			if !slices.Equal(waits, test.waits) {
-				t.Errorf("%s, streams %t: waits %v, want %v", test.name, streams, waits, test.waits)
-			}
+				if result.Latency != test.took {
+					t.Errorf("%s, streams %t: took %s, want %s", test.name, streams, result.Latency, test.took)
+				}
+				time.Sleep(time.Minute) // until the server has ended
+			})
 		}
 	}
 }
