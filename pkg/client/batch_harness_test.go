@@ -73,9 +73,7 @@ func missing(status int, ambiguous bool) asked {
 
 func (b *batchTrial) write(path, text string) {
 	b.t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		b.t.Fatal(err)
-	}
+	check(b.t, os.WriteFile(path, []byte(text), 0o600))
 }
 
 func (b *batchTrial) read(path string) string {
@@ -90,10 +88,7 @@ func (b *batchTrial) read(path string) string {
 // input opens the input with the name IN, which messages use.
 func (b *batchTrial) input() *BatchInput {
 	b.t.Helper()
-	in, err := OpenBatchInput(b.in, b.out, nil)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	in := must(OpenBatchInput(b.in, b.out, nil))(b.t)
 	b.t.Cleanup(in.Close)
 	in.Name = "IN"
 	return in
@@ -116,4 +111,11 @@ func (b *batchTrial) do() (plan Plan, tally Tally, asked string, err error) {
 	tally, err = batch.Run(b.t.Context(), b.run)
 	slices.Sort(b.asked)
 	return batch.Plan, tally, strings.Join(b.asked, " "), err
+}
+
+// send opens and runs the batch, which must end without an error.
+func (b *batchTrial) send() {
+	b.t.Helper()
+	_, _, _, err := b.do()
+	check(b.t, err)
 }

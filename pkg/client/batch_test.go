@@ -120,9 +120,7 @@ func TestBatchRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBatchTrial(t, c.input)
 			if c.change != nil {
-				if _, _, _, err := b.do(); err != nil {
-					t.Fatal(err)
-				}
+				b.send()
 				c.change(b)
 			}
 			journal := b.read(b.out + ".journal")
@@ -142,10 +140,7 @@ func TestBatchRefuses(t *testing.T) {
 
 func TestBatchLock(t *testing.T) {
 	b := newBatchTrial(t, "one\n")
-	first, err := b.open()
-	if err != nil {
-		t.Fatal(err)
-	}
+	first := must(b.open())(t)
 	if _, _, _, err := b.do(); err == nil || !strings.Contains(err.Error(), "another ferry process is working on this batch") {
 		t.Errorf("%v", err)
 	}
@@ -246,10 +241,7 @@ func (c *notifyingClock) Now() time.Time {
 func TestBatchAttachStops(t *testing.T) {
 	b := newBatchTrial(t, "")
 	withFiles(b, 2)
-	batch, err := b.open()
-	if err != nil {
-		t.Fatal(err)
-	}
+	batch := must(b.open())(t)
 	var stop context.CancelFunc
 	b.run.Sending, stop = context.WithCancel(t.Context())
 	b.request.Clock = &notifyingClock{told: stop} // on the call of the first item

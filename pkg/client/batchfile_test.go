@@ -43,9 +43,7 @@ func (f *fakeFile) Sync() error {
 func TestLineFileOnAFullDisk(t *testing.T) {
 	disk := &fakeFile{room: 10}
 	l := &lineFile{path: "OUT", file: disk}
-	if err := l.putLine([]byte("12345\n")); err != nil {
-		t.Fatal(err)
-	}
+	check(t, l.putLine([]byte("12345\n")))
 	for _, line := range []string{"123456\n", "1\n"} { // the second one would fit, but comes after an error
 		if err := l.putLine([]byte(line)); !errors.Is(err, syscall.ENOSPC) || err.Error() != "OUT: cannot write: no space left on device" {
 			t.Errorf("%v", err)

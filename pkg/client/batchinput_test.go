@@ -98,15 +98,10 @@ func TestOpenBatchInput(t *testing.T) {
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
 	for _, path := range []string{in, out} {
-		if err := os.WriteFile(path, []byte("one\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		check(t, os.WriteFile(path, []byte("one\n"), 0o600))
 	}
 	for _, path := range []string{in, "-"} {
-		opened, err := OpenBatchInput(path, out, strings.NewReader("one\n"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		opened := must(OpenBatchInput(path, out, strings.NewReader("one\n")))(t)
 		for range 2 {
 			text, err := io.ReadAll(io.NewSectionReader(opened.file, 0, 100))
 			if string(text) != "one\n" || err != nil {
@@ -167,9 +162,7 @@ func TestBatchRequest(t *testing.T) {
 // TestAttachedTime checks that a call's time starts after its files are read: the wait for memory does not count.
 func TestAttachedTime(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "f"), bytes.Repeat([]byte("text "), smallBody), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(filepath.Join(dir, "f"), bytes.Repeat([]byte("text "), smallBody), 0o600))
 	synctest.Test(t, func(t *testing.T) {
 		clock := &fakeClock{}
 		clock.stop()
@@ -178,18 +171,14 @@ func TestAttachedTime(t *testing.T) {
 		var others []*MemoryShare
 		for _, size := range []int{sharedMemory, 2 * sharedMemory} {
 			share := memory.Share()
-			if err := share.acquire(t.Context(), size); err != nil {
-				t.Fatal(err)
-			}
+			check(t, share.acquire(t.Context(), size))
 			others = append(others, share)
 		}
 		item := Item{Prompt: "p", Files: []string{"f"}}
 		call, read := b.Call(item), make(chan error)
 		go func() { read <- b.Attach(t.Context(), item, call, memory.Share()) }()
 		synctest.Wait()
-		if err := clock.Sleep(t.Context(), time.Hour); err != nil {
-			t.Fatal(err)
-		}
+		check(t, clock.Sleep(t.Context(), time.Hour))
 		others[0].Release()
 		if err := <-read; err != nil || !call.Deadline.Equal(clock.Now().Add(time.Minute)) {
 			t.Errorf("the call ends %s after its files are read, want 1m0s; %v", call.Deadline.Sub(clock.Now()), err)

@@ -93,9 +93,7 @@ func shardTrial(t *testing.T) (b *batchTrial, outs []string) {
 	for number := 1; number <= 2; number++ {
 		b.shard = Shard{number, 2}
 		b.out = filepath.Join(filepath.Dir(b.in), fmt.Sprintf("out-%d", number))
-		if _, _, _, err := b.do(); err != nil {
-			t.Fatal(err)
-		}
+		b.send()
 		outs = append(outs, b.out)
 	}
 	return b, outs
@@ -150,10 +148,7 @@ func TestMerge(t *testing.T) {
 // TestMergeOfLess removes the last line of an OUT between counting and writing.
 func TestMergeOfLess(t *testing.T) {
 	b, outs := shardTrial(t)
-	m, err := ReadShards(b.input(), outs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := must(ReadShards(b.input(), outs))(t)
 	text := strings.TrimSuffix(b.read(outs[0]), "\n")
 	b.write(outs[0], text[:strings.LastIndex(text, "\n")+1])
 	want := fmt.Sprintf("line %d no longer exists", strings.Count(text, "\n")+1)
@@ -209,8 +204,6 @@ func (b *batchTrial) renew(input string) {
 		os.Remove(path)
 	}
 	b.write(b.in, input)
-	if _, _, _, err := b.do(); err != nil {
-		b.t.Fatal(err)
-	}
+	b.send()
 	b.write(b.in, was)
 }

@@ -42,10 +42,7 @@ func TestDescribe(t *testing.T) {
 		{"over failover", answered(false), &FailoverError{Last: apiError, Before: []*Error{{Class: Reset, GaveUp: true, Err: errors.New("x")}}},
 			[]string{`"gave_up":true`}},
 	} {
-		got, err := json.Marshal(test.result.Describe(test.failed, redact))
-		if err != nil {
-			t.Fatal(err)
-		}
+		got := must(json.Marshal(test.result.Describe(test.failed, redact)))(t)
 		for _, want := range test.want {
 			if !strings.Contains(string(got), want) {
 				t.Errorf("%s: got %s, want %s in it", test.name, got, want)

@@ -160,10 +160,7 @@ func TestCurl(t *testing.T) {
 		},
 	} {
 		test.way.Target, test.way.ConnectTimeout = test.endpoint.URL, 5*time.Second
-		p, err := test.endpoint.Prepare(&Call{Request: wire.Request{Prompt: "hi", MaxTokens: 1}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := must(test.endpoint.Prepare(&Call{Request: wire.Request{Prompt: "hi", MaxTokens: 1}}))(t)
 		got := p.Curl(test.way, time.Minute, "dir")
 		for _, part := range test.want {
 			if !strings.Contains(got, part) {

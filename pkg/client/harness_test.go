@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/pem"
 	"fmt"
@@ -166,22 +167,31 @@ func (r notifyingTransport) RoundTrip(req *http.Request) (*http.Response, error)
 	return resp, err
 }
 
-func mustURL(t *testing.T, raw string) *url.URL {
+// check ends the test if err is not nil.
+func check(t *testing.T, err error) {
 	t.Helper()
-	u, err := url.Parse(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return u
+}
+
+// must returns the value of a call whose error must be nil.
+func must[T any](value T, err error) func(t *testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		check(t, err)
+		return value
+	}
+}
+
+func mustURL(t *testing.T, raw string) *url.URL {
+	t.Helper()
+	return must(url.Parse(raw))(t)
 }
 
 func secret(t *testing.T, value string) guard.Secret {
 	t.Helper()
-	s, err := guard.NewSecret(value, "env:FERRY_TEST")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return must(guard.NewSecret(value, "env:FERRY_TEST"))(t)
 }
 
 // trial is an endpoint for a server, and a request to it.
@@ -200,11 +210,7 @@ type trial struct {
 func (tr *trial) call(sink Sink, reading Reading) *Call {
 	call := &Call{Request: tr.request, Reading: reading, Sink: sink, Timeout: tr.Timeout}
 	if tr.Timeout > 0 {
-		since := tr.Since
-		if since.IsZero() {
-			since = tr.Env.Clock.Now()
-		}
-		call.Deadline = since.Add(tr.Timeout)
+		call.Deadline = cmp.Or(tr.Since, tr.Env.Clock.Now()).Add(tr.Timeout)
 	}
 	return call.To(&tr.Endpoint)
 }
@@ -250,9 +256,7 @@ func newTLSTrial(t *testing.T, hs *httptest.Server) *trial {
 	t.Cleanup(hs.Close)
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hs.Certificate().Raw})
-	if err := os.WriteFile(ca, certificate, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(ca, certificate, 0o600))
 	target := mustURL(t, hs.URL)
 	tr := newTrial(t, target)
 	tr.reach = transport.Options{Target: target, TLS: transport.TLS{CA: ca}, ConnectTimeout: time.Minute, Now: tr.clock.Now}
@@ -262,10 +266,7 @@ func newTLSTrial(t *testing.T, hs *httptest.Server) *trial {
 
 func carrier(t *testing.T, o transport.Options) http.RoundTripper {
 	t.Helper()
-	rt, err := transport.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rt := must(transport.New(o))(t)
 	t.Cleanup(rt.CloseIdleConnections)
 	return rt
 }
@@ -274,6 +275,12 @@ func carrier(t *testing.T, o transport.Options) http.RoundTripper {
 func (tr *trial) ask(t *testing.T) (*Result, *Error) {
 	t.Helper()
 	return tr.askIn(t, t.Context(), AsAnswer)
+}
+
+// answered makes the call, which must succeed.
+func (tr *trial) answered(t *testing.T) *Result {
+	t.Helper()
+	return must(tr.do(t.Context(), nil, AsAnswer))(t)
 }
 
 func (tr *trial) askIn(t *testing.T, ctx context.Context, reading Reading) (*Result, *Error) {
@@ -295,10 +302,7 @@ func (tr *trial) askIn(t *testing.T, ctx context.Context, reading Reading) (*Res
 // unused returns an address where nothing listens.
 func unused(t *testing.T) *url.URL {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	defer l.Close()
 	return mustURL(t, "http://"+l.Addr().String())
 }

@@ -21,10 +21,7 @@ func newLimited(t *testing.T, burst int, replies ...reply) (*trial, *server, *li
 	t.Helper()
 	tr, s := newServed(t, replies...)
 	tr.clock.stop()
-	b, err := limit.NewBucket(t.TempDir(), s.URL.String(), limit.Rate{Events: 6, Per: time.Minute, Burst: burst}, wallClock{tr.clock})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := must(limit.NewBucket(t.TempDir(), s.URL.String(), limit.Rate{Events: 6, Per: time.Minute, Burst: burst}, wallClock{tr.clock}))(t)
 	tr.Limiter = b
 	return tr, s, b
 }
@@ -41,10 +38,7 @@ func roughly(waits []time.Duration) []time.Duration {
 // TestTurns checks that every attempt, also a retry, first waits for the rate limit, and that no latency includes it.
 func TestTurns(t *testing.T) {
 	tr, _, _ := newLimited(t, 1, status(503), status(503), answer)
-	result, failed := tr.ask(t)
-	if failed != nil {
-		t.Fatal(failed)
-	}
+	result := tr.answered(t)
 	second := time.Second
 	if got, want := roughly(tr.clock.waits), []time.Duration{second, 9 * second, 2 * second, 8 * second}; !slices.Equal(got, want) {
 		t.Errorf("waited %v, want %v", got, want)
@@ -56,9 +50,7 @@ func TestTurns(t *testing.T) {
 		}
 	}
 	before := result.Latency
-	if result, failed = tr.ask(t); failed != nil {
-		t.Fatal(failed)
-	}
+	result = tr.answered(t)
 	if before.Round(second) != 20*second || result.Latency > 5*second || result.Attempts[0].Limited.Round(second) != 10*second {
 		t.Errorf("in all %v, then %v after %v", before, result.Latency, result.Attempts[0].Limited)
 	}
@@ -67,9 +59,7 @@ func TestTurns(t *testing.T) {
 // TestTurnsInABurst checks that the requests of a burst do not wait.
 func TestTurnsInABurst(t *testing.T) {
 	tr, _, _ := newLimited(t, 2, status(503), answer)
-	if _, failed := tr.ask(t); failed != nil {
-		t.Fatal(failed)
-	}
+	tr.answered(t)
 	if got := roughly(tr.clock.waits); !slices.Equal(got, []time.Duration{time.Second}) {
 		t.Errorf("waited %v", got)
 	}
@@ -79,9 +69,7 @@ func TestTurnsInABurst(t *testing.T) {
 func TestTurnTooLate(t *testing.T) {
 	tr, s, b := newLimited(t, 1, answer)
 	tr.Timeout = 9 * time.Second
-	if _, failed := tr.ask(t); failed != nil {
-		t.Fatal(failed)
-	}
+	tr.answered(t)
 	for range 2 {
 		result, failed := tr.ask(t)
 		if failed == nil || failed.Class != Limited || !errors.As(failed, new(*limit.TooLongError)) || failed.Hint() == "" || failed.GaveUp {
@@ -122,9 +110,7 @@ func TestTurnTooLateForARetry(t *testing.T) {
 // TestTurnStopped checks that an interrupted wait sends nothing and cancels its reservation.
 func TestTurnStopped(t *testing.T) {
 	tr, s, b := newLimited(t, 1, answer)
-	if _, failed := tr.ask(t); failed != nil {
-		t.Fatal(failed)
-	}
+	tr.answered(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var pause Pause
 	tr.Wait = func(ctx context.Context, p Pause) error { // it ends before the clock jumps

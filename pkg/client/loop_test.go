@@ -145,9 +145,7 @@ func TestRequest(t *testing.T) {
 	tr := newTrial(t, mustURL(t, server.URL.String()+"/api?team=a%20b"))
 	tr.Endpoint.Header = []Field{{Name: "X-Team", Value: "core"}, {Name: "X-Gate", Secret: secret(t, "gate-0123456789")}}
 	tr.request.Prompt = " 你好 "
-	if _, failed := tr.ask(t); failed != nil {
-		t.Fatal(failed)
-	}
+	tr.answered(t)
 	for i, r := range server.requests {
 		if r.Method != "POST" || r.RequestURI != "/api/v1/complete?team=a%20b" || server.bodies[i] != `{"prompt":" 你好 ","max_tokens":100}` {
 			t.Errorf("%s %s %s", r.Method, r.RequestURI, server.bodies[i])
@@ -273,9 +271,7 @@ func TestOnWait(t *testing.T) {
 	tr.Wait = func(_ context.Context, p Pause) error { pauses = append(pauses, p); return nil }
 	var seen []string
 	tr.OnAttempt = func(a *Attempt, _ int) { seen = append(seen, fmt.Sprintf("%d %s %s", a.Number, a.Reason(), a.Wait)) }
-	if _, failed := tr.ask(t); failed != nil {
-		t.Fatal(failed)
-	}
+	tr.answered(t)
 	want := []Pause{{5 * time.Second, "n", 1, 4, "429", "", nil}, {2 * time.Second, "n", 2, 4, "not_an_answer", "", nil}}
 	if !slices.Equal(pauses, want) || len(tr.clock.waits) != 0 {
 		t.Errorf("%+v; the clock waited %v", pauses, tr.clock.waits)

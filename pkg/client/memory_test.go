@@ -38,9 +38,7 @@ func TestMemoryShares(t *testing.T) {
 		}
 
 		alone := memory.Share()
-		if err := alone.acquire(t.Context(), 2*sharedMemory); err != nil {
-			t.Fatal(err)
-		}
+		check(t, alone.acquire(t.Context(), 2*sharedMemory))
 		small := memory.Share()
 		if err := small.acquire(t.Context(), sharedMemory); err != nil {
 			t.Errorf("a body that fits is read beside one that is alone: %v", err)

@@ -31,10 +31,7 @@ func (tr *trial) through(t *testing.T, stages Stages, sink Sink) (*Result, error
 
 func blocking(t *testing.T, words ...string) *Filter {
 	t.Helper()
-	list, err := guard.NewFilter("words", words)
-	if err != nil {
-		t.Fatal(err)
-	}
+	list := must(guard.NewFilter("words", words))(t)
 	return &Filter{Lists: []*guard.Filter{list}, Prompts: true, Answers: true}
 }
 
@@ -151,16 +148,11 @@ func TestBudgetStage(t *testing.T) {
 			t.Fatalf("call %d: got %v, %d tokens used, %v; want %d", i+1, err, used, failed, want)
 		}
 	}
-	reservation, err := ledger.Reserve(t.Context(), 40, time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
+	reservation := must(ledger.Reserve(t.Context(), 40, time.Minute))(t)
 	if _, err := tr.through(t, Stages{}, nil); !errors.As(err, new(*limit.SpentError)) || server.count() != 3 {
 		t.Errorf("got %v after %d requests, want a spent budget after 3", err, server.count())
 	}
-	if err := reservation.Release(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, reservation.Release())
 	if err := tr.Budget.Check(t.Context(), tr.call(nil, AsAnswer)); err != nil || len(told) > 0 {
 		t.Errorf("got %v, told %v", err, told)
 	}
@@ -192,10 +184,7 @@ func TestRequestWithoutTokens(t *testing.T) {
 func TestConversationAndAudit(t *testing.T) {
 	tr := newTrial(t, serve(t, status(503), answer).URL)
 	folder := t.TempDir()
-	handle, err := session.Store{Dir: filepath.Join(folder, "sessions")}.Open(t.Context(), "trip", time.Now(), time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
+	handle := must(session.Store{Dir: filepath.Join(folder, "sessions")}.Open(t.Context(), "trip", time.Now(), time.Hour))(t)
 	defer handle.Close()
 	var notes []string
 	conversation := &Conversation{Handle: handle, Nodes: "n", Clock: tr.Env.Clock, Note: func(format string, args ...any) {
