@@ -27,7 +27,7 @@ type (
 		LatencyMS  audit.Millis         `json:"latency_ms"`
 		Attempts   []attemptDescription `json:"attempts"`
 		Error      *errorDescription    `json:"error"`
-		Files      []fileDescription    `json:"files,omitempty"` // sent with the prompt
+		Files      []audit.File         `json:"files,omitempty"` // sent with the prompt
 	}
 	attemptDescription struct {
 		Node        string            `json:"node"`
@@ -60,11 +60,6 @@ type (
 		GaveUp  bool   `json:"gave_up"`
 		Body    string `json:"body,omitempty"` // what the server sent instead, if it is long
 	}
-	fileDescription struct {
-		Name  string `json:"name"`
-		Type  string `json:"type"`
-		Bytes int    `json:"bytes"`
-	}
 )
 
 const descriptionSchema = 1
@@ -78,7 +73,7 @@ func (r *Result) Describe(failed error, redact func(string) string) *Description
 		LatencyMS: audit.Millis(r.Latency), Attempts: []attemptDescription{},
 	}
 	for _, f := range r.Files {
-		d.Files = append(d.Files, fileDescription{f.Name, f.Type, len(f.Data)})
+		d.Files = append(d.Files, audit.File{Name: f.Name, Type: f.Type, Bytes: len(f.Data)})
 	}
 	for _, at := range r.Attempts {
 		d.RequestID = redact(at.RequestID)

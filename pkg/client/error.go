@@ -143,17 +143,15 @@ const (
 func excerpt(err error, body []byte) string {
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
-	var malformed *wire.MalformedError
 	switch {
-	case errors.As(err, &malformed), errors.As(err, &none) && none.Truncated:
+	case errors.As(err, new(*wire.MalformedError)), errors.As(err, &none) && none.Truncated:
+		return text.Excerpt(body, excerptOfEvent)
 	case errors.As(err, &none) && none.Encoding != "", bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
 		return "" // compressed bytes and markup are not useful
 	case errors.As(err, &none) && none.Title == "", errors.As(err, &apiErr) && apiErr.Message == "":
 		return text.Excerpt(body, excerptOfBody)
-	default:
-		return ""
 	}
-	return text.Excerpt(body, excerptOfEvent)
+	return ""
 }
 
 func formatWait(d time.Duration) string {
