@@ -98,14 +98,10 @@ type upstream struct {
 // them, it reads the certificate and checks the log folder; it reads no other file. Errors are *config.Error at the
 // invalid key.
 func Generate(g *config.Gateway, nodes []Node) (*Files, error) {
-	if err := checkRequired(g); err != nil {
-		return nil, err
-	}
-	if err := checkCertificate(g); err != nil {
-		return nil, err
-	}
-	if err := checkLogs(g); err != nil {
-		return nil, err
+	for _, check := range []func(*config.Gateway) *config.Error{checkRequired, checkCertificate, checkLogs} {
+		if err := check(g); err != nil {
+			return nil, err
+		}
 	}
 	p, err := newPlan(g, nodes)
 	if err != nil {

@@ -171,7 +171,7 @@ func (p *plan) choose() string {
 	perNode("$ferry_base", func(_ int, u upstream) string { return `"` + u.Base + `"` })
 	for _, h := range p.headers() {
 		perNode(h.Value, func(i int, u upstream) string {
-			j := slices.IndexFunc(u.Headers, func(own Header) bool { return strings.EqualFold(own.Name, h.Name) })
+			j := findHeader(u.Headers, h.Name)
 			if j < 0 {
 				return `""`
 			}
@@ -249,15 +249,16 @@ func (p *plan) proxyHeaders() (out string) {
 		{"Accept", "$http_accept"},
 		{"Anthropic-Version", "$http_anthropic_version"},
 		{"Anthropic-Beta", "$http_anthropic_beta"},
-	}, func(h Header) bool { return hasHeader(own, h.Name) }) // nginx would send both
+	}, func(h Header) bool { return findHeader(own, h.Name) >= 0 }) // nginx would send both
 	for _, h := range append(passed, own...) {
 		out += lines("proxy_set_header " + h.Name + " " + h.Value + ";")
 	}
 	return out
 }
 
-func hasHeader(list []Header, name string) bool {
-	return slices.ContainsFunc(list, func(h Header) bool { return strings.EqualFold(h.Name, name) })
+// findHeader returns the index of the header with a name, or -1.
+func findHeader(list []Header, name string) int {
+	return slices.IndexFunc(list, func(h Header) bool { return strings.EqualFold(h.Name, name) })
 }
 
 // headers returns the names of the headers that the gateway adds, each with the variable that holds its value.
@@ -265,7 +266,7 @@ func (p *plan) headers() []Header {
 	var list []Header
 	for i, u := range p.Nodes {
 		for j, h := range u.Headers {
-			if hasHeader(list, h.Name) {
+			if findHeader(list, h.Name) >= 0 {
 				continue
 			}
 			value := secretName(i, j)

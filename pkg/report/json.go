@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,23 +22,13 @@ type member struct {
 
 // MarshalJSON writes the members.
 func (o object) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	separator := byte('{')
+	var members [][]byte
 	for _, m := range o {
-		if m.name == "" {
-			continue
-		}
-		b.WriteByte(separator)
-		separator = ','
-		b.WriteString(strconv.Quote(m.name) + ":")
-		if err := enc.Encode(m.value); err != nil {
-			return nil, err
+		if m.name != "" {
+			members = append(members, append([]byte(strconv.Quote(m.name)+":"), text.EncodeLine(m.value)...))
 		}
 	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	return slices.Concat([]byte("{"), bytes.Join(members, []byte(",")), []byte("}")), nil
 }
 
 // memberIf returns a member, or a member that is left out if applies is false.
@@ -101,10 +92,7 @@ func asJSON(s *bench.Summary, _ Options) (string, error) {
 // document returns an object as a complete report.
 func (o object) document() (string, error) {
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	err := enc.Encode(o)
+	err := json.Indent(&b, text.EncodeLine(o), "", "  ")
 	return string(text.SafeJSON(b.Bytes())), err
 }
 
