@@ -7,84 +7,54 @@ import (
 	"unicode/utf8"
 )
 
-func TestSpark(t *testing.T) {
+func TestPlots(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
-	for _, test := range []struct {
-		values  []float64
-		columns int
-		want    string
-	}{
-		{[]float64{1, 2, 3, 4, 5, 6, 7, 8}, 8, "▁▂▃▄▅▆▇█"},
-		{[]float64{8, 1}, 8, "█▁"},
-		{[]float64{-1000, 1, 2, 3, 4, 5, 6, 7, 8}, 8, "▁▂▃▄▅▆▇█"}, // the scale covers only the values shown
-		{[]float64{0, 100, 50}, 2, "█▁"},
-		{[]float64{800, 805, 3200}, 9, "▁▁█"},
-		{[]float64{7, 7, 7}, 9, "▄▄▄"},
-		{[]float64{7}, 1, "▄"},
-		{[]float64{1, nan, 2, nan}, 9, "▁ █ "},
-		{[]float64{nan, nan}, 9, "  "},
-		{[]float64{nan, 3}, 9, " ▄"},
-		{[]float64{1, inf, 2, -inf}, 9, "▁██▁"},
-		{[]float64{-math.MaxFloat64, 0, math.MaxFloat64}, 9, "▁▅█"},
-		{[]float64{1, 2}, 0, ""},
-		{[]float64{1, 2}, -1, ""},
-		{nil, 9, ""},
-	} {
-		if got := Spark(test.values, test.columns); got != test.want {
-			t.Errorf("Spark(%v, %d) = %q, want %q", test.values, test.columns, got, test.want)
-		}
-	}
-}
-
-func TestHistogram(t *testing.T) {
 	many := append(make([]float64, 1000), 5)
-	for _, test := range []struct {
-		sorted    []float64
-		low, high float64
-		columns   int
-		want      string
-	}{
-		{[]float64{0, 1, 1, 2, 2, 2, 2, 3, 9}, 0, 10, 10, "▂▄█▂.....▂"},
-		{[]float64{0, 10}, 0, 10, 5, "█...█"}, // the end of the axis belongs to the last cell
-		{[]float64{2, 4}, 0, 10, 5, ".██.."},  // and a border to the cell that begins at it
-		{many, 0, 10, 4, "█.▁."},
-		{[]float64{-5, 5, 50, 60}, 0, 10, 4, "▄.▄█"},
-		{[]float64{math.Inf(-1), 1, math.NaN(), math.Inf(1)}, 0, 10, 4, "█..▄"},
-		{[]float64{3, 3}, 3, 3, 5, "..█.."},
-		{[]float64{3}, 9, 3, 1, "█"},
-		{[]float64{3}, math.NaN(), 3, 2, ".█"},
-		{[]float64{-math.MaxFloat64, 0, math.MaxFloat64}, -math.MaxFloat64, math.MaxFloat64, 3, "███"},
-		{nil, 0, 10, 4, "...."},
-		{[]float64{1}, 0, 10, 0, ""},
-		{[]float64{1}, 0, 10, -1, ""},
+	for i, test := range []struct{ got, want string }{
+		{Spark([]float64{1, 2, 3, 4, 5, 6, 7, 8}, 8), "▁▂▃▄▅▆▇█"},
+		{Spark([]float64{8, 1}, 8), "█▁"},
+		{Spark([]float64{-1000, 1, 2, 3, 4, 5, 6, 7, 8}, 8), "▁▂▃▄▅▆▇█"}, // the scale covers only the values shown
+		{Spark([]float64{0, 100, 50}, 2), "█▁"},
+		{Spark([]float64{800, 805, 3200}, 9), "▁▁█"},
+		{Spark([]float64{7, 7, 7}, 9), "▄▄▄"},
+		{Spark([]float64{7}, 1), "▄"},
+		{Spark([]float64{1, nan, 2, nan}, 9), "▁ █ "},
+		{Spark([]float64{nan, nan}, 9), "  "},
+		{Spark([]float64{nan, 3}, 9), " ▄"},
+		{Spark([]float64{1, inf, 2, -inf}, 9), "▁██▁"},
+		{Spark([]float64{-math.MaxFloat64, 0, math.MaxFloat64}, 9), "▁▅█"},
+		{Spark([]float64{1, 2}, 0), ""},
+		{Spark([]float64{1, 2}, -1), ""},
+		{Spark(nil, 9), ""},
+		{Histogram([]float64{0, 1, 1, 2, 2, 2, 2, 3, 9}, 0, 10, 10), "▂▄█▂.....▂"},
+		{Histogram([]float64{0, 10}, 0, 10, 5), "█...█"}, // the end of the axis belongs to the last cell
+		{Histogram([]float64{2, 4}, 0, 10, 5), ".██.."},  // and a border to the cell that begins at it
+		{Histogram(many, 0, 10, 4), "█.▁."},
+		{Histogram([]float64{-5, 5, 50, 60}, 0, 10, 4), "▄.▄█"},
+		{Histogram([]float64{math.Inf(-1), 1, math.NaN(), math.Inf(1)}, 0, 10, 4), "█..▄"},
+		{Histogram([]float64{3, 3}, 3, 3, 5), "..█.."},
+		{Histogram([]float64{3}, 9, 3, 1), "█"},
+		{Histogram([]float64{3}, math.NaN(), 3, 2), ".█"},
+		{Histogram([]float64{-math.MaxFloat64, 0, math.MaxFloat64}, -math.MaxFloat64, math.MaxFloat64, 3), "███"},
+		{Histogram(nil, 0, 10, 4), "...."},
+		{Histogram([]float64{1}, 0, 10, 0), ""},
+		{Histogram([]float64{1}, 0, 10, -1), ""},
+		{Bar(0, 10, 10), "──────────"},
+		{Bar(3, 10, 10), "━━━───────"},
+		{Bar(7, 20, 10), "━━━╾──────"},
+		{Bar(10, 10, 10), "━━━━━━━━━━"},
+		{Bar(99, 100, 10), "━━━━━━━━━╾"},
+		{Bar(math.MaxInt-1, math.MaxInt, 3), "━━╾"},
+		{Bar(1, 2, 1), "╾"},
+		{Bar(11, 10, 4), "━━━━"},
+		{Bar(-1, 10, 4), "────"},
+		{Bar(0, 0, 4), "────"},
+		{Bar(1, 0, 4), "────"},
+		{Bar(1, 2, 0), ""},
+		{Bar(1, 2, -3), ""},
 	} {
-		if got := Histogram(test.sorted, test.low, test.high, test.columns); got != test.want {
-			t.Errorf("Histogram(%.9v, %v, %v, %d) = %q, want %q", test.sorted, test.low, test.high, test.columns, got, test.want)
-		}
-	}
-}
-
-func TestBar(t *testing.T) {
-	for _, test := range []struct {
-		done, total, columns int
-		want                 string
-	}{
-		{0, 10, 10, "──────────"},
-		{3, 10, 10, "━━━───────"},
-		{7, 20, 10, "━━━╾──────"},
-		{10, 10, 10, "━━━━━━━━━━"},
-		{99, 100, 10, "━━━━━━━━━╾"},
-		{math.MaxInt - 1, math.MaxInt, 3, "━━╾"},
-		{1, 2, 1, "╾"},
-		{11, 10, 4, "━━━━"},
-		{-1, 10, 4, "────"},
-		{0, 0, 4, "────"},
-		{1, 0, 4, "────"},
-		{1, 2, 0, ""},
-		{1, 2, -3, ""},
-	} {
-		if got := Bar(test.done, test.total, test.columns); got != test.want {
-			t.Errorf("Bar(%d, %d, %d) = %q, want %q", test.done, test.total, test.columns, got, test.want)
+		if test.got != test.want {
+			t.Errorf("plot %d: got %q, want %q", i, test.got, test.want)
 		}
 	}
 }
