@@ -70,14 +70,14 @@ func startRange(runs []*Run) (first, last time.Time) {
 }
 
 func vantages(runs []*Run) []string {
-	return distinct(runs, func(r *Run) string { return r.Header.Vantage })
+	return Distinct(runs, func(r *Run) string { return r.Header.Vantage })
 }
 
 // runs returns the IDs of the runs of the series.
-func (c *nodeSeries) runs() []string { return distinct(c.parts, func(p part) string { return p.run }) }
+func (c *nodeSeries) runs() []string { return Distinct(c.parts, func(p part) string { return p.run }) }
 
-// distinct returns the names of the items, each once, in the order of their first appearance.
-func distinct[T any](items []T, name func(T) string) []string {
+// Distinct returns the names of the items, each once, in the order of their first appearance.
+func Distinct[T any](items []T, name func(T) string) []string {
 	var names []string
 	for _, item := range items {
 		if n := name(item); !slices.Contains(names, n) {

@@ -86,17 +86,20 @@ func (d *document) curve(heights []float64) {
 	d.writef(`<path class="area" d="%sV%dH%dZ"/><path class="outline" d="%s"/>`, path.String(), curveGround, x(first), path.String())
 }
 
-// rugLimit is the maximum number of strokes in a rug. If there are more answers, the rug has rugLimit of them, evenly
-// selected from the shortest to the longest.
-const rugLimit = 400
+// selected returns at most 400 of the latencies, evenly selected from the shortest to the longest, so that a million
+// of them cost no more than a few hundred.
+func selected(sorted []float64) []float64 {
+	values := make([]float64, min(len(sorted), 400))
+	for i := range values {
+		values[i] = sorted[i*(len(sorted)-1)/max(len(values)-1, 1)]
+	}
+	return values
+}
 
 func (d *document) rug(r *bench.Row, a axis) {
 	d.writef(`<path class="rug" d="`)
-	n := len(r.Sorted)
-	drawn := min(n, rugLimit)
 	last := -1
-	for i := range drawn {
-		v := r.Sorted[i*(n-1)/max(drawn-1, 1)]
+	for _, v := range selected(r.Sorted) {
 		if x := a.x(v); x != last && v <= a.hi {
 			d.writef("M%d %dv%d", x, rugTop, rugLength)
 			last = x
@@ -127,14 +130,10 @@ func (d *document) drawAnswers(r *bench.Row, a axis) {
 // bins is the number of steps of a density over the complete axis.
 const bins = 320
 
-// density returns a Gaussian kernel density estimate along the drawn axis, scaled to a peak of 1. It uses at most
-// rugLimit evenly selected values, so that a million values cost no more than a few hundred. Values beyond the axis are
-// left out.
+// density returns a Gaussian kernel density estimate along the drawn axis, scaled to a peak of 1. Values beyond the
+// axis are left out.
 func density(sorted []float64, a axis) []float64 {
-	values := make([]float64, min(len(sorted), rugLimit))
-	for i := range values {
-		values[i] = a.at(sorted[i*(len(sorted)-1)/max(len(values)-1, 1)])
-	}
+	values := each(selected(sorted), a.at)
 	widths := bandwidths(values, len(sorted))
 	heights, peak := make([]float64, bins+1), math.SmallestNonzeroFloat64
 	for i := range heights {

@@ -171,13 +171,7 @@ func modelsDiffer(s *bench.Summary) bool {
 
 // nodeNames returns the names of the nodes, each once, whatever the connections and vantages.
 func nodeNames(s *bench.Summary) []string {
-	var names []string
-	for _, r := range s.Rows {
-		if !slices.Contains(names, r.Node.Name) {
-			names = append(names, r.Node.Name)
-		}
-	}
-	return names
+	return bench.Distinct(s.Rows, func(r *bench.Row) string { return r.Node.Name })
 }
 
 // visible makes text from a file or a node safe for one line of a terminal.
