@@ -114,49 +114,34 @@ func TestPermissionsHaveRoutes(t *testing.T) {
 	}
 }
 
+// token matches the next part of a configuration: space, a comment, a separator, a word in quotes, or another word.
+var token = regexp.MustCompile(`^(?s:[ \n\t\r]+|#[^\n]*|[;{}]|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[^ \n\t\r;{}#"'][^ \n\t;{]*)`)
+
 // words parses a configuration like nginx: it returns each directive with its arguments and depth.
 func words(src string) (directives [][]string, err error) {
 	var line []string
 	depth := 0
-	for i := 0; i < len(src); {
-		switch c := src[i]; {
-		case c == ' ' || c == '\n' || c == '\t' || c == '\r':
-			i++
-		case c == '#':
-			for i < len(src) && src[i] != '\n' {
-				i++
-			}
-		case c == ';' || c == '{' || c == '}':
-			if len(line) == 0 && c != '}' || len(line) > 0 && c == '}' {
-				return nil, fmt.Errorf("an odd %q at byte %d", c, i)
-			}
-			if c == '}' {
-				depth--
-			} else {
-				directives = append(directives, append([]string{fmt.Sprint(depth)}, line...))
-			}
-			if c == '{' {
+	for rest := src; rest != ""; {
+		part := token.FindString(rest)
+		rest = rest[len(part):]
+		switch {
+		case part == "", strings.ContainsAny(part[:1], `"'`) && (rest == "" || strings.IndexByte(" \n;{)", rest[0]) < 0):
+			return nil, fmt.Errorf("an odd quote before %.20q", rest)
+		case strings.ContainsAny(part[:1], `"'`):
+			line = append(line, strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\'`, "'").Replace(part[1:len(part)-1]))
+		case strings.ContainsAny(part[:1], " \n\t\r#"):
+		case !strings.ContainsAny(part[:1], ";{}"):
+			line = append(line, part)
+		case (len(line) == 0) != (part == "}"):
+			return nil, fmt.Errorf("an odd %s before %.20q", part, rest)
+		case part == "}":
+			depth--
+		default:
+			directives = append(directives, append([]string{fmt.Sprint(depth)}, line...))
+			line = nil
+			if part == "{" {
 				depth++
 			}
-			line, i = nil, i+1
-		case c == '"' || c == '\'':
-			var word strings.Builder
-			for i++; i < len(src) && src[i] != c; i++ {
-				if src[i] == '\\' && i+1 < len(src) && strings.IndexByte(`\"'`, src[i+1]) >= 0 {
-					i++
-				}
-				word.WriteByte(src[i])
-			}
-			if i++; i >= len(src) || strings.IndexByte(" \n;{)", src[i]) < 0 {
-				return nil, fmt.Errorf("no space behind the quote before byte %d", i)
-			}
-			line = append(line, word.String())
-		default:
-			from := i
-			for i < len(src) && strings.IndexByte(" \n\t;{", src[i]) < 0 {
-				i++
-			}
-			line = append(line, src[from:i])
 		}
 	}
 	if depth != 0 || len(line) > 0 {
