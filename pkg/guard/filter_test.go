@@ -80,9 +80,9 @@ func TestFilterFind(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f := mustFilter(t, strings.Split(test.words, "|")...)
 			m, ok := f.Find(test.text)
-			if ok != (test.line > 0) || m.Line != test.line || test.text[m.Start:m.End] != test.found {
-				t.Errorf("%v %+v %q, want line %d %q", ok, m, test.text[m.Start:m.End], test.line, test.found)
-			}
+			found := test.text[m.Start:m.End]
+			errorIf(t, ok != (test.line > 0) || m.Line != test.line || found != test.found,
+				"%v %+v %q, want line %d %q", ok, m, found, test.line, test.found)
 		})
 	}
 }
@@ -92,21 +92,17 @@ func TestLoadFilter(t *testing.T) {
 	f, err := LoadFilter("list.txt", strings.NewReader(list))
 	must(t, err)
 	for text, line := range map[string]int{"FIRST": 3, "a #tag": 5, "第二": 6, "last": 7, "comment": 0, "#": 0} {
-		if m, ok := f.Find(text); ok != (line > 0) || m.Line != line {
-			t.Errorf("%q: line %d, want %d", text, m.Line, line)
-		}
+		m, ok := f.Find(text)
+		errorIf(t, ok != (line > 0) || m.Line != line, "%q: line %d, want %d", text, m.Line, line)
 	}
 	err = f.Check("it comes LAST of all", "prompt")
 	var blocked *BlockedError
-	if !errors.As(err, &blocked) || err.Error() != "the content filter blocked the prompt: line 7 of list.txt" || blocked.Hint() == "" {
-		t.Errorf("%v", err)
+	if !errors.As(err, &blocked) || blocked.Hint() == "" {
+		t.Fatalf("got %v, want a BlockedError with a hint", err)
 	}
-	if strings.Contains(strings.ToLower(err.Error()+blocked.Hint()), "it comes") {
-		t.Errorf("quotes the text: %v", err)
-	}
-	if err := f.Check("fine", "prompt"); err != nil {
-		t.Error(err)
-	}
+	equal(t, "the error", err.Error(), "the content filter blocked the prompt: line 7 of list.txt")
+	errorIf(t, strings.Contains(strings.ToLower(err.Error()+blocked.Hint()), "it comes"), "quotes the text: %v", err)
+	must(t, f.Check("fine", "prompt"))
 }
 
 func TestLoadFilterRefuses(t *testing.T) {
@@ -135,17 +131,13 @@ func TestLoadFilterRefuses(t *testing.T) {
 			if f != nil || !errors.As(err, &refused) || err.Error() != test.want || refused.Hint() == "" {
 				t.Fatalf("%v, want %s", err, test.want)
 			}
-			if (refused.Err != nil) != errors.Is(err, broken) {
-				t.Errorf("the cause is %v", refused.Err)
-			}
+			errorIf(t, (refused.Err != nil) != errors.Is(err, broken), "the cause is %v", refused.Err)
 		})
 	}
-	if _, err := NewFilter("filter.words", nil); err == nil {
-		t.Error("no words are no filter")
-	}
-	if m, ok := mustFilter(t, "# not a comment").Find("it is # not a comment"); !ok || m.Line != 1 {
-		t.Error("a list that is no file has no comments")
-	}
+	_, err := NewFilter("filter.words", nil)
+	errorIf(t, err == nil, "no words are no filter")
+	m, ok := mustFilter(t, "# not a comment").Find("it is # not a comment")
+	errorIf(t, !ok || m.Line != 1, "a list that is no file has no comments")
 }
 
 type endless struct{}
@@ -271,9 +263,8 @@ func TestFilterStreamHoldsBack(t *testing.T) {
 	} {
 		stream := f.Stream()
 		safe, m := stream.Write([]byte(test.text))
-		if held := test.text[len(safe):]; held != test.held || m != nil {
-			t.Errorf("%q: holds %q, want %q; %v", test.text, held, test.held, m)
-		}
+		held := test.text[len(safe):]
+		errorIf(t, held != test.held || m != nil, "%q: holds %q, want %q; %v", test.text, held, test.held, m)
 	}
 }
 
@@ -327,20 +318,17 @@ func TestFilterMemory(t *testing.T) {
 	f, err := LoadFilter("list", strings.NewReader(list))
 	must(t, err)
 	runtime.ReadMemStats(&after)
-	if all := (after.TotalAlloc - before.TotalAlloc) >> 20; all > 50 {
-		t.Errorf("building took %d MB", all)
-	} else {
-		t.Logf("building took %d MB, %d nodes", all, len(f.trie.symbol))
-	}
+	all := (after.TotalAlloc - before.TotalAlloc) >> 20
+	errorIf(t, all > 50, "building took %d MB, want at most 50", all)
+	t.Logf("building took %d MB, %d nodes", all, len(f.trie.symbol))
 }
 
 // TestFilterHostile checks text in which every character follows a fail link: the scan must stay linear, and held
 // bytes must not be copied for every piece.
 func TestFilterHostile(t *testing.T) {
 	f := mustFilter(t, strings.Repeat("a", 5000)+"b", "ac")
-	if m, ok := f.Find(strings.Repeat("a", 1<<20) + "c"); !ok || m.Start != 1<<20-1 {
-		t.Errorf("%v %+v", ok, m)
-	}
+	m, ok := f.Find(strings.Repeat("a", 1<<20) + "c")
+	errorIf(t, !ok || m.Start != 1<<20-1, "%v %+v", ok, m)
 	stream := f.Stream()
 	stream.Write([]byte("a"))
 	piece, n := []byte("\u200b"), 0
@@ -348,9 +336,8 @@ func TestFilterHostile(t *testing.T) {
 		safe, _ := stream.Write(piece)
 		n += len(safe)
 	}
-	if safe, _ := stream.Close(); n != 0 || len(safe) != 1+3<<18 {
-		t.Errorf("let %d bytes pass, then %d", n, len(safe))
-	}
+	safe, _ := stream.Close()
+	errorIf(t, n != 0 || len(safe) != 1+3<<18, "let %d bytes pass, then %d", n, len(safe))
 }
 
 func BenchmarkFilterLoad(b *testing.B) {

@@ -38,9 +38,7 @@ var harmless = []string{
 func TestLooksLikeKey(t *testing.T) {
 	for _, key := range realKeys {
 		for _, text := range []string{key, "a label " + key + ", they said", "https://h/" + key, "https://h?x=" + key, "[\"" + key + "\"]", "my_" + key} {
-			if !LooksLikeKey(text) {
-				t.Errorf("%q is not taken for a key", text)
-			}
+			errorIf(t, !LooksLikeKey(text), "%q is not taken for a key", text)
 			if hidden := HideKeys(text); strings.Contains(hidden, key[len(key)-8:]) && !strings.HasPrefix(key, "-----") || !strings.Contains(text, "PRIVATE") && !strings.Contains(hidden, "***") {
 				t.Errorf("%q is listed as %q", text, hidden)
 			}
@@ -51,35 +49,28 @@ func TestLooksLikeKey(t *testing.T) {
 		}
 	}
 	for _, text := range harmless {
-		if LooksLikeKey(text) {
-			t.Errorf("%q is taken for a key", text)
-		}
+		errorIf(t, LooksLikeKey(text), "%q is taken for a key", text)
 	}
 }
 
 // TestKeyShapesInStep checks that every reader of the table finds each row, and that no key of a row is shorter than
 // ShortestKey. A word with a key's prefix must not be redacted if it is too short or lacks a required digit.
 func TestKeyShapesInStep(t *testing.T) {
-	if !LooksLikeKey("Basic Og") || LooksLikeKey("Basic O") {
-		t.Error(`"Basic Og" is not the shortest key that is taken for one`)
-	}
+	errorIf(t, !LooksLikeKey("Basic Og") || LooksLikeKey("Basic O"),
+		`"Basic Og" is not the shortest key that is taken for one`)
 	for _, shape := range keyShapes {
-		if len(shape.prefix)+shape.minLength < ShortestKey {
-			t.Errorf("%s: its keys can be shorter than %d bytes", shape.prefix, ShortestKey)
-		}
+		errorIf(t, len(shape.prefix)+shape.minLength < ShortestKey,
+			"%s: its keys can be shorter than %d bytes", shape.prefix, ShortestKey)
 		for _, key := range []string{shape.prefix + mixed(shape.minLength+16), shape.prefix + strings.Repeat("a1", shape.minLength/2+1)} {
-			if HideKeys("x "+key+" y") != "x *** y" || redactShapes("("+key+")") != "("+redacted+")" {
-				t.Errorf("%s: hidden %q, redacted %q", key, HideKeys("x "+key+" y"), redactShapes("("+key+")"))
-			}
+			equal(t, "hidden "+key, HideKeys("x "+key+" y"), "x *** y")
+			equal(t, "redacted "+key, redactShapes("("+key+")"), "("+redacted+")")
 		}
-		if key := shape.prefix + mixed(shape.minLength+16); !LooksLikeKey(key) {
-			t.Errorf("%s is not taken for a key", key)
-		}
-		if short := "(" + shape.prefix + "1)"; redactShapes(short) != short {
-			t.Errorf("%s became %s", short, redactShapes(short))
-		}
-		if word := "(" + shape.prefix + strings.Repeat("a", 60) + ")"; shape.needsDigit && redactShapes(word) != word {
-			t.Errorf("%s became %s", word, redactShapes(word))
+		key := shape.prefix + mixed(shape.minLength+16)
+		errorIf(t, !LooksLikeKey(key), "%s is not taken for a key", key)
+		short, word := "("+shape.prefix+"1)", "("+shape.prefix+strings.Repeat("a", 60)+")"
+		equal(t, "a short one", redactShapes(short), short)
+		if shape.needsDigit {
+			equal(t, "a word", redactShapes(word), word)
 		}
 	}
 }
@@ -90,8 +81,6 @@ func TestHideKeys(t *testing.T) {
 		"": "", "plain": "plain", one: "***", "a " + one + ", b " + two + ".": "a ***, b ***.", one + one: "***", "x" + one: "x" + one,
 		"Bearer " + mixed(30): "Bearer ***", "https://h/" + one + "/v1": "https://h/***/v1", one + "/" + two: "***/***",
 	} {
-		if got := HideKeys(text); got != want {
-			t.Errorf("%q: %q, want %q", text, got, want)
-		}
+		equal(t, text, HideKeys(text), want)
 	}
 }

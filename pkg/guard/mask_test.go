@@ -102,13 +102,10 @@ var maskings = []struct {
 func TestMask(t *testing.T) {
 	for _, test := range maskings {
 		m := newMasker(test.secrets...)
-		if got := m.String(test.in); got != test.want {
-			t.Errorf("%s: %q, want %q", test.name, got, test.want)
-		}
+		equal(t, test.name, m.String(test.in), test.want)
 		in := []byte(test.in)
-		if got := m.Bytes(in); string(got) != test.want || string(in) != test.in {
-			t.Errorf("%s: Bytes %q, want %q; the input is now %q", test.name, got, test.want, in)
-		}
+		equal(t, test.name+", Bytes", string(m.Bytes(in)), test.want)
+		equal(t, test.name+", the input", string(in), test.in)
 	}
 }
 
@@ -121,13 +118,9 @@ func TestMaskLower(t *testing.T) {
 		{strings.ToLower("x" + base64.StdEncoding.EncodeToString([]byte("Canary-Key_00Ab"))), "x***"},
 		{strings.ToLower("Canary-Key"), "canary-key"},
 	} {
-		if got := m.Lower().String(test.in); got != test.want {
-			t.Errorf("%q became %q, want %q", test.in, got, test.want)
-		}
+		equal(t, test.in, m.Lower().String(test.in), test.want)
 	}
-	if got := (&Masker{}).Lower().String("canary"); got != "canary" {
-		t.Errorf("nothing known, and canary became %q", got)
-	}
+	equal(t, "nothing known", (&Masker{}).Lower().String("canary"), "canary")
 }
 
 // TestMaskKeepsJSONWhole checks that a masked body is still valid JSON, for readers of -o raw.
@@ -150,9 +143,7 @@ func TestMaskCredentials(t *testing.T) {
 		m.AddSecret(Secret{value: &value})
 		_, credentials, _ := strings.Cut(value, " ")
 		for _, echo := range []string{value, credentials, "sk-canary-0001"} {
-			if out := m.String(echo); out != masked {
-				t.Errorf("of %s, %s became %s", value, echo, out)
-			}
+			equal(t, echo+" of "+value, m.String(echo), masked)
 		}
 	}
 }
@@ -170,9 +161,7 @@ func TestMaskPlaceholders(t *testing.T) {
 	} {
 		m := &Masker{}
 		m.AddSecret(Secret{value: &test.value})
-		if got := m.String(test.in); got != test.want {
-			t.Errorf("%s: %q, want %q", test.value, got, test.want)
-		}
+		equal(t, test.value, m.String(test.in), test.want)
 	}
 }
 
@@ -184,9 +173,8 @@ func TestMaskCost(t *testing.T) {
 		for _, m := range []*Masker{m, {}} {
 			// The mean is rounded down, so allocations by the runtime do not count.
 			for name, mask := range map[string]func(string) string{"String": m.String, "StringCut": m.StringCut} {
-				if n := testing.AllocsPerRun(10, func() { mask(text) }); n > 0 {
-					t.Errorf("%s of %q: %g allocations, want none", name, hostile, n)
-				}
+				n := testing.AllocsPerRun(10, func() { mask(text) })
+				errorIf(t, n > 0, "%s of %q: %g allocations, want none", name, hostile, n)
 			}
 		}
 	}
@@ -201,18 +189,14 @@ func TestMaskerAtOnce(t *testing.T) {
 			for j := range 20 {
 				secret := fmt.Sprintf("secret-%d-%02d-end", i, j)
 				m.Add(secret)
-				if got := m.String("<" + secret + ">"); got != "<***>" {
-					t.Errorf("%q", got)
-				}
+				equal(t, "an added secret", m.String("<"+secret+">"), "<***>")
 			}
 		})
 	}
 	wg.Wait()
 	for i := range 8 {
 		for j := range 20 {
-			if got := m.String(fmt.Sprintf("secret-%d-%02d-end", i, j)); got != "***" {
-				t.Errorf("lost: %q", got)
-			}
+			equal(t, "a secret added before", m.String(fmt.Sprintf("secret-%d-%02d-end", i, j)), "***")
 		}
 	}
 }
@@ -243,9 +227,7 @@ func FuzzMask(f *testing.F) {
 			string(quoted[1 : len(quoted)-1]), string(twice[3 : len(twice)-3]), url.QueryEscape(secret), url.PathEscape(secret), allPercent(secret), allNumbers(secret),
 			hex.EncodeToString([]byte(secret)), fmt.Sprintf("%X", secret),
 		} {
-			if out := m.String(spelled); out != masked {
-				t.Fatalf("%q left %q of %q", secret, out, spelled)
-			}
+			equal(t, secret+" in "+spelled, m.String(spelled), masked)
 		}
 		// Two backslashes in a text with other escapes are read as one.
 		if out := m.String(html.EscapeString(secret)); out != masked && !strings.ContainsAny(secret, `\%`) {
@@ -321,9 +303,7 @@ func FuzzMaskStream(f *testing.F) {
 			}
 		})
 		got = stream.Flush(got, false)
-		if want := m.Bytes(bytes.Clone(text)); !bytes.Equal(got, want) {
-			t.Errorf("in pieces %q, whole %q", got, want)
-		}
+		equal(t, "in pieces", string(got), string(m.Bytes(bytes.Clone(text))))
 	})
 }
 
@@ -339,11 +319,7 @@ func TestMaskStreamCut(t *testing.T) {
 		m := newMasker("sk-canary-0001")
 		stream := m.Stream()
 		got := stream.Flush(stream.Append(nil, []byte(test.text)), true)
-		if string(got) != test.want {
-			t.Errorf("%q: %q, want %q", test.text, got, test.want)
-		}
-		if got := m.StringCut(test.text); got != test.want {
-			t.Errorf("%q in one piece: %q, want %q", test.text, got, test.want)
-		}
+		equal(t, test.text, string(got), test.want)
+		equal(t, test.text+" in one piece", m.StringCut(test.text), test.want)
 	}
 }

@@ -33,19 +33,14 @@ func TestPieces(t *testing.T) {
 		for _, size := range []int{1, 3, len(key) - 1} {
 			m := newMasker(key)
 			body := cut(size, format)
-			if got := string(m.Bytes([]byte(body))); got != body {
-				t.Fatalf("%s: the mask alone finds the key: %s", name, got)
-			}
-			if !m.InPieces([]byte(body)) {
-				t.Errorf("%s, cut every %d bytes: the key is not found in\n%s", name, size, body)
-			}
+			equal(t, name+": the mask alone", string(m.Bytes([]byte(body))), body)
+			errorIf(t, !m.InPieces([]byte(body)),
+				"%s, cut every %d bytes: the key is not found in\n%s", name, size, body)
 			whole := string(m.Bytes([]byte(cut(len(key), format))))
-			if m.InPieces([]byte(whole)) || !strings.Contains(whole, "***") {
-				t.Errorf("%s: a key in one piece should be masked, and none found in\n%s", name, whole)
-			}
-			if !m.InPieces([]byte(whole + body)) {
-				t.Errorf("%s, cut every %d bytes, behind a whole key: not found", name, size)
-			}
+			errorIf(t, m.InPieces([]byte(whole)) || !strings.Contains(whole, "***"),
+				"%s: a key in one piece should be masked, and none found in\n%s", name, whole)
+			errorIf(t, !m.InPieces([]byte(whole+body)),
+				"%s, cut every %d bytes, behind a whole key: not found", name, size)
 		}
 	}
 }
@@ -76,8 +71,7 @@ func TestPiecesOfStrings(t *testing.T) {
 	}
 	for _, test := range tests {
 		m := newMasker("sk-canary/0001", "sk-canary-0002", "sk-canary-0002-and-more")
-		if got := m.InPieces([]byte(test.body)); got != test.want {
-			t.Errorf("%s: found %t, want %t, in %.200s", test.name, got, test.want, test.body)
-		}
+		got := m.InPieces([]byte(test.body))
+		errorIf(t, got != test.want, "%s: found %t, want %t, in %.200s", test.name, got, test.want, test.body)
 	}
 }

@@ -136,12 +136,8 @@ func TestRedact(t *testing.T) {
 	var r Redactor
 	for _, test := range redactions {
 		got := r.String(test.text)
-		if strings.ReplaceAll(got, redacted, "R") != test.want {
-			t.Errorf("%q:\n got %q\nwant %q", test.text, got, test.want)
-		}
-		if again := r.String(got); again != got {
-			t.Errorf("%q: once %q, twice %q", test.text, got, again)
-		}
+		equal(t, test.text, strings.ReplaceAll(got, redacted, "R"), test.want)
+		equal(t, test.text+", twice", r.String(got), got)
 	}
 }
 
@@ -170,9 +166,7 @@ func TestRedactLeaves(t *testing.T) {
 		"req_011CSHoEeqs5C35K2Xegr7Fj", "+86", "+1 415 555 2671", "010-88886666", "400-800-8888", "1234567890123456789012345",
 		"The quick brown fox jumps over 13 lazy dogs, 1500 times.", "\xff\xfe\xe5\xa7", "[REDACTED]",
 	} {
-		if got := r.String(text); got != text {
-			t.Errorf("%q became %q", text, got)
-		}
+		equal(t, "ordinary text", r.String(text), text)
 	}
 }
 
@@ -214,12 +208,8 @@ func TestRedactPatterns(t *testing.T) {
 		r, err := NewRedactor([]string{test.patterns})
 		must(t, err)
 		got := r.String(test.text)
-		if want := strings.ReplaceAll(test.want, "R", redacted); got != want {
-			t.Errorf("%s in %q: %q, want %q", test.patterns, test.text, got, want)
-		}
-		if again := r.String(got); again != got {
-			t.Errorf("%s: once %q, twice %q", test.patterns, got, again)
-		}
+		equal(t, test.patterns+" in "+test.text, got, strings.ReplaceAll(test.want, "R", redacted))
+		equal(t, test.patterns+", twice", r.String(got), got)
 	}
 }
 
@@ -264,13 +254,9 @@ func TestRedactHostile(t *testing.T) {
 		r.String(strings.Repeat(unit, size/len(unit)))
 		took := time.Since(start)
 		slowest = max(slowest, took)
-		if took >= most {
-			t.Errorf("%q: %v", unit, took)
-		}
+		errorIf(t, took >= most, "%q: %v", unit, took)
 		got := r.String(strings.Repeat(unit, size/16/len(unit)))
-		if again := r.String(got); again != got {
-			t.Errorf("%q: redacted twice it is another text", unit)
-		}
+		errorIf(t, r.String(got) != got, "%q: redacted twice it is another text", unit)
 	}
 	t.Logf("the slowest took %v", slowest)
 }
@@ -286,15 +272,10 @@ func FuzzRedact(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var r Redactor
 		once := r.String(text)
-		if twice := r.String(once); twice != once {
-			t.Errorf("%q\n once %q\ntwice %q", text, once, twice)
-		}
-		if utf8.ValidString(text) && !utf8.ValidString(once) {
-			t.Errorf("%q became %q", text, once)
-		}
-		if rounds := countPasses(text); rounds > 4 {
-			t.Errorf("%q took %d rounds", text, rounds)
-		}
+		equal(t, text+", twice", r.String(once), once)
+		errorIf(t, utf8.ValidString(text) && !utf8.ValidString(once), "%q became %q", text, once)
+		rounds := countPasses(text)
+		errorIf(t, rounds > 4, "%q took %d rounds", text, rounds)
 	})
 }
 

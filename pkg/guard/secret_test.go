@@ -24,6 +24,20 @@ func must(t testing.TB, errs ...error) {
 	}
 }
 
+// errorIf reports an error if wrong is true.
+func errorIf(t testing.TB, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Errorf(format, args...)
+	}
+}
+
+// equal reports an error if a text is not the wanted one.
+func equal(t testing.TB, what, got, want string) {
+	t.Helper()
+	errorIf(t, got != want, "%s:\n got %q\nwant %q", what, got, want)
+}
+
 func mustSecret(t *testing.T, value string) Secret {
 	t.Helper()
 	s, err := NewSecret(value, "env:FERRY_TEST")
@@ -57,27 +71,20 @@ func TestSecretNeverPrints(t *testing.T) {
 				t.Errorf("%%%s of a %s: %s", verb, name, out)
 			}
 		}
-		if out := fmt.Sprint(holder, holder); leaks(out) {
-			t.Errorf("Sprint of a %s: %s", name, out)
-		}
-		if out := fmt.Errorf("wrapped: %v", holder).Error(); leaks(out) {
-			t.Errorf("error with a %s: %s", name, out)
-		}
-		if out := panicText(holder); leaks(out) {
-			t.Errorf("panic with a %s: %s", name, out)
-		}
-		if out, err := json.Marshal(holder); leaks(string(out)) {
-			t.Errorf("JSON of a %s: %s, %v", name, out, err)
+		inJSON, _ := json.Marshal(holder) // some holders have no JSON
+		for what, out := range map[string]string{
+			"Sprint": fmt.Sprint(holder, holder), "error": fmt.Errorf("wrapped: %v", holder).Error(), "panic": panicText(holder),
+			"JSON": string(inJSON),
+		} {
+			errorIf(t, leaks(out), "%s of a %s: %s", what, name, out)
 		}
 	}
 	for _, out := range []string{fmt.Sprintf("%v", s), fmt.Sprintf("%#v", s), fmt.Sprintf("%x", s), s.String(), s.GoString()} {
-		if out != "***" {
-			t.Errorf("%q, want ***", out)
-		}
+		equal(t, "a secret", out, "***")
 	}
-	if out, err := json.Marshal(map[string]any{"key": s}); err != nil || string(out) != `{"key":"***"}` {
-		t.Errorf("JSON %s, %v", out, err)
-	}
+	out, err := json.Marshal(map[string]any{"key": s})
+	must(t, err)
+	equal(t, "JSON", string(out), `{"key":"***"}`)
 }
 
 // leaks reports whether out contains the canary as text, in hexadecimal or as a list of bytes.
@@ -97,16 +104,13 @@ func panicText(v any) (text string) {
 
 func TestSecretKeepsItsValue(t *testing.T) {
 	s := mustSecret(t, canary)
-	if s.Reveal() != canary || s.Source() != "env:FERRY_TEST" || s.IsZero() {
-		t.Errorf("reveals %d bytes from %s", len(s.Reveal()), s.Source())
-	}
-	if zero := (Secret{}); !zero.IsZero() || zero.Reveal() != "" || zero.Source() != "" {
-		t.Error("the zero secret is none")
-	}
+	errorIf(t, s.Reveal() != canary || s.Source() != "env:FERRY_TEST" || s.IsZero(),
+		"reveals %d bytes from %s", len(s.Reveal()), s.Source())
+	var zero Secret
+	errorIf(t, !zero.IsZero() || zero.Reveal() != "" || zero.Source() != "", "the zero secret is none")
 	unread := Unread("env:LATER")
-	if unread.IsZero() || unread.Reveal() != "" || unread.Source() != "env:LATER" || unread.String() != "***" {
-		t.Errorf("unread: %q from %s", unread.Reveal(), unread.Source())
-	}
+	errorIf(t, unread.IsZero() || unread.Reveal() != "" || unread.Source() != "env:LATER" || unread.String() != "***",
+		"unread: %q from %s", unread.Reveal(), unread.Source())
 }
 
 // TestNewSecretRefuses checks that a value that is not valid in a header is refused. The error must contain the
@@ -131,33 +135,26 @@ func TestNewSecretRefuses(t *testing.T) {
 			t.Errorf("%q: %v, want %s", test.value, err, test.want)
 			continue
 		}
-		if hint := text.Hint(err); hint == "" || leaks(hint) || leaks(err.Error()) {
-			t.Errorf("%q: hint %q", test.value, hint)
-		}
-		if !s.IsZero() {
-			t.Errorf("%q gave a secret", test.value)
-		}
+		hint := text.Hint(err)
+		errorIf(t, hint == "" || leaks(hint) || leaks(err.Error()), "%q: hint %q", test.value, hint)
+		errorIf(t, !s.IsZero(), "%q gave a secret", test.value)
 	}
 	for _, value := range []string{"x", "!~", `a"b\c/d`} {
-		if _, err := NewSecret(value, "file:k"); err != nil {
-			t.Errorf("%q: %v", value, err)
-		}
+		_, err := NewSecret(value, "file:k")
+		must(t, err)
 	}
 }
 
 func TestTrustErrors(t *testing.T) {
 	cause := errors.New("cause")
 	trust := &TrustError{Host: "h:443", Reason: "its certificate expired on 2026-01-02", Advice: "renew it", Err: cause}
-	if trust.Error() != "TLS certificate of h:443 rejected: its certificate expired on 2026-01-02" || trust.Hint() != "renew it" || !errors.Is(trust, cause) {
-		t.Errorf("%v, %s", trust, trust.Hint())
-	}
-	if e := (&TrustError{Host: "h:443", Reason: "does not speak TLS on this port", Handshake: true}); e.Error() != "h:443 does not speak TLS on this port" {
-		t.Error(e)
-	}
+	equal(t, "the error", trust.Error(), "TLS certificate of h:443 rejected: its certificate expired on 2026-01-02")
+	errorIf(t, trust.Hint() != "renew it" || !errors.Is(trust, cause), "%v, %s", trust, trust.Hint())
+	e := &TrustError{Host: "h:443", Reason: "does not speak TLS on this port", Handshake: true}
+	equal(t, "the error of a handshake", e.Error(), "h:443 does not speak TLS on this port")
 	plain := &PlainHTTPError{Host: "example.com"}
-	if plain.Error() != "plain http to example.com, which is neither loopback nor a private address" || !strings.Contains(plain.Hint(), "insecure: true") {
-		t.Errorf("%v, %s", plain, plain.Hint())
-	}
+	equal(t, "plain http", plain.Error(), "plain http to example.com, which is neither loopback nor a private address")
+	errorIf(t, !strings.Contains(plain.Hint(), "insecure: true"), "hint %s", plain.Hint())
 }
 
 // certificate returns a self-signed certificate whose key is made of one letter, so that its pin never changes.
@@ -177,9 +174,7 @@ const knownPin = "sha256//r5BzNgBmJT0dPH9ioULu/yXUu3Bii2BWFF/IeQhKJlU="
 
 func TestParsePin(t *testing.T) {
 	pin, err := ParsePin(knownPin)
-	if err != nil || pin.String() != knownPin || pin != PinOf(certificate(t, "a")) {
-		t.Errorf("%s, %v", pin, err)
-	}
+	errorIf(t, err != nil || pin.String() != knownPin || pin != PinOf(certificate(t, "a")), "%s, %v", pin, err)
 	hash := strings.TrimPrefix(knownPin, pinPrefix)
 	for text, want := range map[string]string{
 		"":                                "a pin is sha256// and a hash in base64",
@@ -224,9 +219,8 @@ func TestCheckPins(t *testing.T) {
 		"one of the other chain":  {PinOf(root)},
 		"two, the second matches": {PinOf(stranger), PinOf(leaf)},
 	} {
-		if err := CheckPins("host", "node", pins, chains); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+		err := CheckPins("host", "node", pins, chains)
+		errorIf(t, err != nil, "%s: %v", name, err)
 	}
 	err := CheckPins("host:1", "hongkong", []Pin{PinOf(stranger), {}}, chains)
 	var trust *TrustError
@@ -235,7 +229,6 @@ func TestCheckPins(t *testing.T) {
 	if !errors.As(err, &trust) || err.Error() != want || !strings.HasSuffix(trust.Hint(), "ferry config pin hongkong shows the chain") {
 		t.Errorf("%v, want %s", err, want)
 	}
-	if err := CheckPins("host", "node", []Pin{PinOf(leaf)}, nil); err == nil {
-		t.Error("a chain that was not verified has a pinned key")
-	}
+	err = CheckPins("host", "node", []Pin{PinOf(leaf)}, nil)
+	errorIf(t, err == nil, "a chain that was not verified has a pinned key")
 }
