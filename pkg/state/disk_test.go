@@ -39,24 +39,23 @@ func newFailing(at int, crash bool, with error) *failing {
 		return &failingFile{created, f}, err
 	}
 	f.rename = func(from, to string) error {
-		if err := f.step("rename"); err != nil {
-			return err
-		}
-		return real.rename(from, to)
+		return f.try("rename", func() error { return real.rename(from, to) })
 	}
 	f.remove = func(path string) error {
-		if err := f.step("remove"); err != nil {
-			return err
-		}
-		return real.remove(path)
+		return f.try("remove", func() error { return real.remove(path) })
 	}
 	f.syncDir = func(dir string) error {
-		if err := f.step("fsync folder"); err != nil {
-			return err
-		}
-		return real.syncDir(dir)
+		return f.try("fsync folder", func() error { return real.syncDir(dir) })
 	}
 	return f
+}
+
+// try does the operation unless it is one that fails.
+func (f *failing) try(name string, do func() error) error {
+	if err := f.step(name); err != nil {
+		return err
+	}
+	return do()
 }
 
 func (f *failing) step(name string) error {
@@ -82,17 +81,11 @@ func (f *failingFile) Write(p []byte) (int, error) {
 }
 
 func (f *failingFile) Chmod(mode fs.FileMode) error {
-	if err := f.disk.step("chmod"); err != nil {
-		return err
-	}
-	return f.file.Chmod(mode)
+	return f.disk.try("chmod", func() error { return f.file.Chmod(mode) })
 }
 
 func (f *failingFile) Sync() error {
-	if err := f.disk.step("fsync"); err != nil {
-		return err
-	}
-	return f.file.Sync()
+	return f.disk.try("fsync", f.file.Sync)
 }
 
 // Close always closes: a descriptor is closed even if close fails.
@@ -147,7 +140,6 @@ func TestEveryStepFails(t *testing.T) {
 // checkFailed compares the steps with the table, and the error with the injected one.
 func checkFailed(t *testing.T, d *failing, steps []string, err error) {
 	t.Helper()
-	var e *Error
 	if d.at == 0 {
 		if err != nil || !slices.Equal(d.seen, steps) {
 			t.Fatalf("%v after %q, want %q", err, d.seen, steps)
@@ -157,9 +149,7 @@ func checkFailed(t *testing.T, d *failing, steps []string, err error) {
 	if !slices.Equal(d.seen[:d.at], steps[:d.at]) {
 		t.Errorf("failed %q, want %q", d.seen, steps[:d.at])
 	}
-	if !errors.As(err, &e) || !errors.Is(err, d.with) {
-		t.Errorf("%v, want an *Error of %v", err, d.with)
-	}
+	errorIf(t, !errors.As(err, new(*Error)) || !errors.Is(err, d.with), "%v, want an *Error of %v", err, d.with)
 }
 
 // checkContent checks that the file has one complete content. If a create is cut off and the cleanup fails too, the

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -53,6 +55,20 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
+// errorIf reports an error if wrong is true.
+func errorIf(t *testing.T, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Errorf(format, args...)
+	}
+}
+
+// wantError reports an error unless err is want or wraps it.
+func wantError(t *testing.T, what string, err, want error) {
+	t.Helper()
+	errorIf(t, !errors.Is(err, want), "%s: got %v, want %v", what, err, want)
+}
+
 // testDir is a folder in which a test creates files of any mode. Its name has a space.
 type testDir struct {
 	t   *testing.T
@@ -86,6 +102,29 @@ func (p testDir) folder(name string, perm fs.FileMode) {
 	must(p.t, os.Mkdir(p.in(name), 0o700), os.Chmod(p.in(name), perm))
 }
 
+// build creates files and folders with their modes, and links: "file 0600", "folder/ 1777", "link -> target".
+func (p testDir) build(entries ...string) {
+	p.t.Helper()
+	for _, entry := range entries {
+		if name, target, ok := strings.Cut(entry, " -> "); ok {
+			p.link(target, name)
+			continue
+		}
+		name, mode, _ := strings.Cut(entry, " ")
+		bits, err := strconv.ParseUint(mode, 8, 32)
+		must(p.t, err)
+		perm := fs.FileMode(bits) & fs.ModePerm
+		if bits&0o1000 != 0 {
+			perm |= fs.ModeSticky
+		}
+		if folder, ok := strings.CutSuffix(name, "/"); ok {
+			p.folder(folder, perm)
+		} else {
+			p.file(name, perm)
+		}
+	}
+}
+
 // link skips the test if symbolic links are not available.
 func (p testDir) link(target, name string) {
 	p.t.Helper()
@@ -107,31 +146,26 @@ func (p testDir) wantFiles(want ...string) {
 	for _, e := range entries {
 		got = append(got, e.Name())
 	}
-	if strings.Join(got, " ") != strings.Join(want, " ") {
-		p.t.Errorf("the folder holds %q, want %q", got, want)
-	}
+	errorIf(p.t, !slices.Equal(got, want), "the folder holds %q, want %q", got, want)
 }
 
 func (p testDir) wantContent(name, want string) {
 	p.t.Helper()
-	if got, err := os.ReadFile(p.in(name)); err != nil || string(got) != want {
-		p.t.Errorf("%s holds %q, %v; want %q", name, got, err, want)
-	}
+	got, err := os.ReadFile(p.in(name))
+	errorIf(p.t, err != nil || string(got) != want, "%s holds %q, %v; want %q", name, got, err, want)
 }
 
 func (p testDir) wantMode(name string, want fs.FileMode) {
 	p.t.Helper()
-	if info, err := os.Stat(p.in(name)); err != nil || info.Mode().Perm() != want {
-		p.t.Errorf("%s has %v, %v; want mode %04o", name, info, err, want)
-	}
+	info, err := os.Stat(p.in(name))
+	errorIf(p.t, err != nil || info.Mode().Perm() != want, "%s has %v, %v; want mode %04o", name, info, err, want)
 }
 
 // wantAbsent fails the test if the name exists.
 func (p testDir) wantAbsent(name string) {
 	p.t.Helper()
-	if _, err := os.Lstat(p.in(name)); !errors.Is(err, fs.ErrNotExist) {
-		p.t.Errorf("%s was made, %v; want nothing there", name, err)
-	}
+	_, err := os.Lstat(p.in(name))
+	wantError(p.t, name+" was made", err, fs.ErrNotExist)
 }
 
 // refusedWith compares an error with a path, a text and a hint; a text of "" means no error.
@@ -147,7 +181,6 @@ func (p testDir) refusedWith(err error, name, text, hint string) {
 func readAll(t *testing.T, name string, f *os.File, want string) {
 	t.Helper()
 	defer f.Close()
-	if text, err := io.ReadAll(f); err != nil || string(text) != want {
-		t.Errorf("%s: got %q, %v; want %q", name, text, err, want)
-	}
+	text, err := io.ReadAll(f)
+	errorIf(t, err != nil || string(text) != want, "%s: got %q, %v; want %q", name, text, err, want)
 }

@@ -47,9 +47,7 @@ func TestLockExcludesGoroutines(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := most.Load(); n > 1 {
-		t.Errorf("%d holders at once", n)
-	}
+	errorIf(t, most.Load() > 1, "%d holders at once", most.Load())
 	if runtime.GOOS != "windows" {
 		p.wantMode("lock", 0o600)
 	}
@@ -68,18 +66,14 @@ func TestLockEndsWithContext(t *testing.T) {
 		waiting <- err
 	}()
 	cancel(why)
-	var e *Error
-	if err := <-waiting; !errors.Is(err, why) || !errors.As(err, &e) {
-		t.Errorf("got %v, want an *Error with the cause", err)
-	}
-	if _, err := Lock(ctx, path); !errors.Is(err, why) {
-		t.Errorf("ended before: got %v", err)
-	}
+	err = <-waiting
+	errorIf(t, !errors.Is(err, why) || !errors.As(err, new(*Error)), "got %v, want an *Error with the cause", err)
+	_, err = Lock(ctx, path)
+	wantError(t, "ended before", err, why)
 	f, err := openLock(path)
 	must(t, err)
-	if _, err := waitLock(ctx, path, f, func() { f.Close() }); !errors.Is(err, why) {
-		t.Errorf("ended while waiting: got %v", err)
-	}
+	_, err = waitLock(ctx, path, f, func() { f.Close() })
+	wantError(t, "ended while waiting", err, why)
 	unlock()
 	// The abandoned wait must release the lock if it was granted.
 	unlock, err = Lock(t.Context(), path)
@@ -98,9 +92,8 @@ func TestLockExcludesProcesses(t *testing.T) {
 	f, err := openLock(path)
 	must(t, err)
 	defer f.Close()
-	if got, err := tryLock(f); got || err != nil {
-		t.Errorf("the lock was free (%v, %v) while another process held it", got, err)
-	}
+	got, err := tryLock(f)
+	errorIf(t, got || err != nil, "the lock was free (%v, %v) while another process held it", got, err)
 	granted := make(chan error, 1)
 	go func() {
 		unlock, err := Lock(t.Context(), path)
@@ -111,9 +104,7 @@ func TestLockExcludesProcesses(t *testing.T) {
 	}()
 	must(t, child.Process.Kill())
 	_ = child.Wait() // killed
-	if err := <-granted; err != nil {
-		t.Error(err)
-	}
+	must(t, <-granted)
 }
 
 func TestLockRefusesALink(t *testing.T) {
@@ -122,13 +113,10 @@ func TestLockRefusesALink(t *testing.T) {
 	}
 	p := newTestDir(t)
 	p.link("elsewhere", "lock")
-	if _, err := Lock(t.Context(), p.in("lock")); err == nil {
-		t.Error("a link was followed")
-	}
-	var e *Error
-	if _, err := OpenLocked(p.in("lock")); !errors.As(err, &e) {
-		t.Errorf("a link: got %v, want an *Error", err)
-	}
+	_, err := Lock(t.Context(), p.in("lock"))
+	errorIf(t, err == nil, "a link was followed")
+	_, err = OpenLocked(p.in("lock"))
+	errorIf(t, !errors.As(err, new(*Error)), "a link: got %v, want an *Error", err)
 	p.wantFiles("lock")
 }
 
@@ -148,15 +136,11 @@ func TestOpenLocked(t *testing.T) {
 	must(t, err)
 	defer second.Close()
 	p.wantContent("journal", "kept")
-	if !namesFile(path, second) {
-		t.Error("the path does not lead to the file that was just opened")
-	}
+	errorIf(t, !namesFile(path, second), "the path does not lead to the file that was just opened")
 	if err := os.Remove(path); err != nil {
 		t.Skip("an open file cannot be removed here")
 	}
-	if namesFile(path, second) {
-		t.Error("a file that was removed is not the path's any more")
-	}
+	errorIf(t, namesFile(path, second), "a file that was removed is not the path's any more")
 	third, err := OpenLocked(path)
 	must(t, err) // the name is free
 	third.Close()

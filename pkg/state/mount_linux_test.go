@@ -30,9 +30,7 @@ func TestMountedSecrets(t *testing.T) {
 		t.Skip("not root: no mount can be made, and what is accepted on one is not tested")
 	}
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	child := exec.CommandContext(t.Context(), self)
 	child.Env = append(os.Environ(), mountEnv+"="+t.TempDir(), "GORACE=atexit_sleep_ms=0")
 	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
@@ -66,9 +64,7 @@ user, podman/foreign: belongs to user 65533
 user, podman/config.yaml: belongs to user 65533
 user, shared/key: can be read or written by others (mode 0444)
 `
-	if string(out) != want {
-		t.Errorf("got:\n%s\nwant:\n%s", out, want)
-	}
+	errorIf(t, string(out) != want, "got:\n%s\nwant:\n%s", out, want)
 }
 
 // mountSecrets runs in the child process of TestMountedSecrets.

@@ -24,16 +24,10 @@ const (
 func TestOpenPrivate(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	p := newTestDir(t)
-	p.file("own", 0o600)
-	p.file("readonly", 0o400)
-	p.file("readable", 0o644)
-	p.file("group", 0o620)
-	p.file("others", 0o602)
-	p.file("twice", 0o600)
-	p.file("foreign", 0o600)
-	p.folder("folder", 0o700)
-	p.link("own", "link")
-	p.link("absent", "dangling")
+	p.build(
+		"own 0600", "readonly 0400", "readable 0644", "group 0620", "others 0602", "twice 0600",
+		"foreign 0600", "folder/ 0700", "link -> own", "dangling -> absent",
+	)
 	must(t, os.Link(p.in("twice"), p.in("hard")), syscall.Mkfifo(p.in("fifo"), 0o600))
 	const write = os.O_WRONLY | os.O_CREATE
 	const add = os.O_RDWR | os.O_APPEND | os.O_CREATE
@@ -85,8 +79,7 @@ func TestOpenPrivate(t *testing.T) {
 
 func TestReadPrivate(t *testing.T) {
 	p := newTestDir(t)
-	p.file("good", 0o600)
-	p.file("group", 0o640)
+	p.build("good 0600", "group 0640")
 	for name, size := range map[string]int64{"full": MaxSize, "large": MaxSize + 1, "larger": 2 * MaxSize, "largest": 2*MaxSize + 1} {
 		p.file(name, 0o600)
 		must(t, os.Truncate(p.in(name), size))
@@ -111,9 +104,8 @@ func TestReadPrivate(t *testing.T) {
 			t.Errorf("%s: got %d bytes, want %d", tt.name, len(data), info.Size())
 		}
 	}
-	if _, err := ReadPrivate(p.in("absent"), MaxSize); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a missing file: %v is not ErrNotExist", err)
-	}
+	_, err := ReadPrivate(p.in("absent"), MaxSize)
+	wantError(t, "a missing file", err, fs.ErrNotExist)
 }
 
 // TestReadPrivateOnce checks that a large file is in memory only once: it is not copied while it is read.
@@ -126,9 +118,8 @@ func TestReadPrivateOnce(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	data, err := ReadPrivate(p.in("large"), size)
 	runtime.ReadMemStats(&after)
-	if took := after.TotalAlloc - before.TotalAlloc; err != nil || len(data) != size || took > size*5/4 {
-		t.Errorf("%d bytes of %d took %d, %v", len(data), size, took, err)
-	}
+	took := after.TotalAlloc - before.TotalAlloc
+	errorIf(t, err != nil || len(data) != size || took > size*5/4, "%d bytes of %d took %d, %v", len(data), size, took, err)
 }
 
 // A file that grows after its size was checked must not be truncated silently: /dev/zero has size 0 and no end.
@@ -137,9 +128,8 @@ func TestReadBoundedGrows(t *testing.T) {
 	if err != nil {
 		t.Skip("needs /dev/zero: ", err)
 	}
-	if _, err := readBounded("f", f, nil, MaxSize); err == nil || err.Error() != "f: is larger than 1 MiB" {
-		t.Errorf("got %v, want that it is too large", err)
-	}
+	_, err = readBounded("f", f, nil, MaxSize)
+	errorIf(t, err == nil || err.Error() != "f: is larger than 1 MiB", "got %v, want that it is too large", err)
 }
 
 // TestOwner checks the owners of files and links: another user's are refused, root's are accepted. The files belong to
@@ -147,9 +137,7 @@ func TestReadBoundedGrows(t *testing.T) {
 // others.
 func TestOwner(t *testing.T) {
 	p := newTestDir(t)
-	p.file("key", 0o600)
-	p.file("file", 0o644)
-	p.link("file", "link")
+	p.build("key 0600", "file 0644", "link -> file")
 	key, err := os.Open(p.in("key"))
 	must(t, err)
 	defer key.Close()
@@ -160,9 +148,8 @@ func TestOwner(t *testing.T) {
 	must(t, checkPrivate(p.in("key"), key, false, me), checkTrusted(p.in("link"), file, me))
 	if me != 0 {
 		for _, err := range []error{checkPrivate(p.in("key"), key, false, me+1), checkTrusted(p.in("file"), file, me+1)} {
-			if err == nil || !strings.Contains(err.Error(), "belongs to user") {
-				t.Errorf("another's file: %v, want a refusal", err)
-			}
+			errorIf(t, err == nil || !strings.Contains(err.Error(), "belongs to user"),
+				"another's file: %v, want a refusal", err)
 		}
 		t.Skip("not root: giving files and links away is not tested")
 	}
@@ -182,22 +169,12 @@ func TestOwner(t *testing.T) {
 
 func TestOpenTrusted(t *testing.T) {
 	p := newTestDir(t)
-	p.file("private", 0o600)
-	p.file("readable", 0o644)
-	p.file("group", 0o664)
-	p.file("world", 0o602)
-	p.folder("open", 0o777)
-	p.file("open/file", 0o600)
-	p.folder("sticky", 0o777|fs.ModeSticky)
-	p.file("sticky/file", 0o600)
-	p.folder("team", 0o775)
-	p.file("team/file", 0o644)
-	p.link("readable", "link")
-	p.link("group", "tolink")
-	p.link(p.in("open/file"), "toopen")
-	p.link("link", "twice")
-	p.link("open/../toopen", "far")
-	p.link("loop", "loop")
+	p.build(
+		"private 0600", "readable 0644", "group 0664", "world 0602", "open/ 0777", "open/file 0600",
+		"sticky/ 1777", "sticky/file 0600", "team/ 0775", "team/file 0644", "link -> readable",
+		"tolink -> group", "toopen -> "+p.in("open/file"), "twice -> link", "far -> open/../toopen",
+		"loop -> loop",
+	)
 	must(t, syscall.Mkfifo(p.in("fifo"), 0o600))
 	open := "is a folder in which everyone can replace files (mode 0777)"
 	for _, tt := range []struct{ name, at, text, hint string }{
@@ -241,24 +218,13 @@ func TestOpenTrusted(t *testing.T) {
 func TestReadKey(t *testing.T) {
 	p := newTestDir(t)
 	must(t, os.Chmod(p.dir, 0o755)) // independent of the umask
-	p.file("private", 0o400)
-	p.file("readable", 0o644)
-	p.file("fixed", 0o444) // no write bits, but on the root file system or not root's
-	p.folder("dir", 0o700)
-	p.file("dir/key", 0o600)
-	p.link("private", "link")
-	p.link("readable", "toreadable")
-	p.link("dir", "..data")
-	p.link("..data/key", "mounted")
-	p.link("../"+filepath.Base(p.dir)+"/private", "out")
-	p.link(p.in("private"), "absolute")
-	p.link("absent", "nowhere")
-	p.folder("open", 0o777)
-	p.file("open/key", 0o600)
-	p.link("key", "open/link")
-	p.folder("sticky", 0o777|fs.ModeSticky)
-	p.file("sticky/key", 0o600)
-	p.link("key", "sticky/link")
+	p.build(
+		"private 0400", "readable 0644", "fixed 0444", // no write bits, but on the root file system or not root's
+		"dir/ 0700", "dir/key 0600", "link -> private", "toreadable -> readable", "..data -> dir",
+		"mounted -> ..data/key", "out -> ../"+filepath.Base(p.dir)+"/private",
+		"absolute -> "+p.in("private"), "nowhere -> absent", "open/ 0777", "open/key 0600",
+		"open/link -> key", "sticky/ 1777", "sticky/key 0600", "sticky/link -> key",
+	)
 	must(t, syscall.Mkfifo(p.in("fifo"), 0o600))
 	for _, tt := range []struct{ name, text, hint string }{
 		{"private", "", ""}, {"link", "", ""}, {"mounted", "", ""}, {"open/key", "", ""}, {"sticky/key", "", ""},
@@ -277,17 +243,13 @@ func TestReadKey(t *testing.T) {
 	} {
 		text, err := ReadKey(p.in(tt.name))
 		p.refusedWith(err, tt.name, tt.text, tt.hint)
-		if tt.text == "" && string(text) != "text" {
-			t.Errorf("%s: got %q, want text", tt.name, text)
-		}
+		errorIf(t, tt.text == "" && string(text) != "text", "%s: got %q, want text", tt.name, text)
 	}
 	t.Chdir(p.dir)
-	if _, err := ReadKey("private"); err != nil {
-		t.Errorf("by its bare name: %v", err)
-	}
-	if _, err := ReadKey("absent"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a missing file: %v is not ErrNotExist", err)
-	}
+	_, err := ReadKey("private")
+	errorIf(t, err != nil, "by its bare name: %v", err)
+	_, err = ReadKey("absent")
+	wantError(t, "a missing file", err, fs.ErrNotExist)
 }
 
 func TestCheckOwn(t *testing.T) {
@@ -295,10 +257,7 @@ func TestCheckOwn(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(base) })
 	p := testDir{t, base}
-	p.folder("folder", 0o700)
-	p.folder("open", 0o710)
-	p.link(p.in("folder"), "link")
-	p.file("file", 0o600)
+	p.build("folder/ 0700", "open/ 0710", "link -> "+p.in("folder"), "file 0600")
 	for name, perm := range map[string]fs.FileMode{"socket": 0o600, "shared": 0o666} {
 		l, err := net.Listen("unix", p.in(name))
 		must(t, err)
@@ -323,12 +282,9 @@ func TestCheckOwn(t *testing.T) {
 		{"socket", fs.ModeSocket, me + 1, "does not belong to user"},
 	} {
 		err := checkOwn(p.in(tt.name), tt.want, tt.user)
-		if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
-			t.Errorf("%s: got %v, want %q", tt.name, err, tt.says)
-		}
+		errorIf(t, tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)),
+			"%s: got %v, want %q", tt.name, err, tt.says)
 	}
-	if err := CheckOwn(p.in("missing"), fs.ModeDir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("missing: %v is not ErrNotExist", err)
-	}
+	wantError(t, "missing", CheckOwn(p.in("missing"), fs.ModeDir), fs.ErrNotExist)
 	must(t, CheckOwn(p.in("folder"), fs.ModeDir))
 }

@@ -61,13 +61,11 @@ func TestSweep(t *testing.T) {
 	p.wantFiles(stays...)
 	left := func(want int) {
 		t.Helper()
-		if got := Sweep(p.dir); len(got) != want {
-			t.Errorf("left: %q, want %d", got, want)
-		}
+		got := Sweep(p.dir)
+		errorIf(t, len(got) != want, "left: %q, want %d", got, want)
 	}
-	if got := Sweep(p.dir); !slices.Contains(got, writing.Name()) {
-		t.Errorf("left: %q, want the file that is being written too", got)
-	}
+	got := Sweep(p.dir)
+	errorIf(t, !slices.Contains(got, writing.Name()), "left: %q, want the file that is being written too", got)
 	left(2)
 	writing.Close()
 	left(2) // it is not renamed yet
@@ -75,7 +73,6 @@ func TestSweep(t *testing.T) {
 	old := time.Now().Add(-2 * tempAge)
 	must(t, os.Chtimes(writing.Name(), old, old))
 	left(1)
-	if got := Sweep(p.in("none")); got != nil {
-		t.Errorf("left: %q, want nothing of a folder that is not there", got)
-	}
+	got = Sweep(p.in("none"))
+	errorIf(t, got != nil, "left: %q, want nothing of a folder that is not there", got)
 }

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,9 +28,8 @@ func TestAccessLists(t *testing.T) {
 	for name, want := range map[string][2]bool{"private": {true, true}, "read": {false, true}, "written": {false, false}} {
 		_, key := ReadKey(p.in(name))
 		_, trusted := ReadTrusted(p.in(name), MaxSize)
-		if got := [2]bool{key == nil, trusted == nil}; got != want {
-			t.Errorf("%s: accepted as a key and as a configuration: %v, want %v: %v, %v", name, got, want, key, trusted)
-		}
+		errorIf(t, [2]bool{key == nil, trusted == nil} != want,
+			"%s: as a key %v, as a configuration %v; want them accepted: %v", name, key, trusted, want)
 	}
 	_, err := ReadKey(p.in("read"))
 	user, failed := currentUser()
@@ -67,16 +65,12 @@ func TestGranted(t *testing.T) {
 		} {
 			others, err := granted(list, c.rights, c.trusted)
 			must(t, err)
-			if got := others != ""; got != c.want {
-				t.Errorf("type %d, %s: refused: %v (%s), want %v", kind, c.name, got, others, c.want)
-			}
+			errorIf(t, (others != "") != c.want, "type %d, %s: refused (%s), want %t", kind, c.name, others, c.want)
 		}
 		entry.Header.AceFlags |= windows.INHERIT_ONLY_ACE
 		others, err := granted(list, using, none)
 		must(t, err)
-		if others != "" {
-			t.Errorf("type %d, for what is made in the folder alone: refused (%s)", kind, others)
-		}
+		errorIf(t, others != "", "type %d, for what is made in the folder alone: refused (%s)", kind, others)
 	}
 }
 
@@ -91,9 +85,8 @@ func TestPrivateFiles(t *testing.T) {
 	f, err := OpenPrivate(p.in("opened"), os.O_RDWR|os.O_CREATE)
 	must(t, err, f.Close())
 	for _, name := range []string{"written", "deep/folder/inside", "created", "opened"} {
-		if _, err := ReadKey(p.in(name)); err != nil {
-			t.Errorf("%s: got %v, want a file that others cannot use", name, err)
-		}
+		_, err := ReadKey(p.in(name))
+		errorIf(t, err != nil, "%s: got %v, want a file that others cannot use", name, err)
 	}
 }
 
@@ -121,17 +114,10 @@ func TestPaths(t *testing.T) {
 		name := dir + `\f`
 		must(t, MkdirPrivate(dir), WriteFile(name, []byte("x"), 0o600), WriteFile(name, []byte("y"), 0o600))
 		text, err := ReadKey(name)
-		if err != nil || string(text) != "y" {
-			t.Errorf("%s: got %q, %v, want %q", name, text, err, "y")
-		}
+		errorIf(t, err != nil || string(text) != "y", "%s: got %q, %v, want %q", name, text, err, "y")
 	}
 	_, err := ReadKey(filepath.VolumeName(p.dir) + `\ferry-is-not-there\f`)
-	if !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v, want that the file is not there", err)
-	}
-	if f, err := Open("NUL"); err != nil {
-		t.Errorf("NUL: %v", err)
-	} else {
-		f.Close()
-	}
+	wantError(t, "a file that is not there", err, fs.ErrNotExist)
+	f, err := Open("NUL")
+	must(t, err, f.Close())
 }

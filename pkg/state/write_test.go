@@ -51,24 +51,20 @@ func TestWriteFileKeepsLinks(t *testing.T) {
 		{"absolute", func(p testDir) { p.link(p.in("repo/f"), "link") }, "repo/f"},
 		{"to nothing yet", func(p testDir) { p.link("repo/g", "link") }, "repo/g"},
 		{"two links", func(p testDir) {
-			p.link("second", "link")
-			p.link("repo/f", "second")
+			p.build("link -> second", "second -> repo/f")
 		}, "repo/f"},
 		{"up through a linked folder", func(p testDir) {
 			must(p.t, os.MkdirAll(p.in("deep/inner"), 0o700))
-			p.link("deep/inner", "short")
-			p.link("short/../h", "link")
+			p.build("short -> deep/inner", "link -> short/../h")
 		}, "deep/h"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newTestDir(t)
-			p.folder("repo", 0o700)
-			p.file("repo/f", 0o600)
+			p.build("repo/ 0700", "repo/f 0600")
 			tt.build(p)
 			must(t, WriteFile(p.in("link"), []byte("new"), 0o600))
-			if info, err := os.Lstat(p.in("link")); err != nil || info.Mode()&fs.ModeSymlink == 0 {
-				t.Errorf("the link is now %v, %v; want a link", info, err)
-			}
+			_, err := os.Readlink(p.in("link"))
+			errorIf(t, err != nil, "the link is no link any more: %v", err)
 			p.wantContent(tt.target, "new")
 		})
 	}
@@ -76,15 +72,12 @@ func TestWriteFileKeepsLinks(t *testing.T) {
 
 func TestWriteFileRefuses(t *testing.T) {
 	p := newTestDir(t)
-	p.folder("folder", 0o700)
-	p.link("loop", "loop")
+	p.build("folder/ 0700", "loop -> loop")
 	for name, want := range map[string]string{
 		"folder": "is not a regular file", "loop": "has too many links", "absent/f": "cannot find its folder",
 	} {
-		var e *Error
-		if err := WriteFile(p.in(name), []byte("x"), 0o600); !errors.As(err, &e) || e.Msg != want {
-			t.Errorf("%s: got %v, want %q", name, err, want)
-		}
+		e, ok := errors.AsType[*Error](WriteFile(p.in(name), []byte("x"), 0o600))
+		errorIf(t, !ok || e.Msg != want, "%s: got %v, want %q", name, e, want)
 	}
 	p.wantFiles("folder", "loop")
 }
@@ -128,14 +121,10 @@ func TestWriteFileConcurrently(t *testing.T) {
 func TestCreateFileNeverReplaces(t *testing.T) {
 	p := newTestDir(t)
 	must(t, CreateFile(p.in("f"), []byte("first"), 0o600))
-	if err := CreateFile(p.in("f"), []byte("second"), 0o600); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("got %v, want ErrExist", err)
-	}
+	wantError(t, "a file", CreateFile(p.in("f"), []byte("second"), 0o600), fs.ErrExist)
 	p.wantContent("f", "first")
 	p.link("nowhere", "link")
-	if err := CreateFile(p.in("link"), []byte("x"), 0o600); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("a link that leads nowhere: got %v, want ErrExist", err)
-	}
+	wantError(t, "a link that leads nowhere", CreateFile(p.in("link"), []byte("x"), 0o600), fs.ErrExist)
 	p.wantFiles("f", "link")
 }
 
@@ -148,8 +137,6 @@ func TestMkdirPrivate(t *testing.T) {
 		p.wantMode("a", 0o700)
 	}
 	p.file("f", 0o600)
-	var e *Error
-	if err := MkdirPrivate(filepath.Join(p.dir, "f", "g")); !errors.As(err, &e) {
-		t.Errorf("got %v, want an *Error", err)
-	}
+	err := MkdirPrivate(filepath.Join(p.dir, "f", "g"))
+	errorIf(t, !errors.As(err, new(*Error)), "got %v, want an *Error", err)
 }

@@ -4,7 +4,6 @@ package state
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,16 +14,10 @@ import (
 // file to another user in a folder that everyone can write.
 func TestWriteFileTrust(t *testing.T) {
 	p := newTestDir(t)
-	p.file("target", 0o600)
-	p.file("kept", 0o600)
-	p.file("given", 0o600)
-	p.link("target", "link")
-	p.link("kept", "foreignlink")
-	p.folder("sticky", 0o777|fs.ModeSticky)
-	p.file("sticky/own", 0o600)
-	p.file("sticky/given", 0o600)
-	p.link("../kept", "sticky/link")
-	p.link("../absent", "sticky/dangling")
+	p.build(
+		"target 0600", "kept 0600", "given 0600", "link -> target", "foreignlink -> kept", "sticky/ 1777",
+		"sticky/own 0600", "sticky/given 0600", "sticky/link -> ../kept", "sticky/dangling -> ../absent",
+	)
 	const open = "is a symbolic link in a folder that others can write"
 	type test struct{ name, text, hint string }
 	tests := []test{
@@ -66,9 +59,8 @@ func TestWriteFileKeepsOwner(t *testing.T) {
 	p.wantMode("f", 0o640)
 	info, err := os.Stat(p.in("f"))
 	must(t, err)
-	if st := info.Sys().(*syscall.Stat_t); st.Uid != nobody || st.Gid != 65533 {
-		t.Errorf("owner %d:%d, want 65534:65533", st.Uid, st.Gid)
-	}
+	st := info.Sys().(*syscall.Stat_t)
+	errorIf(t, st.Uid != nobody || st.Gid != 65533, "owner %d:%d, want 65534:65533", st.Uid, st.Gid)
 }
 
 // A write that the system cuts short must leave the old file and nothing else. The limit on file sizes causes such a
@@ -83,9 +75,8 @@ func TestWriteFileCutShort(t *testing.T) {
 	must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4 << 20, Max: was.Max}))
 	written, created := WriteFile(p.in("f"), data, 0o600), CreateFile(p.in("new"), data, 0o600)
 	must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was))
-	if !errors.Is(written, syscall.EFBIG) || !errors.Is(created, syscall.EFBIG) {
-		t.Errorf("got %v and %v, want EFBIG", written, created)
-	}
+	errorIf(t, !errors.Is(written, syscall.EFBIG) || !errors.Is(created, syscall.EFBIG),
+		"got %v and %v, want EFBIG", written, created)
 	p.wantContent("f", "text")
 	p.wantFiles("f")
 }
