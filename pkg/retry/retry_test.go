@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"fmt"
 	"math"
 	"net/http"
 	"strings"
@@ -17,10 +18,17 @@ func asked(after string) Outcome { return Outcome{Kind: Rejected, Status: 429, R
 func kind(k Kind) Outcome        { return Outcome{Kind: k} }
 func seconds(s float64) Decision { return waitFor(time.Duration(s * float64(time.Second))) }
 func millis(ms int) Decision     { return waitFor(time.Duration(ms) * time.Millisecond) }
-func gaveUp(d Decision) bool     { return d.Action == GiveUp }
 func rule(p Policy, n int) Rule  { return Rule{Policy: p, Attempts: n, Delay: 2 * time.Second} }
 func spendCap(after string) Outcome {
 	return Outcome{Kind: Rejected, Status: 429, RetryAfter: after, SpendCap: true}
+}
+
+// equal reports an error if a decision is not the wanted one.
+func equal(t *testing.T, what string, got, want Decision) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %+v, want %+v", what, got, want)
+	}
 }
 
 var (
@@ -39,11 +47,12 @@ func TestTable(t *testing.T) {
 	scripts429 := [3]Decision{seconds(2), seconds(4), seconds(12)} // RETRY_DELAY × i
 
 	tooLong := func(d time.Duration) [3]Decision { return all(Decision{Action: GiveUp, RequestedWait: d}) }
-	rows := []struct {
+	type row struct {
 		name                        string
 		outcome                     Outcome
 		script, retryAfter, backoff [3]Decision
-	}{
+	}
+	rows := []row{
 		{"200", answered(), all(done), all(done), all(done)},
 		{"429", status(429), scripts429, all(seconds(5)), half},
 		{"429 with Retry-After", asked("7"), scripts429, all(seconds(7)), all(seconds(7))},
@@ -58,43 +67,33 @@ func TestTable(t *testing.T) {
 		{"429 with an unreadable Retry-After", asked("soon"), scripts429, all(seconds(5)), half},
 		{"429 naming a spend cap", spendCap(""), scripts429, all(fail), all(fail)},
 		{"429 naming a spend cap, Retry-After", spendCap("1"), scripts429, all(fail), all(fail)},
-		{"502", status(502), each, each, half},
-		{"503", status(503), each, each, half},
-		{"504", status(504), each, each, half},
 		{"503 with Retry-After", Outcome{Kind: Rejected, Status: 503, RetryAfter: "9"}, each, each, half},
-		{"500", status(500), all(fail), each, half},
-		{"501", status(501), all(fail), each, half},
-		{"505", status(505), all(fail), each, half},
-		{"529", status(529), all(fail), each, half},
-		{"599", status(599), all(fail), each, half},
-		{"408", status(408), all(fail), all(fail), half},
-		{"409", status(409), all(fail), all(fail), half},
-		{"400", status(400), all(fail), all(fail), all(fail)},
-		{"401", status(401), all(fail), all(fail), all(fail)},
-		{"402", status(402), all(fail), all(fail), all(fail)},
-		{"403", status(403), all(fail), all(fail), all(fail)},
-		{"404", status(404), all(fail), all(fail), all(fail)},
-		{"413", status(413), all(fail), all(fail), all(fail)},
-		{"428", status(428), all(fail), all(fail), all(fail)},
-		{"430", status(430), all(fail), all(fail), all(fail)},
-		{"499", status(499), all(fail), all(fail), all(fail)},
-		{"201", status(201), all(fail), all(fail), all(fail)},
-		{"204", status(204), all(fail), all(fail), all(fail)},
-		{"304", status(304), all(fail), all(fail), all(fail)},
-		{"101", status(101), all(fail), all(fail), all(fail)},
 		{"a .status that is no number", status(0), all(fail), all(fail), all(fail)},
 		{"a .status too large", status(-1), all(fail), all(fail), all(fail)},
 		{"200 that is no answer", kind(NotAnAnswer), all(fail), doubling, half},
 		{"no answer", kind(Unreachable), all(fail), doubling, half},
 		{"certificate, redirect, cancelled", kind(Final), all(fail), all(fail), all(fail)},
 	}
+	for _, same := range []struct {
+		statuses                    []int
+		script, retryAfter, backoff [3]Decision
+	}{
+		{[]int{502, 503, 504}, each, each, half},
+		{[]int{500, 501, 505, 529, 599}, all(fail), each, half},
+		{[]int{408, 409}, all(fail), all(fail), half},
+		{[]int{400, 401, 402, 403, 404, 413, 428, 430, 499}, all(fail), all(fail), all(fail)},
+		{[]int{201, 204, 304, 101}, all(fail), all(fail), all(fail)},
+	} {
+		for _, s := range same.statuses {
+			rows = append(rows, row{fmt.Sprint(s), status(s), same.script, same.retryAfter, same.backoff})
+		}
+	}
 	for _, row := range rows {
 		columns := map[Policy][3]Decision{Script: row.script, RetryAfter: row.retryAfter, Backoff: row.backoff}
 		for policy, want := range columns {
 			for n, i := range []int{1, 2, 6} {
-				if got := rule(policy, 100).Decide(row.outcome, i, now, 0.5); got != want[n] {
-					t.Errorf("%s under %s after attempt %d: %+v, want %+v", row.name, policy, i, got, want[n])
-				}
+				what := fmt.Sprintf("%s under %s after attempt %d", row.name, policy, i)
+				equal(t, what, rule(policy, 100).Decide(row.outcome, i, now, 0.5), want[n])
 			}
 		}
 	}
@@ -125,9 +124,7 @@ func TestServerAsks(t *testing.T) {
 	for _, test := range tests {
 		test.outcome.Kind = Rejected
 		for policy, want := range map[Policy]Decision{Script: test.script, RetryAfter: test.retryAfter, Backoff: test.backoff} {
-			if got := rule(policy, 100).Decide(test.outcome, 1, now, 0.5); got != want {
-				t.Errorf("%s under %s: %+v, want %+v", test.name, policy, got, want)
-			}
+			equal(t, fmt.Sprintf("%s under %s", test.name, policy), rule(policy, 100).Decide(test.outcome, 1, now, 0.5), want)
 		}
 	}
 }
@@ -143,20 +140,17 @@ func TestDelayMovesOnlyTheScripts429(t *testing.T) {
 			for i := 1; i <= 4; i++ {
 				two := Rule{Policy: policy, Attempts: 9, Delay: 2 * time.Second}.Decide(o, i, now, 0.5)
 				ten := Rule{Policy: policy, Attempts: 9, Delay: 10 * time.Second}.Decide(o, i, now, 0.5)
+				what := fmt.Sprintf("%s, %+v, attempt %d", policy, o, i)
 				if policy == Script && o.Status == 429 {
-					if two.Wait != time.Duration(2*i)*time.Second || ten.Wait != time.Duration(10*i)*time.Second {
-						t.Errorf("script, 429, attempt %d: waits %s and %s", i, two.Wait, ten.Wait)
-					}
-				} else if two != ten {
-					t.Errorf("%s, %+v, attempt %d: the delay changed %+v to %+v", policy, o, i, two, ten)
+					equal(t, what, two, seconds(float64(2*i)))
+					equal(t, what, ten, seconds(float64(10*i)))
+				} else {
+					equal(t, what+": with another delay", ten, two)
 				}
 			}
 		}
 	}
-	none := Rule{Policy: Script, Attempts: 9}.Decide(status(429), 3, now, 0)
-	if none != waitFor(0) {
-		t.Errorf("a delay of 0: %+v", none)
-	}
+	equal(t, "a delay of 0", Rule{Policy: Script, Attempts: 9}.Decide(status(429), 3, now, 0), waitFor(0))
 }
 
 // TestAttemptsUsedUp checks that there is no wait after the last attempt (the script did wait), and that only an
@@ -165,25 +159,18 @@ func TestAttemptsUsedUp(t *testing.T) {
 	for _, policy := range Policies() {
 		for _, attempts := range []int{1, 3} {
 			r := rule(policy, attempts)
-			if got := r.Decide(status(429), attempts, now, 0.5); got != (Decision{Action: GiveUp}) {
-				t.Errorf("%s, 429, attempt %d of %d: %+v", policy, attempts, attempts, got)
-			}
-			if got := r.Decide(answered(), attempts, now, 0.5); got != done {
-				t.Errorf("%s, 200 at last: %+v", policy, got)
-			}
-			if got := r.Decide(status(401), attempts, now, 0.5); got != fail {
-				t.Errorf("%s, 401 at last: %+v, want a failure", policy, got)
-			}
-			if attempts > 1 && gaveUp(r.Decide(status(429), attempts-1, now, 0.5)) {
+			what := fmt.Sprintf("%s, attempt %d, ", policy, attempts)
+			equal(t, what+"429", r.Decide(status(429), attempts, now, 0.5), Decision{Action: GiveUp})
+			equal(t, what+"200", r.Decide(answered(), attempts, now, 0.5), done)
+			equal(t, what+"401", r.Decide(status(401), attempts, now, 0.5), fail)
+			if attempts > 1 && r.Decide(status(429), attempts-1, now, 0.5).Action == GiveUp {
 				t.Errorf("%s gave up before the last attempt", policy)
 			}
 		}
 	}
 	// The wait that the server asked for is kept on the last attempt too.
 	want := Decision{Action: GiveUp, RequestedWait: 120 * time.Second}
-	if got := rule(RetryAfter, 3).Decide(asked("120"), 3, now, 0); got != want {
-		t.Errorf("Retry-After 120 on the last attempt: %+v, want %+v", got, want)
-	}
+	equal(t, "Retry-After 120 on the last attempt", rule(RetryAfter, 3).Decide(asked("120"), 3, now, 0), want)
 }
 
 func TestJitterBounds(t *testing.T) {
@@ -193,9 +180,7 @@ func TestJitterBounds(t *testing.T) {
 	for n, bound := range bounds {
 		for _, random := range []float64{0, .5, .999} {
 			got := rule(Backoff, 1000).Decide(status(503), n+1, now, random)
-			if want := time.Duration(random * float64(bound)); got != waitFor(want) {
-				t.Errorf("attempt %d, random %v: %+v, want a wait of %s", n+1, random, got, want)
-			}
+			equal(t, fmt.Sprintf("attempt %d, random %v", n+1, random), got, waitFor(time.Duration(random*float64(bound))))
 		}
 	}
 	if got := rule(Backoff, math.MaxInt).Decide(status(503), 1_000_000, now, .999); got.Wait >= backoffCap {
@@ -226,56 +211,36 @@ func TestPolicies(t *testing.T) {
 }
 
 func TestParseRetryAfter(t *testing.T) {
-	const absent = -1
-	tests := []struct {
-		value string
-		want  time.Duration
-	}{
-		{"0", 0},
-		{"1", time.Second},
-		{"120", 120 * time.Second},
-		{"007", 7 * time.Second},
-		{" 5\t", 5 * time.Second},
+	for value, want := range map[string]time.Duration{
+		"0": 0, "1": time.Second, "120": 120 * time.Second, "007": 7 * time.Second, " 5\t": 5 * time.Second,
 		// RFC 9110 section 5.6.7: senders use the first form, recipients accept all three.
-		{"Sun, 06 Nov 1994 08:49:47 GMT", 10 * time.Second},
-		{"Sunday, 06-Nov-94 08:49:47 GMT", 10 * time.Second},
-		{"Sun Nov  6 08:49:47 1994", 10 * time.Second},
-		{"Sun, 06 Nov 1994 08:49:37 GMT", 0},
-		{"Sun, 06 Nov 1994 08:49:36 GMT", absent},
-		{"Sun, 06 Nov 1904 08:49:36 GMT", absent},
-		{"Mon, 07 Nov 1994 08:49:37 GMT", 24 * time.Hour},
-		{"Fri, 31 Dec 9999 23:59:59 GMT", math.MaxInt64},
+		"Sun, 06 Nov 1994 08:49:47 GMT":  10 * time.Second,
+		"Sunday, 06-Nov-94 08:49:47 GMT": 10 * time.Second,
+		"Sun Nov  6 08:49:47 1994":       10 * time.Second,
+		"Sun, 06 Nov 1994 08:49:37 GMT":  0,
+		"Mon, 07 Nov 1994 08:49:37 GMT":  24 * time.Hour,
+		"Fri, 31 Dec 9999 23:59:59 GMT":  math.MaxInt64,
 		// A number that is too large means a long wait, not an absent value.
-		{"9223372036", 9223372036 * time.Second},
-		{"9223372037", math.MaxInt64},
-		{"9223372036854775807", math.MaxInt64},
-		{"9223372036854775808", math.MaxInt64},
-		{strings.Repeat("9", 400), math.MaxInt64},
-		{"", absent},
-		{"   ", absent},
-		{"-1", absent},
-		{"+1", absent},
-		{"1.5", 1500 * time.Millisecond},
-		{"0.0000000001", 1}, // never shorter than asked
-		{"1.", absent},
-		{".5", absent},
-		{"-1.5", absent},
-		{"1.5.5", absent},
-		{"1,5", absent},
-		{"1e3", absent},
-		{"0x10", absent},
-		{"1 s", absent},
-		{"5, 10", absent},
-		{"٥", absent},
-		{"soon", absent},
-		{"1994-11-06T08:49:47Z", absent},
-		{"Sun, 06 Nov 1994 08:49:47 CET", absent},
-		{"Sun, 32 Nov 1994 08:49:47 GMT", absent},
+		"9223372036":             9223372036 * time.Second,
+		"9223372037":             math.MaxInt64,
+		"9223372036854775807":    math.MaxInt64,
+		"9223372036854775808":    math.MaxInt64,
+		strings.Repeat("9", 400): math.MaxInt64,
+		"1.5":                    1500 * time.Millisecond,
+		"0.0000000001":           1, // never shorter than asked
+	} {
+		got, ok := parseRetryAfter(value, now)
+		if !ok || got != want {
+			t.Errorf("parseRetryAfter(%q) = %s, %t; want %s", value, got, ok, want)
+		}
 	}
-	for _, test := range tests {
-		got, ok := parseRetryAfter(test.value, now)
-		if ok != (test.want != absent) || ok && got != test.want {
-			t.Errorf("parseRetryAfter(%q) = %s, %t; want %s", test.value, got, ok, test.want)
+	for _, absent := range []string{
+		"", "   ", "-1", "+1", "1.", ".5", "-1.5", "1.5.5", "1,5", "1e3", "0x10", "1 s", "5, 10", "٥", "soon",
+		"Sun, 06 Nov 1994 08:49:36 GMT", "Sun, 06 Nov 1904 08:49:36 GMT", "1994-11-06T08:49:47Z",
+		"Sun, 06 Nov 1994 08:49:47 CET", "Sun, 32 Nov 1994 08:49:47 GMT",
+	} {
+		if got, ok := parseRetryAfter(absent, now); ok {
+			t.Errorf("parseRetryAfter(%q) = %s, want none", absent, got)
 		}
 	}
 }
