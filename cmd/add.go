@@ -45,11 +45,7 @@ func newConfigAddCmd(a *app) *cobra.Command {
 		Short: "Add a node for a known provider or a URL; without arguments, list the providers",
 		Args:  atMostOne("provider or URL"),
 		ValidArgsFunction: completeArgs(1, func() []string {
-			var names []string
-			for _, p := range config.Providers() {
-				names = append(names, p.Name)
-			}
-			return names
+			return mapSlice(config.Providers(), func(p config.Provider) string { return p.Name })
 		}),
 		RunE: withLoaded(a.fileSettings, func(ctx context.Context, s *settings, args []string) error {
 			if len(args) == 0 {

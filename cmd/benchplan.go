@@ -246,11 +246,7 @@ func (e *endpoint) requestSum() string {
 
 // endpoints returns the series as the client's endpoints.
 func (p *benchRun) endpoints() []*client.Endpoint {
-	var all []*client.Endpoint
-	for _, e := range p.series {
-		all = append(all, &e.Endpoint)
-	}
-	return all
+	return mapSlice(p.series, func(e *endpoint) *client.Endpoint { return &e.Endpoint })
 }
 
 // benchNodes returns the named nodes, or all nodes of the file if none is named.

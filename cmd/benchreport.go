@@ -92,9 +92,7 @@ func runBenchReport(a *app, files, vantages []string, o reportOptions) error {
 	var nodes []string
 	for _, run := range runs {
 		run.Header.Reference = cmp.Or(o.reference, run.Header.Reference)
-		for _, n := range run.Header.Nodes {
-			nodes = append(nodes, n.Name)
-		}
+		nodes = append(nodes, mapSlice(run.Header.Nodes, func(n bench.Node) string { return n.Name })...)
 	}
 	if err := o.checkNames(nodes); err != nil {
 		return err
@@ -254,10 +252,7 @@ func runBenchCompare(a *app, files []string, o reportOptions) error {
 	if err != nil {
 		return err
 	}
-	var both []string
-	for _, n := range c.Nodes {
-		both = append(both, n.New.Node.Name)
-	}
+	both := mapSlice(c.Nodes, func(n *bench.Change) string { return n.New.Node.Name })
 	for _, t := range o.thresholds {
 		known := slices.Contains(both, t.Node()) || !t.Compares() &&
 			slices.ContainsFunc(c.New.Rows, func(r *bench.Row) bool { return r.Node.Name == t.Node() })

@@ -234,10 +234,7 @@ func (order *nodeOrder) comment() string {
 		return ""
 	}
 	remaining, stop := order.remaining(), ""
-	var names []string
-	for _, node := range remaining {
-		names = append(names, node.Name)
-	}
+	names := mapSlice(remaining, func(node *orderedNode) string { return node.Name })
 	if len(names) == 0 {
 		names = []string{"no other"}
 	}

@@ -37,6 +37,15 @@ func tree(c *cobra.Command) []*cobra.Command {
 	return all
 }
 
+// mapSlice returns the result of f for each element of a list; nil for none.
+func mapSlice[T, U any](list []T, f func(T) U) []U {
+	var out []U
+	for _, one := range list {
+		out = append(out, f(one))
+	}
+	return out
+}
+
 // onlyCommands rejects an argument that names no subcommand of c.
 func (a *app) onlyCommands(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
@@ -223,10 +232,7 @@ func (l listing[T]) show(a *app, form string, all []T) error {
 		}
 		return nil
 	}
-	rows := [][]string{l.heading}
-	for _, one := range all {
-		rows = append(rows, l.row(one))
-	}
+	rows := append([][]string{l.heading}, mapSlice(all, l.row)...)
 	lay := term.Table
 	if l.cards {
 		lay = term.TableOrCards

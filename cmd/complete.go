@@ -79,9 +79,6 @@ func (a *app) completeNodes(_ *cobra.Command, _ []string, word string) ([]string
 
 // fixed completes a flag with these words.
 func fixed[T ~string](words ...T) cobra.CompletionFunc {
-	var names []string
-	for _, word := range words {
-		names = append(names, string(word))
-	}
+	names := mapSlice(words, func(word T) string { return string(word) })
 	return cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)
 }

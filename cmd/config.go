@@ -145,11 +145,7 @@ func (a *app) edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 
 // keyNames returns the keys of all settings.
 func (s *settings) keyNames() []string {
-	var keys []string
-	for _, e := range s.list() {
-		keys = append(keys, e.Key)
-	}
-	return keys
+	return mapSlice(s.list(), func(e config.Entry) string { return e.Key })
 }
 
 // fileKeyNames returns the keys that the file can contain.

@@ -43,10 +43,7 @@ func checkFaults(query string) error {
 	case len(unknown) == 0:
 		return nil
 	}
-	var names []string
-	for _, f := range demo.Faults() {
-		names = append(names, f.Name)
-	}
+	names := mapSlice(demo.Faults(), func(f demo.Fault) string { return f.Name })
 	if near := config.NearestName(unknown[0], names); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}

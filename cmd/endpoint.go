@@ -122,14 +122,12 @@ func (order *nodeOrder) remaining() []*orderedNode {
 
 // remainingEndpoints returns the remaining nodes with what determines the cost of a request to them.
 func (order *nodeOrder) remainingEndpoints() []*client.Endpoint {
-	var others []*client.Endpoint
-	for _, node := range order.remaining() {
-		others = append(others, &client.Endpoint{
+	return mapSlice(order.remaining(), func(node *orderedNode) *client.Endpoint {
+		return &client.Endpoint{
 			Name: node.Name, API: node.API, Model: node.Model, MaxTokens: node.MaxTokens, System: node.System,
 			Aliases: node.Aliases, Params: node.Params, StreamOnly: node.StreamOnly, Rule: order.settings.values.Retry,
-		})
-	}
-	return others
+		}
+	})
 }
 
 // close closes the connections to all nodes that were used.

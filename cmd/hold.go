@@ -176,10 +176,7 @@ func (a *app) noteUnresponsive(unresponsive int) {
 // noteUnheld notes for each node that it has no holder, and suggests a similar node that has one.
 func (a *app) noteUnheld(dir string, nodes []string) error {
 	left, _, err := hold.List(dir)
-	var names []string
-	for _, h := range left {
-		names = append(names, h.Node)
-	}
+	names := mapSlice(left, func(h hold.Status) string { return h.Node })
 	for _, node := range nodes {
 		said := "no connection is held for " + node
 		if near := config.TypoOf(node, names); near != "" {

@@ -153,10 +153,7 @@ func (s *settings) storeModels(node config.Node, ids []string) error {
 	if err != nil || s.noStore {
 		return err
 	}
-	kept := []string{}
-	for _, id := range ids[:min(len(ids), maxListed)] {
-		kept = append(kept, s.masker.String(id))
-	}
+	kept := append([]string{}, mapSlice(ids[:min(len(ids), maxListed)], s.masker.String)...)
 	data, _ := json.Marshal(modelList{1, s.Clock.Now().UTC().Truncate(time.Second), kept}) // encoding it cannot fail
 	if err := state.MkdirPrivate(filepath.Dir(path)); err != nil {
 		return err

@@ -347,17 +347,16 @@ func newRootCmd(a *app, args []string) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			words := strings.Fields(c.CommandPath())
+			path, words := a.Lookup.Get("FERRY_CONFIG"), strings.Fields(c.CommandPath())
 			switch {
+			case path == "":
+				return nil
 			case len(words) < 2 || !slices.Contains([]string{"ask", "stream", "bench", "config"}, words[1]):
 				return nil // reads no settings
 			case words[1] == "config" && (len(words) == 2 || slices.Contains([]string{"add", "init", "set", "path"}, words[2])):
 				return nil // creates the file or prints its path
 			}
-			if path := a.Lookup.Get("FERRY_CONFIG"); path != "" {
-				return config.CheckNamed(path)
-			}
-			return nil
+			return config.CheckNamed(path)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {

@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"ferry/pkg/config"
+	"ferry/pkg/gateway"
+
 	"github.com/spf13/cobra"
 )
 
@@ -57,11 +60,7 @@ func runTokenNew(ctx context.Context, g *gatewayFile, args []string) error {
 
 // roles returns the names of the gateway's roles.
 func (g *gatewayFile) roles() []string {
-	var names []string
-	for _, role := range g.section.Roles {
-		names = append(names, role.Name)
-	}
-	return names
+	return mapSlice(g.section.Roles, func(role config.Role) string { return role.Name })
 }
 
 func newTokenListCmd(a *app) *cobra.Command {
@@ -70,10 +69,9 @@ func newTokenListCmd(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var all []tokenJSON
-		for _, t := range tokens {
-			all = append(all, tokenJSON{t.Name, t.Role, t.Created, !slices.Contains(g.roles(), t.Role)})
-		}
+		all := mapSlice(tokens, func(t gateway.Token) tokenJSON {
+			return tokenJSON{t.Name, t.Role, t.Created, !slices.Contains(g.roles(), t.Role)}
+		})
 		return listing[tokenJSON]{
 			name: "tokens", none: "there are no tokens; ferry config token new ROLE creates one",
 			heading: []string{"token", "role", "created", ""}, keep: 2, row: a.tokenRow,
@@ -124,9 +122,5 @@ func newTokenRevokeCmd(a *app) *cobra.Command {
 // tokenNames returns the public names of the tokens, for completion.
 func (g *gatewayFile) tokenNames() []string {
 	tokens, _ := g.tokens().List()
-	var names []string
-	for _, t := range tokens {
-		names = append(names, t.Name)
-	}
-	return names
+	return mapSlice(tokens, func(t gateway.Token) string { return t.Name })
 }
