@@ -1,9 +1,10 @@
 package config
 
 import (
-	"errors"
 	"strings"
 	"testing"
+
+	"ferry/pkg/text"
 )
 
 const commented = `# mine
@@ -23,6 +24,13 @@ nodes:
             X-Team: core
 # the end
 `
+
+const (
+	filtered  = "# mine\nfilter: {file: words.txt} # theirs\n"
+	pins      = `["` + pinA + `", "` + pinB + `"]`
+	flowPins  = "nodes:\n  a: {url: https://h, pins: [" + pinA + "]} # mine\n"
+	blockPins = "nodes:\n  a:\n    url: https://h\n    pins:\n      - " + pinA + "\n      - " + pinB + "\n    label: x\n"
+)
 
 // swapped replaces text that occurs exactly once.
 func swapped(src, was, is string) string {
@@ -74,6 +82,30 @@ var edits = []struct{ name, src, key, value, want string }{
 	{"after a long text", "nodes:\n  a:\n    url: https://h\n    label: |-\n      long\nproxy: none\n", "nodes.a.api", "chat",
 		"nodes:\n  a:\n    url: https://h\n    label: |-\n      long\n    api: chat\nproxy: none\n"},
 	{"indented as a whole", "  timeout: 1m\n", "node", "demo", "  timeout: 1m\n  node: demo\n"},
+	{"the long form of a limit", "limit: {rate: 600/min, burst: 5} # mine\n", "limit", "50/min",
+		"limit: \"50/min\" # mine\n"},
+	{"several nodes", "", "node", "a,c", "node: \"a,c\"\n"},
+	{"several nodes for a list", "node: [a, b] # mine\n", "node", "a,c", "node: \"a,c\" # mine\n"},
+	{"several nodes for one", "node: a # mine\ntimeout: 1s\n", "node", "a,c", "node: \"a,c\" # mine\ntimeout: 1s\n"},
+	{"new list", filtered, "filter.on", "[prompt, answer]", swapped(filtered, "}", ", \"on\": [prompt, answer]}")},
+	{"a list of one", "filter: {file: x, \"on\": [prompt, answer]} # theirs\n", "filter.on", "answer",
+		"filter: {file: x, \"on\": [answer]} # theirs\n"},
+	{"an item with YAML syntax", filtered, "redact", `a: \d+`, filtered + "redact: [\"a: \\\\d+\"]\n"},
+	{"quoted items", filtered + "redact: [\"a: \\\\d+\"]\n", "redact", `["[0-9]", 'it''s', x]`,
+		filtered + "redact: [\"[0-9]\", \"it's\", x]\n"},
+	{"a pin", "nodes:\n  a:\n    url: https://h\n", "nodes.a.pins", pinA,
+		"nodes:\n  a:\n    url: https://h\n    pins: [\"" + pinA + "\"]\n"},
+	{"two pins", "nodes:\n  a:\n    url: https://h\n", "nodes.a.pins", pinA + "," + pinB,
+		"nodes:\n  a:\n    url: https://h\n    pins: " + pins + "\n"},
+	{"pins with a space", "nodes:\n  a: {url: https://h}\n", "nodes.a.pins", pinA + ", " + pinB,
+		"nodes:\n  a: {url: https://h, pins: " + pins + "}\n"},
+	{"pins for a list", flowPins, "nodes.a.pins", pinA + "," + pinB, swapped(flowPins, "["+pinA+"]", pins)},
+	{"pins for lines", blockPins, "nodes.a.pins", pinB,
+		swapped(blockPins, "\n      - "+pinA+"\n      - "+pinB, " [\""+pinB+"\"]")},
+	{"pins for one text", "nodes: {a: {url: https://h, pins: '" + pinA + "'}}", "nodes.a.pins", pinB,
+		"nodes: {a: {url: https://h, pins: [\"" + pinB + "\"]}}"},
+	{"the same pins", "nodes: {a: {url: https://h, pins: " + pins + "}}", "nodes.a.pins", pinA + "," + pinB,
+		"nodes: {a: {url: https://h, pins: " + pins + "}}"},
 	{"truth", "nodes: {a: {url: http://h}}", "nodes.a.insecure", "true", "nodes: {a: {url: http://h, insecure: true}}"},
 	{"a field of any form", "nodes: {a: {url: http://h}}", "nodes.a.params.x.y", ` {"b": [1.50, null, "é\u2028"], "a": {}} `,
 		`nodes: {a: {url: http://h, params: {x.y: {"a":{},"b":[1.50,null,"é\u2028"]}}}}`},
@@ -99,6 +131,11 @@ var edits = []struct{ name, src, key, value, want string }{
 	{"header in another case", "nodes: {a: {url: https://h, headers: {X-A: b, X-B: c}}}", "nodes.a.headers.x-b", "", "nodes: {a: {url: https://h, headers: {X-A: b}}}"},
 	{"CRLF", "timeout: 1m\r\nproxy: none\r\n", "timeout", "", "proxy: none\r\n"},
 	{"a text of two lines in flow", "nodes: {a: {url: https://h, label: one\n  two}}", "nodes.a.label", "", "nodes: {a: {url: https://h}}"},
+	{"list", filtered + "redact: [x]\n", "redact", "", filtered},
+	{"group in flow", filtered, "filter", "", "# mine\n"},
+	{"pins in flow", flowPins, "nodes.a.pins", "", swapped(flowPins, ", pins: ["+pinA+"]", "")},
+	{"pins in lines", blockPins, "nodes.a.pins", "",
+		swapped(blockPins, "    pins:\n      - "+pinA+"\n      - "+pinB+"\n", "")},
 	{"beside a map without braces", "nodes: {a: {url: https://h, params: {x: [b: 1], y: 2}}}", "nodes.a.params.x", "", "nodes: {a: {url: https://h, params: {y: 2}}}"},
 }
 
@@ -120,9 +157,9 @@ func TestEditErrors(t *testing.T) {
 	set := func(src, key, value string) error { _, err := Set([]byte(src), key, value); return err }
 	unset := func(src, key string) error { _, err := Unset([]byte(src), key); return err }
 	tests := []struct {
-		name      string
-		err       error
-		want, hnt string
+		name       string
+		err        error
+		want, hint string
 	}{
 		{"unknown", set("", "timeoutt", "1s"), "timeoutt: unknown key; did you mean timeout?", ""},
 		{"unknown in a node", set("", "nodes.a.ulr", "x"), "nodes.a.ulr: unknown key; did you mean url?", ""},
@@ -153,16 +190,48 @@ func TestEditErrors(t *testing.T) {
 		{"unset unknown", unset(commented, "zzz"), "zzz: unknown key", ""},
 		{"unset what is required", unset(commented, "nodes.q.url"), "nodes.q.url: is required", ""},
 		{"unset a url alone", unset("nodes:\n  a:\n    url: https://h\n", "nodes.a.url"), "nodes.a.url: is required", ""},
+		{"a node twice", set("", "node", "a,a"), "node: names a node twice", ""},
+		{"a list in a text", set(filtered, "filter.on", "prompt,answer"), "filter.on: value 1 must be prompt or answer",
+			""},
+		{"a bad pattern", set("", "redact", "a("), "redact: pattern 1 cannot be used: character 3: missing closing )",
+			"a pattern is a regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax)"},
+		{"a map in a list", set("", "redact", "[a, {b: c}]"), "redact: use a single value", ""},
+		{"no pattern", set("", "redact", ""), "redact: pattern 1 has no value", ""},
+		{"no words", set(filtered, "filter.words", "[]"), "filter.words: has no value", ""},
+		{"audit without a file", set("", "audit.content", "redacted"), "audit: needs file",
+			"ferry config set audit.file PATH"},
+		{"filter without words", unset("filter: {file: a, on: [answer]}", "filter.file"), "filter: needs file or words",
+			"ferry config set filter.file PATH"},
+		{"a comment among pins", set(swapped(blockPins, "pins:", "pins: # of 2026"), "nodes.a.pins", pinA),
+			"nodes.a.pins: cannot be edited safely here", "edit the file by hand at line 4"},
+		{"no pin", set(flowPins, "nodes.a.pins", "x"), "nodes.a.pins: a pin is sha256// and a hash in base64",
+			"ferry config pin NODE shows the pins of a node's chain, ready to paste"},
+		{"a key among pins", set(flowPins, "nodes.a.pins", pinA+",sk-ant-"+canary),
+			"nodes.a.pins: this looks like a key to an API, and is not shown", refHint},
+		{"no pins", set(flowPins, "nodes.a.pins", ""), "nodes.a.pins: has no value",
+			"ferry config unset nodes.a.pins removes the key"},
+		{"pins over plain http", set("nodes: {a: {url: 'http://h'}}", "nodes.a.pins", pinA),
+			"nodes.a.pins: this node is not reached over TLS, so these pins would not be checked",
+			"make its url https://, or remove the pins"},
+		{"plain http below pins", set(flowPins, "nodes.a.url", "http://h"),
+			"nodes.a.pins: this node is not reached over TLS, so these pins would not be checked",
+			"make its url https://, or remove the pins"},
+		{"gateway", set("", "gateway", "x"), "gateway: is a group; set one of the keys in it", ""},
+		{"roles", set("", "gateway.roles", "x"), "gateway.roles: is a group; set one of the keys in it", ""},
+		{"a role's name", set("", "gateway.roles.Dev", "models"),
+			"gateway.roles.Dev: use a name of small letters, digits, - and _", ""},
+		{"permission", set("", "gateway.roles.dev", "mesages"),
+			"gateway.roles.dev: unknown permission; did you mean messages?",
+			"the permissions are messages, count_tokens, models, complete, chat"},
+		{"unknown in gateway", set("", "gateway.lissen", "443"), "gateway.lissen: unknown key; did you mean listen?", ""},
+		{"port twice", set("", "gateway.listen", "443,443"), "gateway.listen: names the same twice", ""},
+		{"burst", set("", "gateway.burst", "many"), "gateway.burst: use a whole number from 0 to 1000000", ""},
 		{"unset beside a remark", unset("retry: {attempts: 3, # why\n  delay: 1s}\n", "retry.attempts"), "retry.attempts: cannot be edited safely here", "edit the file by hand at line 1"},
 	}
 	for _, tt := range tests {
-		var e *Error
-		if !errors.As(tt.err, &e) || tt.err.Error() != tt.want || e.Hint() != tt.hnt {
-			t.Errorf("%s: got %v, hint %q\nwant %s, hint %q", tt.name, tt.err, e.Hint(), tt.want, tt.hnt)
-			continue
-		}
-		if strings.Contains(tt.err.Error()+e.Hint(), canary) {
-			t.Errorf("%s: the secret is repeated: %v", tt.name, tt.err)
+		wantError(t, tt.name, tt.err, tt.want)
+		if hint := text.Hint(tt.err); hint != tt.hint {
+			t.Errorf("%s: hint %q, want %q", tt.name, hint, tt.hint)
 		}
 	}
 }
@@ -173,10 +242,6 @@ func TestCheckKey(t *testing.T) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
-	for key, want := range map[string]string{"retry": "retry: is a group; use one of the keys in it",
-		"timout": "timout: unknown key; did you mean timeout?"} {
-		if err := CheckKey(key); err == nil || err.Error() != want {
-			t.Errorf("got %v, want %s", err, want)
-		}
-	}
+	wantError(t, "a group", CheckKey("retry"), "retry: is a group; use one of the keys in it")
+	wantError(t, "a typo", CheckKey("timout"), "timout: unknown key; did you mean timeout?")
 }

@@ -151,19 +151,19 @@ func TestParseErrorsOfNodes(t *testing.T) {
 func holdParseErrors(t *testing.T, tests []parseError) {
 	t.Helper()
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := Parse("c.yaml", []byte(tt.src))
-			var e *Error
-			if !errors.As(err, &e) {
-				t.Fatalf("got %v, want an *Error", err)
-			}
-			if err.Error() != tt.want {
-				t.Errorf("got  %s\nwant %s", err, tt.want)
-			}
-			if strings.Contains(err.Error()+e.Hint(), canary) {
-				t.Errorf("the secret is repeated: %s, hint %s", err, e.Hint())
-			}
-		})
+		_, err := Parse("c.yaml", []byte(tt.src))
+		wantError(t, tt.src, err, tt.want)
+	}
+}
+
+// wantError checks the type and the text of an error, and that neither it nor its hint repeats the secret.
+func wantError(t *testing.T, source string, err error, want string) {
+	t.Helper()
+	e, ok := errors.AsType[*Error](err)
+	if !ok || err.Error() != want {
+		t.Errorf("%s:\ngot  %v\nwant %s", source, err, want)
+	} else if strings.Contains(err.Error()+e.Hint(), canary) {
+		t.Errorf("%s: the secret is repeated: %v, hint %s", source, err, e.Hint())
 	}
 }
 
@@ -181,12 +181,10 @@ func TestParseKeyShapes(t *testing.T) {
 	for _, key := range keys {
 		for _, place := range places {
 			_, err := Parse("c.yaml", []byte(strings.ReplaceAll(place, "%", key)))
-			var e *Error
-			if !errors.As(err, &e) || e.Msg != "this looks like a key to an API, and is not shown" {
+			switch e, ok := errors.AsType[*Error](err); {
+			case !ok || e.Msg != "this looks like a key to an API, and is not shown":
 				t.Errorf("%s in %q: got %v", key, place, err)
-				continue
-			}
-			if strings.Contains(err.Error()+e.Hint(), key) {
+			case strings.Contains(err.Error()+e.Hint(), key):
 				t.Errorf("the key is repeated: %v", err)
 			}
 		}
