@@ -15,31 +15,6 @@ func section(more string) string {
 	return "gateway:\n  server_name: ai.example.com\n" + more
 }
 
-func TestGatewayErrors(t *testing.T) {
-	holdParseErrors(t, []parseError{
-		{"not a map", "gateway: yes\n", "c.yaml:1:10: gateway: use keys and values"},
-		{"unknown key", section("  upstreem: hk\n"), "c.yaml:3:3: gateway.upstreem: unknown key; did you mean upstream?"},
-		{"twice", section("  server_name: b\n"), "c.yaml:3:3: gateway.server_name: is given twice; first on line 2"},
-		{"list for one", section("  cert: [a, b]\n"), "c.yaml:3:9: gateway.cert: use a single value"},
-		{"nothing", section("  cert:\n"), "c.yaml:3:8: gateway.cert: has no value"},
-		{"empty list", section("  listen: []\n"), "c.yaml:3:11: gateway.listen: has no value"},
-		{"quoted number", section("  burst: \"4\"\n"), "c.yaml:3:10: gateway.burst: use a whole number, without quotes"},
-		{"negative burst", section("  burst: -1\n"), "c.yaml:3:10: gateway.burst: use a whole number from 0 to 1000000"},
-		{"no connections", section("  connections: 0\n"), "c.yaml:3:16: gateway.connections: use a whole number from 1 to 65535"},
-		{"no keepalive", section("  keepalive: 0\n"), "c.yaml:3:14: gateway.keepalive: use a whole number from 1 to 10000"},
-		{"rate by the hour", section("  rate: 50/h\n"), "c.yaml:3:9: gateway.rate: use a number of requests per second or minute, such as 50/min"},
-		{"rate of none", section("  rate: 0/min\n"), "c.yaml:3:9: gateway.rate: use a number of requests per second or minute, such as 50/min"},
-		{"port", section("  listen: [443, 70000]\n"), `c.yaml:3:17: gateway.listen: use a port or an address with a port, such as 443 or "[::]:443"`},
-		{"port with words", section("  listen: 443 ssl\n"), `c.yaml:3:11: gateway.listen: use a port or an address with a port, such as 443 or "[::]:443"`},
-		{"same port", section("  listen: [443, 443]\n"), "c.yaml:3:17: gateway.listen: names the same twice"},
-		{"demo upstream", section("  upstream: demo\n"), "c.yaml:3:13: gateway.upstream: use the names of nodes in this file"},
-		{"upstream twice", section("  upstream: [a, b, a]\n"), "c.yaml:3:20: gateway.upstream: names the same twice"},
-		{"role's name", section("  roles: {Dev: [models]}\n"), "c.yaml:3:11: gateway.roles.Dev: use a name of small letters, digits, - and _"},
-		{"permission", section("  roles:\n    dev: [models, mesages]\n"), "c.yaml:4:19: gateway.roles.dev: unknown permission; did you mean messages?"},
-		{"no permission", section("  roles:\n    dev: []\n"), "c.yaml:4:10: gateway.roles.dev: has no value"},
-	})
-}
-
 // No value may contain anything that nginx would treat as the end of the value or as a variable.
 func TestGatewayTakesNoSyntax(t *testing.T) {
 	hostile := []string{
