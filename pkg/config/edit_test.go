@@ -153,18 +153,28 @@ func TestEdit(t *testing.T) {
 	}
 }
 
-func TestEditErrors(t *testing.T) {
+// editError is an edit that fails, and its expected error and hint.
+type editError struct {
+	name       string
+	err        error
+	want, hint string
+}
+
+func holdEditErrors(t *testing.T, tests []editError) {
+	t.Helper()
+	for _, tt := range tests {
+		wantError(t, tt.name, tt.err, tt.want)
+		if hint := text.Hint(tt.err); hint != tt.hint {
+			t.Errorf("%s: hint %q, want %q", tt.name, hint, tt.hint)
+		}
+	}
+}
+
+func TestSetErrors(t *testing.T) {
 	set := func(src, key, value string) error { _, err := Set([]byte(src), key, value); return err }
-	unset := func(src, key string) error { _, err := Unset([]byte(src), key); return err }
-	tests := []struct {
-		name       string
-		err        error
-		want, hint string
-	}{
+	holdEditErrors(t, []editError{
 		{"unknown", set("", "timeoutt", "1s"), "timeoutt: unknown key; did you mean timeout?", ""},
 		{"unknown in a node", set("", "nodes.a.ulr", "x"), "nodes.a.ulr: unknown key; did you mean url?", ""},
-		{"node", unset("nodes: {hk: {url: https://h}}", "hk"), "hk: unknown key", "ferry config unset nodes.hk removes the node"},
-		{"no such node", unset("nodes: {hk: {url: https://h}}", "m2"), "m2: unknown key", ""},
 		{"secret for a key", set("", canary+" x", "1s"), "…: unknown key", ""},
 		{"group", set("", "nodes.a", canary), "nodes.a: is a group; set one of the keys in it", ""},
 		{"no name", set("", "nodes.", canary), "nodes.: use nodes.NAME.FIELD, the name of letters, digits, - and _", ""},
@@ -185,11 +195,6 @@ func TestEditErrors(t *testing.T) {
 		{"several lines", set("nodes:\n  a:\n    url: https://h\n    label: one\n      two\n", "nodes.a.label", "x"),
 			"nodes.a.label: cannot be edited safely here", "edit the file by hand at line 4"},
 		{"question mark", set("? retry\n: attempts: 3\n", "timeout", "1s"), "timeout: cannot be edited safely here", "edit the file by hand at line 1"},
-		{"not set", unset("# x\n", "timeout"), "timeout: is not set in the file", ""},
-		{"unset in part", unset(commented, "nodes.hk.model"), "nodes.hk.model: is not set in the file", ""},
-		{"unset unknown", unset(commented, "zzz"), "zzz: unknown key", ""},
-		{"unset what is required", unset(commented, "nodes.q.url"), "nodes.q.url: is required", ""},
-		{"unset a url alone", unset("nodes:\n  a:\n    url: https://h\n", "nodes.a.url"), "nodes.a.url: is required", ""},
 		{"a node twice", set("", "node", "a,a"), "node: names a node twice", ""},
 		{"a list in a text", set(filtered, "filter.on", "prompt,answer"), "filter.on: value 1 must be prompt or answer",
 			""},
@@ -200,8 +205,6 @@ func TestEditErrors(t *testing.T) {
 		{"no words", set(filtered, "filter.words", "[]"), "filter.words: has no value", ""},
 		{"audit without a file", set("", "audit.content", "redacted"), "audit: needs file",
 			"ferry config set audit.file PATH"},
-		{"filter without words", unset("filter: {file: a, on: [answer]}", "filter.file"), "filter: needs file or words",
-			"ferry config set filter.file PATH"},
 		{"a comment among pins", set(swapped(blockPins, "pins:", "pins: # of 2026"), "nodes.a.pins", pinA),
 			"nodes.a.pins: cannot be edited safely here", "edit the file by hand at line 4"},
 		{"no pin", set(flowPins, "nodes.a.pins", "x"), "nodes.a.pins: a pin is sha256// and a hash in base64",
@@ -226,14 +229,23 @@ func TestEditErrors(t *testing.T) {
 		{"unknown in gateway", set("", "gateway.lissen", "443"), "gateway.lissen: unknown key; did you mean listen?", ""},
 		{"port twice", set("", "gateway.listen", "443,443"), "gateway.listen: names the same twice", ""},
 		{"burst", set("", "gateway.burst", "many"), "gateway.burst: use a whole number from 0 to 1000000", ""},
+	})
+}
+
+func TestUnsetErrors(t *testing.T) {
+	unset := func(src, key string) error { _, err := Unset([]byte(src), key); return err }
+	holdEditErrors(t, []editError{
+		{"node", unset("nodes: {hk: {url: https://h}}", "hk"), "hk: unknown key", "ferry config unset nodes.hk removes the node"},
+		{"no such node", unset("nodes: {hk: {url: https://h}}", "m2"), "m2: unknown key", ""},
+		{"not set", unset("# x\n", "timeout"), "timeout: is not set in the file", ""},
+		{"unset in part", unset(commented, "nodes.hk.model"), "nodes.hk.model: is not set in the file", ""},
+		{"unset unknown", unset(commented, "zzz"), "zzz: unknown key", ""},
+		{"unset what is required", unset(commented, "nodes.q.url"), "nodes.q.url: is required", ""},
+		{"unset a url alone", unset("nodes:\n  a:\n    url: https://h\n", "nodes.a.url"), "nodes.a.url: is required", ""},
+		{"filter without words", unset("filter: {file: a, on: [answer]}", "filter.file"), "filter: needs file or words",
+			"ferry config set filter.file PATH"},
 		{"unset beside a remark", unset("retry: {attempts: 3, # why\n  delay: 1s}\n", "retry.attempts"), "retry.attempts: cannot be edited safely here", "edit the file by hand at line 1"},
-	}
-	for _, tt := range tests {
-		wantError(t, tt.name, tt.err, tt.want)
-		if hint := text.Hint(tt.err); hint != tt.hint {
-			t.Errorf("%s: hint %q, want %q", tt.name, hint, tt.hint)
-		}
-	}
+	})
 }
 
 func TestCheckKey(t *testing.T) {
