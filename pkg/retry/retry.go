@@ -119,14 +119,25 @@ func (r Rule) wait(o Outcome, i int, now time.Time, random float64) Decision {
 	if o.Kind == Final || o.Kind == Rejected && r.Policy != Script && (o.SpendCap || o.NoRetry) {
 		return Decision{Action: Fail}
 	}
+	// The waits of retry-after: if no answer arrives, after a 429 without the header, and after a 5xx.
+	noAnswer, limited, serverError := double(time.Second, i), defaultRetryAfter, times(time.Second, i)
 	switch r.Policy {
 	case RetryAfter:
-		return decideRetryAfter(o, i, now)
 	case Backoff:
-		return decideBackoff(o, i, now, random)
+		jittered := time.Duration(random * float64(min(double(backoffBase, i), backoffCap)))
+		noAnswer, limited, serverError = jittered, jittered, jittered
 	default:
 		return r.decideScript(o, i)
 	}
+	switch {
+	case o.Kind != Rejected:
+		return waitFor(noAnswer)
+	case o.Status == 429 || o.Temporary:
+		return retryAfterWait(o, now, limited)
+	case o.Status >= 500, r.Policy == Backoff && (o.Status == 408 || o.Status == 409):
+		return waitFor(serverError)
+	}
+	return Decision{Action: Fail}
 }
 
 func (r Rule) decideScript(o Outcome, i int) Decision {
@@ -137,33 +148,6 @@ func (r Rule) decideScript(o Outcome, i int) Decision {
 		case 502, 503, 504:
 			return waitFor(times(time.Second, i))
 		}
-	}
-	return Decision{Action: Fail}
-}
-
-func decideRetryAfter(o Outcome, i int, now time.Time) Decision {
-	if o.Kind != Rejected {
-		return waitFor(double(time.Second, i))
-	}
-	switch {
-	case o.Status == 429 || o.Temporary:
-		return retryAfterWait(o, now, defaultRetryAfter)
-	case o.Status >= 500:
-		return waitFor(times(time.Second, i))
-	}
-	return Decision{Action: Fail}
-}
-
-func decideBackoff(o Outcome, i int, now time.Time, random float64) Decision {
-	jittered := time.Duration(random * float64(min(double(backoffBase, i), backoffCap)))
-	if o.Kind != Rejected {
-		return waitFor(jittered)
-	}
-	switch {
-	case o.Status == 429 || o.Temporary:
-		return retryAfterWait(o, now, jittered)
-	case o.Status == 408, o.Status == 409, o.Status >= 500:
-		return waitFor(jittered)
 	}
 	return Decision{Action: Fail}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"ferry/pkg/guard"
@@ -75,20 +76,14 @@ func (e ProxyEnv) excludes(host string) bool {
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	address, err := netip.ParseAddr(host)
-	isAddress := err == nil
-	for _, entry := range strings.FieldsFunc(strings.ToLower(e.No), func(r rune) bool { return r == ',' || r == ' ' }) {
-		if isAddress {
-			if inEntry(address.Unmap(), entry) {
-				return true
-			}
-			continue
+	entries := strings.FieldsFunc(strings.ToLower(e.No), func(r rune) bool { return r == ',' || r == ' ' })
+	return slices.ContainsFunc(entries, func(entry string) bool {
+		if err == nil {
+			return inEntry(address.Unmap(), entry)
 		}
 		entry = strings.Trim(entry, ".")
-		if entry != "" && (host == entry || strings.HasSuffix(host, "."+entry)) {
-			return true
-		}
-	}
-	return false
+		return entry != "" && (host == entry || strings.HasSuffix(host, "."+entry))
+	})
 }
 
 func inEntry(address netip.Addr, entry string) bool {
@@ -170,10 +165,7 @@ func (o Options) checkProxyResponse(resp *http.Response) error {
 	case resp.StatusCode >= 500:
 		hint = "it did not reach the node"
 	}
-	status := fmt.Sprint(resp.StatusCode)
-	if words := http.StatusText(resp.StatusCode); words != "" {
-		status += " " + words
-	}
+	status := strings.TrimSpace(fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
 	text := fmt.Sprintf("the proxy %s answered %s to a connection to %s", ShowProxy(o.Proxy), status, HostPort(o.Target))
 	return &ProxyError{Text: text, Advice: o.proxyHint(hint)}
 }
