@@ -137,19 +137,28 @@ type authority struct {
 var serial atomic.Int64
 
 func newAuthority(dir string, from, to time.Time) *authority {
-	key := newKey()
-	n := serial.Add(1)
+	root := signAuthority(nil, from, to)
+	root.dir, root.file = dir, filepath.Join(dir, fmt.Sprintf("ca-%d.pem", serial.Add(1)))
+	writePEM(root.file, "CERTIFICATE", root.cert.Raw)
+	return root
+}
+
+// signAuthority returns an authority that above signs, or that signs itself if above is nil.
+func signAuthority(above *authority, from, to time.Time) *authority {
+	below := &authority{key: newKey()}
 	template := &x509.Certificate{
-		Subject:   pkix.Name{CommonName: fmt.Sprint("authority ", n)},
+		Subject:   pkix.Name{CommonName: fmt.Sprint("authority ", serial.Add(1))},
 		NotBefore: from, NotAfter: to, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	parent, signer := template, below.key
+	if above != nil {
+		parent, signer, below.dir, below.file = above.cert, above.key, above.dir, above.file
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &below.key.PublicKey, signer)
 	must(err)
-	cert, err := x509.ParseCertificate(der)
+	below.cert, err = x509.ParseCertificate(der)
 	must(err)
-	a := &authority{cert: cert, key: key, dir: dir, file: filepath.Join(dir, fmt.Sprintf("ca-%d.pem", n))}
-	writePEM(a.file, "CERTIFICATE", der)
-	return a
+	return below
 }
 
 func privateCA(t *testing.T) *authority {
@@ -169,10 +178,7 @@ func writePEM(path, kind string, der []byte) {
 
 // issue signs a certificate for loopback; change modifies it first.
 func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
-	return a.issueFor(newKey(), change)
-}
-
-func (a *authority) issueFor(key *ecdsa.PrivateKey, change func(*x509.Certificate)) tls.Certificate {
+	key := newKey()
 	template := &x509.Certificate{
 		Subject:   pkix.Name{CommonName: "node"},
 		NotBefore: yesterday(), NotAfter: nextYear(),

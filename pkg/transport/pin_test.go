@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -15,21 +13,6 @@ import (
 
 	"ferry/pkg/guard"
 )
-
-// intermediate returns an authority below a, which signs what its issue returns. Certificates include its certificate.
-func (a *authority) intermediate(t *testing.T) *authority {
-	t.Helper()
-	key := newKey()
-	n := serial.Add(1)
-	pair := a.issueFor(key, func(c *x509.Certificate) {
-		c.Subject = pkix.Name{CommonName: fmt.Sprint("intermediate ", n)}
-		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
-		c.DNSNames, c.IPAddresses, c.ExtKeyUsage = nil, nil, nil
-	})
-	cert, err := x509.ParseCertificate(pair.Certificate[0])
-	check(t, err)
-	return &authority{cert: cert, key: key, dir: a.dir, file: a.file}
-}
 
 func pinOf(t *testing.T, pair tls.Certificate) guard.Pin {
 	t.Helper()
@@ -48,7 +31,7 @@ func chained(pair tls.Certificate, above ...*authority) tls.Certificate {
 
 func TestPins(t *testing.T) {
 	root, stranger := privateCA(t), privateCA(t)
-	middle := root.intermediate(t)
+	middle := signAuthority(root, yesterday(), nextYear())
 	leaf := chained(middle.issue(nil), middle)
 	appended := chained(leaf, stranger)
 	other := pinOf(t, root.issue(nil))
@@ -155,7 +138,7 @@ func TestPinsAreNotTheProxys(t *testing.T) {
 
 func TestInspect(t *testing.T) {
 	root := privateCA(t)
-	middle := root.intermediate(t)
+	middle := signAuthority(root, yesterday(), nextYear())
 	leaf := chained(middle.issue(nil), middle)
 	s := tlsSink(t, serving(leaf))
 	look := func(o Options) (*tls.ConnectionState, error) {

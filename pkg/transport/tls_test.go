@@ -177,27 +177,24 @@ func refused(t *testing.T, err error, host, reason, advice string) {
 		"hint %q, want %q in it", trust.Hint(), advice)
 }
 
-func TestHTTPSToWhatIsNoTLS(t *testing.T) {
+// TestHandshakeFaults checks servers that speak no TLS, and errors for which crypto/tls has no type: a server that
+// selects a version that was not offered is untrusted; a server that only hangs up is a network error, which may be
+// retried.
+func TestHandshakeFaults(t *testing.T) {
 	ca := privateCA(t)
 	plain := start(t, func(http.ResponseWriter, *http.Request) { t.Error("a request came through") }, nil)
-	for _, address := range []string{plain.Listener.Addr().String(), scripted(t, "SSH-2.0-something\r\n")} {
-		_, _, err := post(t, ca.node(t, address))
-		refused(t, err, address, "does not speak TLS on this port", "http://")
-	}
-}
-
-// TestUntypedHandshakeFaults checks errors for which crypto/tls has no type: a server that selects a version that was
-// not offered is untrusted; a server that only hangs up is a network error, which may be retried.
-func TestUntypedHandshakeFaults(t *testing.T) {
-	ca := privateCA(t)
 	hello := []byte{22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3} // a record with a ServerHello of TLS 1.2 (RFC 5246 section 7.4.1.3)
 	hello = append(hello, make([]byte, 32)...)          // random
 	hello = append(hello, 0, 0xc0, 0x2f, 0)             // no session, a cipher suite, no compression
-	ancient := scripted(t, string(hello))
-	_, _, err := post(t, ca.node(t, ancient))
-	refused(t, err, ancient, "failed the TLS handshake: server selected unsupported protocol version", "nothing was sent")
-
-	_, _, err = post(t, ca.node(t, scripted(t, 5)))
+	for _, test := range []struct{ address, reason, advice string }{
+		{plain.Listener.Addr().String(), "does not speak TLS on this port", "http://"},
+		{scripted(t, "SSH-2.0-something\r\n"), "does not speak TLS on this port", "http://"},
+		{scripted(t, string(hello)), "failed the TLS handshake: server selected unsupported protocol version", "nothing was sent"},
+	} {
+		_, _, err := post(t, ca.node(t, test.address))
+		refused(t, err, test.address, test.reason, test.advice)
+	}
+	_, _, err := post(t, ca.node(t, scripted(t, 5)))
 	errorIf(t, err == nil || errors.As(err, new(*guard.TrustError)), "a server that hung up: got %v, want a fault of the network", err)
 }
 
