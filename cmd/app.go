@@ -118,6 +118,23 @@ func indented(text string, by int) string {
 	return strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", by))
 }
 
+// part is a part of a message, which has it only if when is true.
+type part struct {
+	when bool
+	text string
+}
+
+// joinParts joins the parts that a message has.
+func joinParts(separator string, parts ...part) string {
+	var texts []string
+	for _, p := range parts {
+		if p.when {
+			texts = append(texts, p.text)
+		}
+	}
+	return strings.Join(texts, separator)
+}
+
 func (a *app) outStyles() term.Styles { return term.NewStyles(a.out.Facts) }
 
 // printError prints an error and, below it, its hint.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"ferry/pkg/client"
@@ -210,17 +209,12 @@ func (b *batchCall) estimate() string {
 	}
 	out += fmt.Sprintf("%s to %s, %d in flight: about %s in and at most %d out", text.Count(p.ToSend, "request"),
 		b.first.Name, b.concurrency, text.Count(int(p.Input), "token"), p.Output)
-	if attempts > 1 {
-		out += fmt.Sprintf(", up to %d attempts each", attempts)
-	}
-	out += fmt.Sprintf(", at most about %s in all", text.Count(int(p.All), "token"))
-	if b.tokenCap > 0 && b.tokenCap < p.All {
-		out += fmt.Sprintf("; --max-tokens-total stops the run before %d", b.tokenCap)
-	}
-	if p.Done > 0 {
-		out += fmt.Sprintf("; %d of %d are done", p.Done, p.Items)
-	}
-	return out
+	return out + joinParts("",
+		part{attempts > 1, fmt.Sprintf(", up to %d attempts each", attempts)},
+		part{true, fmt.Sprintf(", at most about %s in all", text.Count(int(p.All), "token"))},
+		part{b.tokenCap > 0 && b.tokenCap < p.All, fmt.Sprintf("; --max-tokens-total stops the run before %d", b.tokenCap)},
+		part{p.Done > 0, fmt.Sprintf("; %d of %d are done", p.Done, p.Items)},
+	)
 }
 
 // maxShownFaults is how many malformed lines are reported one by one; OUT.failed has all of them.
@@ -289,15 +283,13 @@ func (b *batchCall) reportResult(t client.Tally, why error, caught bool) error {
 		b.printError(unanswered("may have been carried out, and have no answer in OUT", t.Ambiguous))
 	}
 	unsent := p.ToSend - t.Answered - t.Failed
-	sum := fmt.Sprintf("%d of %d answered", p.Done+t.Answered, p.Items+p.Malformed)
-	for _, part := range []struct {
-		count int
-		what  string
-	}{{t.Failed, "failed"}, {left, "left in flight by an earlier run"}, {p.Malformed, "malformed"}, {unsent, "not sent"}} {
-		if part.count > 0 {
-			sum += fmt.Sprintf(", %d %s", part.count, part.what)
-		}
-	}
+	sum := joinParts(", ",
+		part{true, fmt.Sprintf("%d of %d answered", p.Done+t.Answered, p.Items+p.Malformed)},
+		part{t.Failed > 0, fmt.Sprintf("%d failed", t.Failed)},
+		part{left > 0, fmt.Sprintf("%d left in flight by an earlier run", left)},
+		part{p.Malformed > 0, fmt.Sprintf("%d malformed", p.Malformed)},
+		part{unsent > 0, fmt.Sprintf("%d not sent", unsent)},
+	)
 	if t.Failed+left+p.Malformed+unsent == 0 && why == nil {
 		b.note("%s in %s; tokens of this run: %d in, %d out", sum, b.outFile, t.Input, t.Output)
 		return nil
@@ -308,17 +300,12 @@ func (b *batchCall) reportResult(t client.Tally, why error, caught bool) error {
 	if t.FirstFailure != "" && why == nil {
 		sum += "; the first failure: " + t.FirstFailure
 	}
-	var hints []string
-	if t.Failed-t.Unwritten+left+p.Malformed > 0 {
-		hints = append(hints, b.outFile+".failed lists them with the reasons")
-	}
-	if t.Unwritten > 0 {
-		hints = append(hints, "answers that could not be written are above")
-	}
-	if unsent+t.Failed-t.Ambiguous.Count > 0 {
-		hints = append(hints, "the same command sends the items without an answer")
-	}
-	b.printError(text.Errorf(strings.Join(hints, "; "), "%s", sum))
+	hint := joinParts("; ",
+		part{t.Failed-t.Unwritten+left+p.Malformed > 0, b.outFile + ".failed lists them with the reasons"},
+		part{t.Unwritten > 0, "answers that could not be written are above"},
+		part{unsent+t.Failed-t.Ambiguous.Count > 0, "the same command sends the items without an answer"},
+	)
+	b.printError(text.Errorf(hint, "%s", sum))
 	return exitSilently(exitFailed)
 }
 
@@ -328,19 +315,15 @@ func (b *batchCall) showProgress() (stop func()) {
 	progress := func() (done int, line string) {
 		t, since := b.batch.Progress(), b.Clock.Now().Sub(started)
 		done = t.Answered + t.Failed
-		line = fmt.Sprintf("%d/%d", done, total)
-		if since > 0 {
-			line += fmt.Sprintf("  %.3g/s", float64(done)/since.Seconds())
-		}
-		line += fmt.Sprintf("  %d failed", t.Failed)
-		if done > 0 && done < total {
-			rest := time.Duration(float64(since) / float64(done) * float64(total-done))
-			line += "  " + rest.Round(time.Second).String() + " left"
-		}
-		if status := b.pauses.status(done > 0, since); status != "" {
-			line += "  " + status
-		}
-		return done, line
+		rest := time.Duration(float64(since) / float64(max(1, done)) * float64(total-done))
+		status := b.pauses.status(done > 0, since)
+		return done, joinParts("  ",
+			part{true, fmt.Sprintf("%d/%d", done, total)},
+			part{since > 0, fmt.Sprintf("%.3g/s", float64(done)/since.Seconds())},
+			part{true, fmt.Sprintf("%d failed", t.Failed)},
+			part{done > 0 && done < total, rest.Round(time.Second).String() + " left"},
+			part{status != "", status},
+		)
 	}
 	return b.startDisplay(
 		0,

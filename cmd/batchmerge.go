@@ -58,19 +58,13 @@ func runMerge(f *pflag.FlagSet, a *app, o callOptions, b batchOptions, outs []st
 // reportMerged reports missing and duplicate answers. Both mean exit code 1.
 func (a *app) reportMerged(m *client.Merged, outs int) error {
 	answered, lines := m.Items-m.Missing.Count, m.Items+m.Malformed
-	sum := fmt.Sprintf("%d of %d answered, in %s", answered, lines, text.Count(outs, "shard"))
-	if len(m.MissingShards) > 0 {
-		sum += "; the OUT of shard " + strings.Join(m.MissingShards, ", ") + " is missing"
-	}
-	if m.Missing.Count > 0 {
-		sum += "; without an answer: " + m.Missing.String()
-	}
-	if m.Malformed > 0 {
-		sum += "; " + text.Count(m.Malformed, "malformed line")
-	}
-	if m.Duplicate.Count > 0 {
-		sum += "; answered twice, of which the first was printed: " + m.Duplicate.String()
-	}
+	sum := joinParts("; ",
+		part{true, fmt.Sprintf("%d of %d answered, in %s", answered, lines, text.Count(outs, "shard"))},
+		part{len(m.MissingShards) > 0, "the OUT of shard " + strings.Join(m.MissingShards, ", ") + " is missing"},
+		part{m.Missing.Count > 0, "without an answer: " + m.Missing.String()},
+		part{m.Malformed > 0, text.Count(m.Malformed, "malformed line")},
+		part{m.Duplicate.Count > 0, "answered twice, of which the first was printed: " + m.Duplicate.String()},
+	)
 	if answered == lines && m.Duplicate.Count == 0 {
 		a.note("%s", sum)
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -124,17 +123,10 @@ func (w *pauses) wait(ctx, sending context.Context, p client.Pause, sleep func(c
 
 // status describes what a run waits for, "" if nothing. since is how long ago the run began.
 func (w *pauses) status(answered bool, since time.Duration) string {
-	var parts []string
-	if !answered && since >= showWaitAfter {
-		parts = append(parts, "waiting for the first answer… "+text.Seconds(since.Truncate(time.Second)))
-	}
-	for _, of := range []struct {
-		count int64
-		what  string
-	}{{w.limit.Load(), "waiting for the rate limit"}, {w.retry.Load(), "waiting to retry"}} {
-		if of.count > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", of.count, of.what))
-		}
-	}
-	return strings.Join(parts, "; ")
+	limited, retrying := w.limit.Load(), w.retry.Load()
+	return joinParts("; ",
+		part{!answered && since >= showWaitAfter, "waiting for the first answer… " + text.Seconds(since.Truncate(time.Second))},
+		part{limited > 0, fmt.Sprintf("%d waiting for the rate limit", limited)},
+		part{retrying > 0, fmt.Sprintf("%d waiting to retry", retrying)},
+	)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"ferry/pkg/client"
@@ -31,29 +30,17 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	line += fmt.Sprintf(" (DNS %s, connect %s, TLS %s, wait %s, transfer %s)",
 		text.Latency(ph.DNS), text.Latency(ph.Connect), text.Latency(ph.TLS), text.Latency(ph.Wait), text.Latency(ph.Transfer))
 	a.writeErrLine(line)
-	var about []string
-	if at.Remote != "" {
-		about = append(about, at.Remote)
-	}
-	if at.TLS != "" {
-		about = append(about, at.TLS)
-	}
-	if at.HTTP3 {
-		about = append(about, "HTTP/3")
-	}
-	if at.Handshakes > 1 {
-		about = append(about, fmt.Sprintf("%d handshakes raced", at.Handshakes))
-	}
-	switch {
-	case at.Held && at.Reused:
-		about = append(about, "held connection")
-	case at.Held:
-		about = append(about, "held from now on")
-	case at.Reused:
-		about = append(about, "reused connection")
-	}
-	if len(about) > 0 {
-		a.writeErrLine("* " + strings.Join(about, ", "))
+	about := joinParts(", ",
+		part{at.Remote != "", at.Remote},
+		part{at.TLS != "", at.TLS},
+		part{at.HTTP3, "HTTP/3"},
+		part{at.Handshakes > 1, fmt.Sprintf("%d handshakes raced", at.Handshakes)},
+		part{at.Held && at.Reused, "held connection"},
+		part{at.Held && !at.Reused, "held from now on"},
+		part{at.Reused && !at.Held, "reused connection"},
+	)
+	if about != "" {
+		a.writeErrLine("* " + about)
 	}
 	if at.Reconnected {
 		a.writeErrLine("* a kept connection was closed before an answer arrived; the request was sent again on a new one")
