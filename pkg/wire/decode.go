@@ -53,17 +53,13 @@ func (a API) check(httpStatus int, body []byte) (object, error) {
 	if !isObject {
 		fields, isObject = parse(trimDone(body))
 	}
-	effective, status := httpStatus, fields["status"]
-	if status != nil {
-		effective = a.effectiveStatus(httpStatus, status)
-	}
+	status := fields["status"]
+	effective := a.effectiveStatus(httpStatus, status)
 	if httpStatus == 200 && effective == 200 && (isNull(status) || !a.Dialect().Facts().bodyStatus) {
 		objects := []object{fields}
-		if !isObject { // a list of errors
-			for _, one := range elements(bytes.TrimSpace(bytes.TrimPrefix(body, bom))) {
-				object, _ := parse(one)
-				objects = append(objects, object)
-			}
+		for _, one := range elements(bytes.TrimSpace(bytes.TrimPrefix(body, bom))) { // a list of errors
+			object, _ := parse(one)
+			objects = append(objects, object)
 		}
 		for _, in := range objects {
 			if fault := a.faultIn(in); fault != nil {
@@ -376,7 +372,7 @@ func closeJSON(body []byte) []byte {
 	}
 	slices.Reverse(due)
 	closed := make([]byte, 0, len(body)+1+len(due))
-	for _, end := range []int{escape, len(body), members} { // the last one is the end of the complete members
+	for _, end := range []int{escape, members} { // members is the end of the complete members
 		closed = append(closed[:0], body[:end]...)
 		if end == escape && inString {
 			closed = append(closed, '"')

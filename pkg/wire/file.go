@@ -116,15 +116,12 @@ func megabytes(n int) string {
 
 // wholePNG looks for the last chunk. Each chunk has a length, a type, content and a checksum.
 func wholePNG(b []byte) bool {
-	for b = b[8:]; len(b) >= 12; {
-		size := uint64(binary.BigEndian.Uint32(b)) + 12
-		if size > uint64(len(b)) {
-			return false
+	for at := uint64(8); at+12 <= uint64(len(b)); {
+		end := at + 12 + uint64(binary.BigEndian.Uint32(b[at:]))
+		if string(b[at+4:at+8]) == "IEND" {
+			return end <= uint64(len(b))
 		}
-		if string(b[4:8]) == "IEND" {
-			return true
-		}
-		b = b[size:]
+		at = end
 	}
 	return false
 }
@@ -140,12 +137,9 @@ func wholeJPEG(b []byte) bool {
 		marker := b[at+1]
 		b = b[at+1:]
 		switch {
-		case marker == 0xff: // a fill byte
-			continue
 		case marker == 0xd9:
 			return true
-		case marker == 0, marker == 1, marker >= 0xd0 && marker <= 0xd8: // these have no length
-			b = b[1:]
+		case marker == 0xff, marker == 0, marker == 1, marker >= 0xd0 && marker <= 0xd8: // a fill byte, or no length
 			continue
 		}
 		if len(b) < 3 || len(b) < 1+int(binary.BigEndian.Uint16(b[1:])) {
@@ -163,41 +157,27 @@ func wholeGIF(b []byte) bool {
 		}
 		return 3 << (flags&7 + 1)
 	}
-	skip := func(n int) bool {
-		if n > len(b) {
-			return false
-		}
-		b = b[n:]
-		return true
-	}
-	if len(b) < 13 || !skip(13+table(b[10])) {
+	if len(b) < 13 {
 		return false
 	}
-	for len(b) > 0 {
-		kind, head := b[0], 2 // an extension introducer and its label
-		switch kind {
+	for at := 13 + table(b[10]); at < len(b); {
+		switch b[at] {
 		case 0x3b:
 			return true
 		case 0x2c: // a picture, its color table and one byte before its data
-			if len(b) < 10 {
+			if at+10 > len(b) {
 				return false
 			}
-			head = 11 + table(b[9])
-		case 0x21:
+			at += 11 + table(b[at+9])
+		case 0x21: // an extension introducer and its label
+			at += 2
 		default:
 			return false
 		}
-		if !skip(head) {
-			return false
+		for at < len(b) && b[at] > 0 { // the data, in sub-blocks with a length; an empty one is the end
+			at += 1 + int(b[at])
 		}
-		for size := 1; size > 0; { // the data, in sub-blocks with a length; an empty one is the end
-			if len(b) == 0 {
-				return false
-			}
-			if size = int(b[0]); !skip(1 + size) {
-				return false
-			}
-		}
+		at++
 	}
 	return false
 }

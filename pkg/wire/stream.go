@@ -236,7 +236,7 @@ func (s *Stream) parse(data []byte) bool {
 func (s *Stream) failed() bool {
 	c := &s.chunk
 	base, _ := parse(c.base)
-	return c.status != nil && s.api.effectiveStatus(200, c.status) != 200 ||
+	return s.api.effectiveStatus(200, c.status) != 200 ||
 		string(unquote(c.kind)) == "error" || isFault(c.fault) || isCode(base["status_code"])
 }
 
