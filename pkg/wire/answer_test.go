@@ -57,8 +57,7 @@ func checkCase(t *testing.T, title string, api API, how, body, want string) {
 	got := described(answer, err)
 	errorIf(t, got != want, "%s: got\n%swant\n%s", title, got, want)
 	errorIf(t, err == nil && answer.Empty != (answer.Text == ""), "%s: empty is %t of %q", title, answer.Empty, answer.Text)
-	var failed *APIError
-	if errors.As(err, &failed) && (failed.HTTPStatus != status || string(failed.Body) != body) {
+	if failed, ok := errors.AsType[*APIError](err); ok && (failed.HTTPStatus != status || string(failed.Body) != body) {
 		t.Errorf("%s: got HTTP %d with %q, want HTTP %d with %q", title, failed.HTTPStatus, failed.Body, status, body)
 	}
 }
@@ -83,8 +82,7 @@ func described(answer Answer, err error) string {
 	if answer.Usage != nil {
 		line("usage", fmt.Sprintf("%+v", *answer.Usage))
 	}
-	var failed *APIError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*APIError](err); ok {
 		line("status", strconv.Itoa(failed.Status))
 		line("type", failed.Type)
 		line("code", failed.Code)
@@ -104,8 +102,7 @@ func TestDecodeEncoding(t *testing.T) {
 		"\x00\x00\x00{": "", "ok": "", "o": "",
 	} {
 		_, err := Chat.Decode(200, []byte(body))
-		var got *NotAnswerError
-		if !errors.As(err, &got) || got.Encoding != want || want != "" && err.Error() != "status 200 with a body in the encoding "+want {
+		if got, ok := errors.AsType[*NotAnswerError](err); !ok || got.Encoding != want || want != "" && err.Error() != "status 200 with a body in the encoding "+want {
 			t.Errorf("%q: got %v, want no answer in the encoding %q", body, err, want)
 		}
 	}
@@ -161,8 +158,8 @@ func TestDecodeNoAnswer(t *testing.T) {
 	}
 	for _, test := range tests {
 		_, err := test.api.Decode(200, []byte(test.body))
-		var got *NotAnswerError
-		if !errors.As(err, &got) {
+		got, ok := errors.AsType[*NotAnswerError](err)
+		if !ok {
 			t.Errorf("%s: got %v, want no answer", test.name, err)
 			continue
 		}

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -127,16 +126,9 @@ func read(t *testing.T, api API, body string) readings {
 	t.Helper()
 	answer, err := api.Decode(200, []byte(body))
 	out := readings{answer.Text, api.Partial([]byte(body)), err}
-	var apiErr *APIError
-	var none *NotAnswerError
-	switch {
-	case err == nil && EndingOf(answer.StopReason) == Failed:
-		t.Fatalf("%s: a failure is taken for a whole answer:\n%s", api, body)
-	case err != nil && !errors.As(err, &apiErr) && !errors.As(err, &none):
-		t.Fatalf("%s: an error of another type: %v", api, err)
-	case err == nil && answer.Empty != (answer.Text == ""):
-		t.Fatalf("%s: empty is %t of %q", api, answer.Empty, answer.Text)
-	}
+	found(t, err) // no error of another type
+	fatalIf(t, err == nil && EndingOf(answer.StopReason) == Failed, "%s: a failure is taken for a whole answer:\n%s", api, body)
+	fatalIf(t, err == nil && answer.Empty != (answer.Text == ""), "%s: empty is %t of %q", api, answer.Empty, answer.Text)
 	if _, isOne := parse(trimDone([]byte(body))); isOne || !isEvents([]byte(body)) {
 		fatalIf(t, err == nil && containsFailure(api, body), "%s: a failure is taken for a whole answer:\n%s", api, body)
 		return out

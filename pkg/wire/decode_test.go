@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"errors"
 	"strings"
 	"testing"
 )
@@ -34,14 +33,12 @@ const notAnswer = -200
 // found returns the effective status for an error.
 func found(t *testing.T, err error) int {
 	t.Helper()
-	var apiErr *APIError
-	var none *NotAnswerError
-	switch {
-	case err == nil:
+	switch err := err.(type) {
+	case nil:
 		return 200
-	case errors.As(err, &apiErr):
-		return apiErr.Status
-	case errors.As(err, &none):
+	case *APIError:
+		return err.Status
+	case *NotAnswerError:
 		return notAnswer
 	}
 	t.Fatalf("an error of another type: %v", err)

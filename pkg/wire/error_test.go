@@ -6,46 +6,70 @@ import (
 	"testing"
 )
 
-// TestSpendCap checks which errors are spending limits that waiting does not lift (FACTS.md section 1), and that a
-// plain rate limit is not one of them.
-func TestSpendCap(t *testing.T) {
-	tests := []struct {
-		body string
-		want bool
+// TestErrorKinds checks which errors are spending limits that waiting does not lift (FACTS.md section 1), and which are
+// about an unknown model or a model that supports only streams. Similar errors, such as a plain rate limit, are none of
+// them.
+func TestErrorKinds(t *testing.T) {
+	for _, test := range []struct {
+		status     int
+		kind, body string
 	}{
-		{`{"error":{"type":"billing_error","message":"m"}}`, true},
-		{`{"error":{"type":"insufficient_quota","message":"m"}}`, true},
-		{`{"error":{"type":"x","code":"insufficient_quota"}}`, true},
-		{`{"error":{"type":"rate_limit_error","message":"You have reached your specified API usage limits."}}`, true},
-		{`{"error":{"type":"rate_limit_error","message":"Monthly Spend Limit reached"}}`, true},
-		{`{"error":"spending cap"}`, true},
-		{`{"error":{"type":"rate_limit_error","message":"This request would exceed your rate limit of 50 requests per minute"}}`, false},
-		{`{"error":{"type":"rate_limit_error"}}`, false},
-		{`{}`, false},
-		{`{"error":{"message":"Insufficient Balance","type":"unknown_error"}}`, true},
-		{`{"error":{"message":"该令牌额度已用尽"}}`, true},
-		{`{"error":{"code":"1113","message":"您的账户已欠费"}}`, true},
-		{`{"error":{"code":1308,"message":"m"}}`, true},
-		{`{"error":{"code":"1302","message":"too many at once"}}`, false},
-		{`{"base_resp":{"status_code":1008,"status_msg":"m"}}`, true},
-		{`{"base_resp":{"status_code":1002,"status_msg":"rate limit"}}`, false},
-		{`{"code":"Arrearage","message":"Access denied"}`, true},
-		{`{"error":{"code":"AccountOverdueError","message":"m"}}`, true},
-		{`{"error":{"type":"exceeded_current_quota_error","message":"m"}}`, true},
-		{`{"error":{"code":"project_spend_limit_exceeded"}}`, true},
-		{`{"error":{"code":"credit_balance_exhausted"}}`, true},
-	}
-	for _, test := range tests {
-		var got *APIError
-		if _, err := Messages.check(429, []byte(test.body)); !errors.As(err, &got) || got.SpendCap() != test.want {
-			t.Errorf("%s: %v, want a spend cap %t", test.body, err, test.want)
+		{429, "spend cap", `{"error":{"type":"billing_error","message":"m"}}`},
+		{429, "spend cap", `{"error":{"type":"insufficient_quota","message":"m"}}`},
+		{429, "spend cap", `{"error":{"type":"x","code":"insufficient_quota"}}`},
+		{429, "spend cap", `{"error":{"type":"rate_limit_error","message":"You have reached your specified API usage limits."}}`},
+		{429, "spend cap", `{"error":{"type":"rate_limit_error","message":"Monthly Spend Limit reached"}}`},
+		{429, "spend cap", `{"error":"spending cap"}`},
+		{429, "", `{"error":{"type":"rate_limit_error","message":"This request would exceed your rate limit of 50 requests per minute"}}`},
+		{429, "", `{"error":{"type":"rate_limit_error"}}`},
+		{429, "", `{}`},
+		{429, "spend cap", `{"error":{"message":"Insufficient Balance","type":"unknown_error"}}`},
+		{429, "spend cap", `{"error":{"message":"该令牌额度已用尽"}}`},
+		{429, "spend cap", `{"error":{"code":"1113","message":"您的账户已欠费"}}`},
+		{429, "spend cap", `{"error":{"code":1308,"message":"m"}}`},
+		{429, "", `{"error":{"code":"1302","message":"too many at once"}}`},
+		{429, "spend cap", `{"base_resp":{"status_code":1008,"status_msg":"m"}}`},
+		{429, "", `{"base_resp":{"status_code":1002,"status_msg":"rate limit"}}`},
+		{429, "spend cap", `{"code":"Arrearage","message":"Access denied"}`},
+		{429, "spend cap", `{"error":{"code":"AccountOverdueError","message":"m"}}`},
+		{429, "spend cap", `{"error":{"type":"exceeded_current_quota_error","message":"m"}}`},
+		{429, "spend cap", `{"error":{"code":"project_spend_limit_exceeded"}}`},
+		{429, "spend cap", `{"error":{"code":"credit_balance_exhausted"}}`},
+		{402, "spend cap", `{}`},
+		{402, "in flight", `{"error":{"code":"in_flight_budget_exhausted","message":"m"}}`},
+		{404, "unknown model", `{"type":"error","error":{"type":"not_found_error","message":"model: claude-x"}}`},
+		{404, "unknown model", `{"error":{"message":"The model x does not exist or you have no access to it","type":"invalid_request_error","code":"model_not_found"}}`},
+		{404, "unknown model", `{"error":{"message":"model \"x\" not found, try pulling it first","type":"api_error"}}`},
+		{400, "unknown model", `{"error":{"message":"Model Not Exist","type":"invalid_request_error"}}`},
+		{400, "unknown model", `{"error":{"message":"x is not a valid model ID","code":400}}`},
+		{400, "unknown model", `{"error":{"code":"1211","message":"模型不存在，请检查模型代码"}}`},
+		{400, "unknown model", `{"object":"error","message":"Invalid model: x","type":"invalid_model","code":"1500"}`},
+		{404, "", `{"error":{"message":"no such path"}}`},
+		{404, "", `<html>nothing</html>`},
+		{400, "", `{"error":{"message":"max_tokens is too large for this model"}}`},
+		{400, "", `{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model.","code":"unsupported_parameter"}}`},
+		{401, "", `{"error":{"message":"the model does not exist"}}`},
+		{500, "", `{"error":{"message":"model not found","code":"model_not_found"}}`},
+		{400, "only streams", `{"error":{"message":"This model only support stream mode, please enable the stream parameter to access the model."}}`},
+		{400, "only streams", `{"error":{"message":"parameter.enable_thinking must be set to false for non-streaming calls"}}`},
+		{400, "only streams", `{"error":{"message":"Model m supports only streaming requests"}}`},
+		{400, "only streams", `{"error":{"message":"stream must be true"}}`},
+		{400, "only streams", `{"error":{"message":"Please set stream to true"}}`},
+		{400, "", `{"error":{"message":"the stream is not supported"}}`},
+		{400, "", `{"error":{"message":"temperature is not supported"}}`},
+		{400, "", `{"error":{"message":"upstream error"}}`},
+	} {
+		_, err := Chat.Decode(test.status, []byte(test.body))
+		failed, ok := errors.AsType[*APIError](err)
+		fatalIf(t, !ok, "%d %s: got %v, want an APIError", test.status, test.body, err)
+		for kind, is := range map[string]bool{
+			"spend cap": failed.SpendCap(), "in flight": failed.InFlightBudget(),
+			"unknown model": failed.UnknownModel(), "only streams": failed.OnlyStreams(),
+		} {
+			errorIf(t, is != (kind == test.kind), "%d %s: got %s %t, want the kind %q", test.status, test.body, kind, is, test.kind)
 		}
-	}
-	var got *APIError
-	for body, want := range map[string]bool{`{}`: true, `{"error":{"code":"in_flight_budget_exhausted","message":"m"}}`: false} {
-		if _, err := Chat.check(402, []byte(body)); !errors.As(err, &got) || got.SpendCap() != want || got.InFlightBudget() == want {
-			t.Errorf("402 with %s: %v, want a spend cap %t", body, err, want)
-		}
+		failed.Status = 503
+		errorIf(t, failed.OnlyStreams(), "%s with status 503: taken for a refusal", test.body)
 	}
 }
 
@@ -72,28 +96,6 @@ func TestDeepBodies(t *testing.T) {
 	body := `{"choices":[{"message":{"content":` + strings.Repeat(`[{"type":"thinking","thinking":`, half) + long + strings.Repeat(`}]`, half) + `},"finish_reason":"stop"}]}`
 	if answer, err := Chat.Decode(200, []byte(body)); err != nil || !answer.Empty {
 		t.Errorf("deep thinking: got %d bytes of text, %v, want none", len(answer.Text), err)
-	}
-}
-
-// TestOnlyStreams tests the messages of servers whose models support only streams, and similar messages.
-func TestOnlyStreams(t *testing.T) {
-	for words, want := range map[string]bool{
-		"This model only support stream mode, please enable the stream parameter to access the model.": true,
-		"parameter.enable_thinking must be set to false for non-streaming calls":                       true,
-		"Model m supports only streaming requests":                                                     true,
-		"stream must be true":          true,
-		"Please set stream to true":    true,
-		"the stream is not supported":  false,
-		"temperature is not supported": false,
-		"upstream error":               false,
-	} {
-		e := &APIError{Status: 400, Message: words}
-		if got := e.OnlyStreams(); got != want {
-			t.Errorf("%q: got %t, want %t", words, got, want)
-		}
-		if e.Status = 503; e.OnlyStreams() {
-			t.Errorf("%q with status 503: taken for a refusal", words)
-		}
 	}
 }
 

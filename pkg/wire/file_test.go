@@ -148,9 +148,9 @@ func TestEncodeFiles(t *testing.T) {
 		}
 	}
 	for api, want := range map[API]string{Complete: "the complete api has no pictures and documents", Chat: "the chat api has no PDF documents"} {
-		var unsupported *UnsupportedError
 		_, err := api.Encode(Request{Prompt: "p", Files: []*File{{Type: pdf}}})
-		errorIf(t, !errors.As(err, &unsupported) || err.Error() != want || unsupported.Hint() == "",
+		unsupported, ok := errors.AsType[*UnsupportedError](err)
+		errorIf(t, !ok || err.Error() != want || unsupported.Hint() == "",
 			"%s: got %v, want %s with a hint", api, err, want)
 	}
 	most := []*File{{Type: pdf, Data: make([]byte, 13<<20)}, {Type: pdf, Data: make([]byte, 13<<20)}}

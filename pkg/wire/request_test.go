@@ -231,8 +231,8 @@ func TestUnsupported(t *testing.T) {
 	}
 	for _, test := range tests {
 		body, err := test.api.Encode(test.in)
-		var unsupported *UnsupportedError
-		if !errors.As(err, &unsupported) || err.Error() != test.want || body != nil || unsupported.API != test.api {
+		unsupported, ok := errors.AsType[*UnsupportedError](err)
+		if !ok || err.Error() != test.want || body != nil || unsupported.API != test.api {
 			t.Errorf("%s, %+v: got %v, %v\nwant %s", test.api, test.in, body, err, test.want)
 			continue
 		}
@@ -309,8 +309,8 @@ func TestParamHint(t *testing.T) {
 		{`not JSON`, ""},
 	} {
 		_, err := Chat.Decode(400, []byte(test.body))
-		var refused *APIError
-		fatalIf(t, !errors.As(err, &refused), "%s: got %v, want an APIError", test.body, err)
+		refused, ok := errors.AsType[*APIError](err)
+		fatalIf(t, !ok, "%s: got %v, want an APIError", test.body, err)
 		if got := refused.ParamHint(Body{{JSON: []byte(sent)}}); got != test.want {
 			t.Errorf("%s: got the hint %q, want %q", test.body, got, test.want)
 		}
