@@ -65,17 +65,15 @@ func TestMaxTokensCutsTheAnswer(t *testing.T) {
 }
 
 func TestAnswerSpeaksChineseAndBoundsTheQuote(t *testing.T) {
-	if got := answerText("你好"); !strings.Contains(got, "演示节点") || !strings.Contains(got, "「你好」") {
-		t.Errorf("friendly = %q", got)
-	}
+	got := answerText("你好")
+	errorIf(t, !strings.Contains(got, "演示节点") || !strings.Contains(got, "「你好」"), "friendly = %q", got)
 	if got := answerText(strings.Repeat("字", 10_000)); utf8.RuneCountInString(got) > maxQuoted+120 {
 		t.Errorf("got %d characters, want at most %d", utf8.RuneCountInString(got), maxQuoted+120)
 	}
 	// The answer to a short prompt must fit into the script's own max_tokens.
 	for _, p := range []string{"hi there", " 你好 "} {
-		if n := countTokens(answerText(p)); n > completeDefault {
-			t.Errorf("%q: got an answer of %d tokens, want at most %d", p, n, completeDefault)
-		}
+		n := countTokens(answerText(p))
+		errorIf(t, n > completeDefault, "%q: got an answer of %d tokens, want at most %d", p, n, completeDefault)
 	}
 }
 
@@ -101,9 +99,8 @@ func TestAuthentication(t *testing.T) {
 			if a.path == "/chat/completions" {
 				kind = "invalid_request_error"
 			}
-			if got := valueAt(decode(t, r.body), "error.type"); got != kind {
-				t.Errorf("%s: got the error type %v, want %s", a.path, got, kind)
-			}
+			got := valueAt(decode(t, r.body), "error.type")
+			errorIf(t, got != kind, "%s: got the error type %v, want %s", a.path, got, kind)
 		}
 	}
 }
@@ -126,9 +123,8 @@ func TestModelLists(t *testing.T) {
 	}
 	req, _ := http.NewRequest(http.MethodHead, url+"/v1/models", nil)
 	req.Header.Set("X-Api-Key", "k")
-	if r := do(t, client, req); r.status != 200 || r.body != "" {
-		t.Errorf("HEAD: got %d %q, want 200 without a body", r.status, r.body)
-	}
+	r := do(t, client, req)
+	errorIf(t, r.status != 200 || r.body != "", "HEAD: got %d %q, want 200 without a body", r.status, r.body)
 }
 
 func TestPathsAndMethods(t *testing.T) {
@@ -154,9 +150,8 @@ func TestPathsAndMethods(t *testing.T) {
 	req, _ := http.NewRequest("POST", url+"/v1/embeddings", nil)
 	req.Header.Set("Authorization", "Bearer k")
 	v := decode(t, do(t, client, req).body)
-	if _, has := valueAt(v, "error").(map[string]any)["param"]; !has || v["type"] != nil {
-		t.Errorf("an unknown path with a bearer token: %v, want OpenAI's shape", v)
-	}
+	_, has := valueAt(v, "error").(map[string]any)["param"]
+	errorIf(t, !has || v["type"] != nil, "an unknown path with a bearer token: %v, want OpenAI's shape", v)
 }
 
 func TestIDsAndLimitHeaders(t *testing.T) {
@@ -185,9 +180,8 @@ func TestIDsAndLimitHeaders(t *testing.T) {
 				expect(t, a.path, r.body, map[string]any{"request_id": id})
 			}
 			for name, value := range want {
-				if got := r.header.Get(name); got != value {
-					t.Errorf("%s%s: got %s %q, want %q", a.path, query, name, got, value)
-				}
+				got := r.header.Get(name)
+				errorIf(t, got != value, "%s%s: got %s %q, want %q", a.path, query, name, got, value)
 			}
 		}
 	}

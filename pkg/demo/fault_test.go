@@ -28,9 +28,8 @@ func TestStatusesInOrderPerQuery(t *testing.T) {
 	if want := []int{429, 503, 200, 429, 503, 200, 429}; !slices.Equal(got, want) {
 		t.Errorf("statuses %v, want %v", got, want)
 	}
-	if s := post(t, client, url+"/v1/messages?status=429,503,200", messagesAsk).status; s != 503 {
-		t.Errorf("another path with the same query: got %d, want 503", s)
-	}
+	s := post(t, client, url+"/v1/messages?status=429,503,200", messagesAsk).status
+	errorIf(t, s != 503, "another path with the same query: got %d, want 503", s)
 }
 
 func TestEveryStatus(t *testing.T) {
@@ -64,9 +63,8 @@ func TestEveryStatus(t *testing.T) {
 	}
 	// A fault applies before the key and the body are checked.
 	req, _ := http.NewRequest(http.MethodPost, url+"/v1/messages?status=529", nil)
-	if r := do(t, client, req); r.status != 529 {
-		t.Errorf("without a key: got %d, want 529", r.status)
-	}
+	r := do(t, client, req)
+	errorIf(t, r.status != 529, "without a key: got %d, want 529", r.status)
 }
 
 func TestErrorShapes(t *testing.T) {
@@ -130,12 +128,10 @@ func TestStallEndsWithTheClient(t *testing.T) {
 			return nil
 		},
 	})
-	if r := do(t, client, request(t, url+"/v1/messages?stall", messagesAsk).WithContext(ctx)); !errors.Is(r.err, context.Canceled) {
-		t.Fatalf("got %d, %v, want that it was cancelled", r.status, r.err)
-	}
-	if rec := <-done; rec.Fault != "stall" || rec.Status != 0 {
-		t.Errorf("got the record %+v, want the fault and the status sent", rec)
-	}
+	r := do(t, client, request(t, url+"/v1/messages?stall", messagesAsk).WithContext(ctx))
+	fatalIf(t, !errors.Is(r.err, context.Canceled), "got %d, %v, want that it was cancelled", r.status, r.err)
+	rec := <-done
+	errorIf(t, rec.Fault != "stall" || rec.Status != 0, "got the record %+v, want the fault and the status sent", rec)
 }
 
 // TestStallInTheMiddle reads the first part and then disconnects: only that ends the request.
@@ -146,9 +142,8 @@ func TestStallInTheMiddle(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		resp, err := client.Do(request(t, url+a.path+"?stall-mid", a.body).WithContext(ctx))
 		check(t, err)
-		if n, err := io.CopyN(io.Discard, resp.Body, resp.ContentLength/2); err != nil {
-			t.Errorf("%s: %d of %d bytes, %v", a.path, n, resp.ContentLength, err)
-		}
+		n, err := io.CopyN(io.Discard, resp.Body, resp.ContentLength/2)
+		errorIf(t, err != nil, "%s: %d of %d bytes, %v", a.path, n, resp.ContentLength, err)
 		errorIf(t, len(done) > 0, "%s: the request ended by itself, want that it waits for its client", a.path)
 		cancel()
 		resp.Body.Close()
@@ -223,9 +218,8 @@ func TestEchoKey(t *testing.T) {
 	url, client := serve(t, Options{})
 	for _, a := range asks {
 		for _, query := range []string{"echo-key", "echo-key&status=401", "echo-key&status=500", "echo-key&error-event"} {
-			if r := post(t, client, url+a.path+"?"+query, a.body); !strings.Contains(r.body, testKey) {
-				t.Errorf("%s?%s: got %s, want the key in it", a.path, query, r.body)
-			}
+			r := post(t, client, url+a.path+"?"+query, a.body)
+			errorIf(t, !strings.Contains(r.body, testKey), "%s?%s: got %s, want the key in it", a.path, query, r.body)
 			if r := post(t, client, url+a.path+strings.TrimPrefix("?"+query, "?echo-key&"), a.body); query != "echo-key" && strings.Contains(r.body, testKey) {
 				t.Errorf("%s: got %s, want no key in it", a.path, r.body)
 			}

@@ -60,9 +60,8 @@ func TestLatencyIsLogNormalWithTheMeanAsked(t *testing.T) {
 			if got := sum / draws / float64(mean); math.Abs(got-1) > 0.02 {
 				t.Errorf("seed %d: got a mean of %.4f times %s, want 0.98 to 1.02", seed, got, mean)
 			}
-			if sd := math.Sqrt(squares/draws - (logs/draws)*(logs/draws)); math.Abs(sd/sigma-1) > 0.05 {
-				t.Errorf("seed %d: sigma %.4f, want %.2f", seed, sd, sigma)
-			}
+			sd := math.Sqrt(squares/draws - (logs/draws)*(logs/draws))
+			errorIf(t, math.Abs(sd/sigma-1) > 0.05, "seed %d: sigma %.4f, want %.2f", seed, sd, sigma)
 		}
 	}
 }
@@ -70,9 +69,8 @@ func TestLatencyIsLogNormalWithTheMeanAsked(t *testing.T) {
 func TestDelaysAreRepeatableAndOwn(t *testing.T) {
 	one, two := queryID{1}, queryID{2}
 	first := drawDelay(time.Second, 5, 7, one)
-	if again := drawDelay(time.Second, 5, 7, one); again != first {
-		t.Errorf("two runs differ: got %s and %s, want the same", first, again)
-	}
+	again := drawDelay(time.Second, 5, 7, one)
+	errorIf(t, again != first, "two runs differ: got %s and %s, want the same", first, again)
 	errorIf(t, first == drawDelay(time.Second, 5, 7, two) || first == drawDelay(time.Second, 5, 8, one),
 		"two queries or two seeds share a series, want one each")
 	errorIf(t, drawDelay(0, 5, 7, one) != 0, "got a delay without a latency, want none")

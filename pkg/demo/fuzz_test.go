@@ -70,8 +70,7 @@ func FuzzRequest(f *testing.F) {
 		req.Header.Set("X-Api-Key", testKey)
 		req.Header["Anthropic-Version"] = []string{version}
 		n := New(Options{Sleep: func(context.Context, time.Duration) error { return nil }})
-		if status := answerTo(n, req); status != 200 && status != 400 {
-			t.Errorf("%s with %q: status %d", path, body, status)
-		}
+		status := answerTo(n, req)
+		errorIf(t, status != 200 && status != 400, "%s with %q: status %d", path, body, status)
 	})
 }

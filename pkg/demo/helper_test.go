@@ -128,9 +128,8 @@ func post(t *testing.T, client *http.Client, url, body string) result {
 func decode(t *testing.T, body string) map[string]any {
 	t.Helper()
 	var v map[string]any
-	if err := json.Unmarshal([]byte(body), &v); err != nil {
-		t.Fatalf("body %q: %v", clip(body), err)
-	}
+	err := json.Unmarshal([]byte(body), &v)
+	fatalIf(t, err != nil, "body %q: %v", clip(body), err)
 	return v
 }
 
@@ -161,9 +160,8 @@ func expect(t *testing.T, where, body string, want map[string]any) map[string]an
 	t.Helper()
 	v := decode(t, body)
 	for path, member := range want {
-		if got := valueAt(v, path); got != member {
-			t.Errorf("%s: got %s %v, want %v, in %s", where, path, got, member, clip(body))
-		}
+		got := valueAt(v, path)
+		errorIf(t, got != member, "%s: got %s %v, want %v, in %s", where, path, got, member, clip(body))
 	}
 	return v
 }

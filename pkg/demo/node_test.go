@@ -65,9 +65,8 @@ func TestInMemoryFaults(t *testing.T) {
 	n := New(Options{})
 	defer n.Close()
 	client, _ := inMemory(t, n, true)
-	if r := post(t, client, "http://demo/v1/messages?reset", messagesAsk); !errors.Is(r.err, syscall.ECONNRESET) {
-		t.Errorf("reset: got %v, want a reset", r.err)
-	}
+	r := post(t, client, "http://demo/v1/messages?reset", messagesAsk)
+	errorIf(t, !errors.Is(r.err, syscall.ECONNRESET), "reset: got %v, want a reset", r.err)
 	if r := post(t, client, "http://demo/v1/messages?truncate", messagesAsk); r.err == nil || r.status != 200 {
 		t.Errorf("truncate: got %d, %v, want 200 and a failure", r.status, r.err)
 	}
@@ -143,9 +142,8 @@ func TestCloseWithoutDialAndDialsThatRace(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	n := New(Options{})
-	if _, err := n.DialContext(ctx, "tcp", "demo:80"); !errors.Is(err, context.Canceled) {
-		t.Errorf("dial with an ended context: %v", err)
-	}
+	_, err := n.DialContext(ctx, "tcp", "demo:80")
+	errorIf(t, !errors.Is(err, context.Canceled), "dial with an ended context: %v", err)
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
@@ -163,9 +161,8 @@ func TestCloseWithoutDialAndDialsThatRace(t *testing.T) {
 func TestDefaultSleepEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := sleep(ctx, time.Hour); !errors.Is(err, context.Canceled) {
-		t.Errorf("sleep: %v", err)
-	}
+	err := sleep(ctx, time.Hour)
+	errorIf(t, !errors.Is(err, context.Canceled), "sleep: %v", err)
 	if err := sleep(t.Context(), time.Nanosecond); err != nil {
 		t.Errorf("sleep: %v", err)
 	}

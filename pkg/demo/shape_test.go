@@ -122,9 +122,8 @@ func TestRecordsHoldNoSecret(t *testing.T) {
 		{Started: at, Method: "POST", Path: "/v1/complete", Query: "reset", API: "complete", Fault: "reset", Key: true},
 	}
 	errorIf(t, !slices.Equal(list, want), "records\n%+v, want\n%+v", list, want)
-	if s := fmt.Sprintf("%+v", list); strings.Contains(s, testKey) || strings.Contains(s, "hi there") {
-		t.Errorf("got a secret in %s, want none", s)
-	}
+	s := fmt.Sprintf("%+v", list)
+	errorIf(t, strings.Contains(s, testKey) || strings.Contains(s, "hi there"), "got a secret in %s, want none", s)
 }
 
 func TestGzipUnasked(t *testing.T) {

@@ -73,17 +73,15 @@ func TestStreams(t *testing.T) {
 			}
 		}
 		whole := post(t, client, url+test.path, test.whole).body
-		if got, want := streamText(t, list), textOf(t, whole); got != want {
-			t.Errorf("%s: got the text %q, want %q", test.path, got, want)
-		}
+		got, want := streamText(t, list), textOf(t, whole)
+		errorIf(t, got != want, "%s: got the text %q, want %q", test.path, got, want)
 		switch test.path {
 		case "/v1/messages":
 			for _, e := range list {
 				expect(t, test.path, e.data, map[string]any{"type": e.event})
 			}
-			if content, _ := valueAt(decode(t, list[0].data), "message.content").([]any); content == nil || len(content) > 0 {
-				t.Errorf("got %s, want a start without content", list[0].data)
-			}
+			content, _ := valueAt(decode(t, list[0].data), "message.content").([]any)
+			errorIf(t, content == nil || len(content) > 0, "got %s, want a start without content", list[0].data)
 			expect(t, test.path, list[last].data, map[string]any{"usage.output_tokens": valueAt(decode(t, whole), "usage.output_tokens")})
 		case "/chat/completions":
 			for i, e := range list[:len(list)-1] {
@@ -184,9 +182,8 @@ func TestDripAndStallOfStreams(t *testing.T) {
 			}
 			cancel()
 			resp.Body.Close()
-			if rec := <-done; rec.Fault != fault {
-				t.Errorf("record %+v", rec)
-			}
+			rec := <-done
+			errorIf(t, rec.Fault != fault, "record %+v", rec)
 		}
 	}
 	errorIf(t, n.total() < 4*dripInterval, "slept for %s in all", n.total())

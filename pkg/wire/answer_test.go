@@ -192,9 +192,8 @@ func TestStopReasons(t *testing.T) {
 	}
 	for want, reasons := range tests {
 		for _, reason := range reasons {
-			if got := EndingOf(reason); got != want {
-				t.Errorf("%q: %d, want %d", reason, got, want)
-			}
+			got := EndingOf(reason)
+			errorIf(t, got != want, "%q: %d, want %d", reason, got, want)
 		}
 	}
 	for reason, want := range map[string]int{

@@ -222,9 +222,8 @@ func FuzzDecode(f *testing.F) {
 			case err != nil && err.Error() == "":
 				t.Fatalf("%s: an error without a text", api)
 			}
-			if got := found(t, err); got == 200 && err != nil {
-				t.Fatalf("%s: an error of status 200", api)
-			}
+			got := found(t, err)
+			fatalIf(t, got == 200 && err != nil, "%s: an error of status 200", api)
 		}
 	})
 }
@@ -258,14 +257,12 @@ func TestPartial(t *testing.T) {
 	}
 	for api, body := range closed {
 		for _, behind := range []string{"", " ", ",", `,"x`, `,"x":`, `,"x":tr`} {
-			if got := api.Partial([]byte(body + behind)); got != "all of it" {
-				t.Errorf("%s, %s: got %q, want all of it", api, body+behind, got)
-			}
+			got := api.Partial([]byte(body + behind))
+			errorIf(t, got != "all of it", "%s, %s: got %q, want all of it", api, body+behind, got)
 		}
 	}
 	for _, body := range []string{"", "{", "[", "<html>", "not json", `{"completion"`, `{"status":429,"completion":"a`, "}}}}"} {
-		if got := Complete.Partial([]byte(body)); got != "" {
-			t.Errorf("%q: got %q, want nothing", body, got)
-		}
+		got := Complete.Partial([]byte(body))
+		errorIf(t, got != "", "%q: got %q, want nothing", body, got)
 	}
 }

@@ -88,9 +88,8 @@ func TestDeepBodies(t *testing.T) {
 		`{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}],"error":` + deep("[", "]") + `}`: 500,
 	} {
 		_, err := Chat.Decode(200, []byte(body))
-		if got := found(t, err); got != want {
-			t.Errorf("%.40s…: status %d, want %d", body, got, want)
-		}
+		got := found(t, err)
+		errorIf(t, got != want, "%.40s…: status %d, want %d", body, got, want)
 	}
 	half := depth / 4 // two levels each
 	body := `{"choices":[{"message":{"content":` + strings.Repeat(`[{"type":"thinking","thinking":`, half) + long + strings.Repeat(`}]`, half) + `},"finish_reason":"stop"}]}`
@@ -117,9 +116,8 @@ func TestPageWords(t *testing.T) {
 		{"no page", "hello <b>", ""},
 		{"nothing", "", ""},
 	} {
-		if got := pageWords([]byte(test.page)); got != test.want {
-			t.Errorf("%s: %q, want %q", test.name, got, test.want)
-		}
+		got := pageWords([]byte(test.page))
+		errorIf(t, got != test.want, "%s: %q, want %q", test.name, got, test.want)
 	}
 	fault := APIError{}
 	fault.readBody([]byte(`{"error":{"message":"<html><title>413 Too Large</title><hr>nginx</html>"}}`))

@@ -107,9 +107,8 @@ func TestEventAtOnce(t *testing.T) {
 		r := newEventReader(in)
 		event, err := r.Next() // must not wait: the second part is written only when it is read
 		errorIf(t, err != nil || string(event.Data) != "a" || r.count != 1, "%q: got %q, %v, want a", end, event.Data, err)
-		if got := list(r); len(got) != 2 || got[0] != "|b" || r.count != 2 {
-			t.Errorf("%q: got then %q, want b", end, got)
-		}
+		got := list(r)
+		errorIf(t, len(got) != 2 || got[0] != "|b" || r.count != 2, "%q: got then %q, want b", end, got)
 	}
 }
 
@@ -143,9 +142,8 @@ func TestEventLimits(t *testing.T) {
 			r := limitedReader(in, 40, 200)
 			got := list(r)
 			errorIf(t, got[len(got)-1] != test.want, "%s: got %q, want %s at the end", test.name, got, test.want)
-			if _, err := r.Next(); err.Error() != test.want {
-				t.Errorf("%s: got then %v, want %s", test.name, err, test.want)
-			}
+			_, err := r.Next()
+			errorIf(t, err.Error() != test.want, "%s: got then %v, want %s", test.name, err, test.want)
 		}
 	}
 }
@@ -174,20 +172,17 @@ func TestRealLimits(t *testing.T) {
 		t.Errorf("a stream without an end: got %v, %d bytes kept, want the limit of a stream", err, cap(r.part))
 	}
 	s := Messages.NewStream(endless("x"))
-	if _, err := s.Next(); !errors.As(err, &limit) {
-		t.Errorf("the stream: got %v, want a limit", err)
-	}
+	_, err := s.Next()
+	errorIf(t, !errors.As(err, &limit), "the stream: got %v, want a limit", err)
 	big := "data: " + strings.Repeat("y", 7<<20) + "\n\n"
-	if event, err := newEventReader(strings.NewReader(big)).Next(); err != nil || len(event.Data) != 7<<20 {
-		t.Errorf("a line of 7 MiB: got %d bytes, %v", len(event.Data), err)
-	}
+	event, err := newEventReader(strings.NewReader(big)).Next()
+	errorIf(t, err != nil || len(event.Data) != 7<<20, "a line of 7 MiB: got %d bytes, %v", len(event.Data), err)
 }
 
 // TestNoProgress uses a reader that returns no bytes and no error.
 func TestNoProgress(t *testing.T) {
-	if _, err := newEventReader(iotest.ErrReader(nil)).Next(); !errors.Is(err, io.ErrNoProgress) {
-		t.Errorf("got %v, want no progress", err)
-	}
+	_, err := newEventReader(iotest.ErrReader(nil)).Next()
+	errorIf(t, !errors.Is(err, io.ErrNoProgress), "got %v, want no progress", err)
 }
 
 // splitReader returns its text in pieces of random length, some of them empty.

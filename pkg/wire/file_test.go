@@ -74,9 +74,8 @@ func TestNewFile(t *testing.T) {
 		{"a.heic", "\x00\x00\x00\x18ftypheic", "a.heic is not a type of file that the APIs accept: JPEG, PNG, GIF, WebP and PDF"},
 	} {
 		f, err := NewFile(test.name, []byte(test.content))
-		if got := errorText(err); f != nil || got != test.want {
-			t.Errorf("%s: got %v, %q, want %q", test.name, f, got, test.want)
-		}
+		got := errorText(err)
+		errorIf(t, f != nil || got != test.want, "%s: got %v, %q, want %q", test.name, f, got, test.want)
 	}
 	large := append(bytes.Clone(pictures(t)["image/png"]), make([]byte, maxImage)...)
 	if _, err := NewFile("x.png", large); errorText(err) != "x.png is too large: it has 10.0 MiB, and a picture may have 10" {
@@ -86,9 +85,8 @@ func TestNewFile(t *testing.T) {
 	if _, err := NewFile("x.pdf", long); err == nil || !strings.Contains(err.Error(), "x.pdf is cut short") {
 		t.Errorf("a PDF with its only end far from its last byte: %v, want that it is cut short", err)
 	}
-	if _, err := NewFile("x.pdf", append(long, "%%EOF\n"...)); err != nil {
-		t.Errorf("a PDF of over 10 MiB: %v", err)
-	}
+	_, err := NewFile("x.pdf", append(long, "%%EOF\n"...))
+	errorIf(t, err != nil, "a PDF of over 10 MiB: %v", err)
 }
 
 func errorText(err error) string {

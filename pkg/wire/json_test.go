@@ -64,9 +64,8 @@ func FuzzField(f *testing.F) {
 		isObject = isObject && !bytes.HasPrefix(data, bom)
 		for _, api := range APIs() {
 			s := api.NewStream(nil)
-			if got := s.parse(data); got != isObject {
-				t.Fatalf("%s, %q: got an object: %v, want %v", api, data, got, isObject)
-			}
+			got := s.parse(data)
+			fatalIf(t, got != isObject, "%s, %q: got an object: %v, want %v", api, data, got, isObject)
 			if isObject {
 				sameFields(t, s, fields)
 			}
@@ -186,9 +185,8 @@ func FuzzTexts(f *testing.F) {
 		if !wantOK {
 			want = ""
 		}
-		if got, _, ok := readParts(raw, maxNested); string(got) != want || ok != wantOK {
-			t.Fatalf("%q: %q, %v, want %q, %v", raw, got, ok, want, wantOK)
-		}
+		got, _, ok := readParts(raw, maxNested)
+		fatalIf(t, string(got) != want || ok != wantOK, "%q: %q, %v, want %q, %v", raw, got, ok, want, wantOK)
 	})
 }
 

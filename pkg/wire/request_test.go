@@ -180,26 +180,23 @@ func TestBase(t *testing.T) {
 		{Chat, "", ""}, {Chat, "/v1", "/v1"}, {Chat, "/v1/", "/v1"}, {Chat, "/v1/chat/completions", "/v1"}, {Chat, "/chat/completions/", ""},
 		{Chat, "/v1/models", "/v1"}, {Chat, "/openai/deployments/d/chat/completions", "/openai/deployments/d"}, {Chat, "/v1/messages", "/v1/messages"},
 	} {
-		if got := tt.api.Base(tt.path); got != tt.want {
-			t.Errorf("%s of %q: got %q, want %q", tt.api, tt.path, got, tt.want)
-		}
+		got := tt.api.Base(tt.path)
+		errorIf(t, got != tt.want, "%s of %q: got %q, want %q", tt.api, tt.path, got, tt.want)
 	}
 	for address, want := range map[string]API{
 		"https://h": "", "https://h/v1": "", "https://h/v1/messages": Messages, "https://h/v1/complete/": Complete,
 		"https://h/v1/chat/completions": Chat, "https://h/openai/deployments/d/chat/completions?api-version=1": Chat,
 		"https://h/?to=/chat/completions": "", "demo:": "", "": "",
 	} {
-		if got := APIOf(address); got != want {
-			t.Errorf("%s: got %s, want %s", address, got, want)
-		}
+		got := APIOf(address)
+		errorIf(t, got != want, "%s: got %s, want %s", address, got, want)
 	}
 	var names []string
 	for _, api := range APIs() {
 		names = append(names, string(api))
 	}
-	if listed := strings.Replace(APINames, " or ", ", ", 1); listed != strings.Join(names, ", ") {
-		t.Errorf("APINames has %s, want the names %s", APINames, names)
-	}
+	listed := strings.Replace(APINames, " or ", ", ", 1)
+	errorIf(t, listed != strings.Join(names, ", "), "APINames has %s, want the names %s", APINames, names)
 }
 
 // TestUnsupported checks that what a dialect does not support is refused with a reason, and never left out.
@@ -262,9 +259,8 @@ func TestJSONSize(t *testing.T) {
 func TestEncodeRefusesSize(t *testing.T) {
 	fits := strings.Repeat("\x01", maxEncoded/6)
 	most := Request{Model: "m", MaxTokens: 1, Prompt: fits}
-	if body, err := Messages.Encode(most); err != nil || body.Len() < maxEncoded-6 {
-		t.Errorf("a prompt within the limit: %d bytes, %v", body.Len(), err)
-	}
+	body, err := Messages.Encode(most)
+	errorIf(t, err != nil || body.Len() < maxEncoded-6, "a prompt within the limit: %d bytes, %v", body.Len(), err)
 	over := fits[:maxEncoded/6-6] + strings.Repeat("\x01", 7)
 	for name, r := range map[string]Request{
 		"prompt": {Prompt: over},

@@ -73,12 +73,10 @@ func TestRecordedStreams(t *testing.T) {
 		got := readStream(s)
 		errorIf(t, got.text != want.text || got.reasoning != want.reasoning || got.answer != want.answer || got.err != io.EOF,
 			"%s: %+v", api, got)
-		if u := s.Answer().Usage; u == nil || *u != want.usage {
-			t.Errorf("%s: usage %+v", api, u)
-		}
-		if _, err := s.Next(); err != io.EOF || s.Buffered() {
-			t.Errorf("%s: behind the end: %v, %v", api, err, s.Buffered())
-		}
+		u := s.Answer().Usage
+		errorIf(t, u == nil || *u != want.usage, "%s: usage %+v", api, u)
+		_, err := s.Next()
+		errorIf(t, err != io.EOF || s.Buffered(), "%s: behind the end: %v, %v", api, err, s.Buffered())
 	}
 }
 
@@ -129,18 +127,16 @@ func TestStreamUsage(t *testing.T) {
 	} {
 		s := Messages.NewStream(strings.NewReader(start + `data: {"type":"message_delta","usage":` + counted + "}\n\n"))
 		readStream(s)
-		if got := s.Answer().Usage; got == nil || *got != want {
-			t.Errorf("%s: %+v", counted, got)
-		}
+		got := s.Answer().Usage
+		errorIf(t, got == nil || *got != want, "%s: %+v", counted, got)
 	}
 	for in, api := range map[string]API{
 		started: Messages,
 		"event: message_delta\ndata: {\"usage\":{\"output_tokens\":4}}\n\n" + chatHi + chatEnd: Chat, // an event of another dialect
 	} {
 		s := api.NewStream(strings.NewReader(in))
-		if readStream(s); s.Answer().Usage != nil {
-			t.Errorf("%s: got the usage %+v, want none", in, s.Answer().Usage)
-		}
+		readStream(s)
+		errorIf(t, s.Answer().Usage != nil, "%s: got the usage %+v, want none", in, s.Answer().Usage)
 	}
 }
 
@@ -192,9 +188,8 @@ func TestBuffered(t *testing.T) {
 			t.Fatalf("event %d: got %v, buffered %v, %q then %q, want buffered %v", i+1, err, got, before, delta.Text, more)
 		}
 	}
-	if _, err := s.Next(); err != io.EOF {
-		t.Errorf("got %v, want EOF", err)
-	}
+	_, err := s.Next()
+	errorIf(t, err != io.EOF, "got %v, want EOF", err)
 }
 
 func TestStreamAllocates(t *testing.T) {
@@ -203,14 +198,12 @@ func TestStreamAllocates(t *testing.T) {
 	}
 	perEvent := func(api API, stream []byte) float64 {
 		return testing.AllocsPerRun(3, func() {
-			if n, err := readThrough(api.NewStream(bytes.NewReader(stream))); n == 0 || err != io.EOF {
-				t.Fatalf("%s: %d bytes, %v", api, n, err)
-			}
+			n, err := readThrough(api.NewStream(bytes.NewReader(stream)))
+			fatalIf(t, n == 0 || err != io.EOF, "%s: %d bytes, %v", api, n, err)
 		})
 	}
 	for api, long := range map[API]func(int) []byte{Messages: longStream, Chat: longChat} {
-		if few, many := perEvent(api, long(100)), perEvent(api, long(20_000)); many > few+5 {
-			t.Errorf("%s: %v allocations for 100 events, %v for 20000", api, few, many)
-		}
+		few, many := perEvent(api, long(100)), perEvent(api, long(20_000))
+		errorIf(t, many > few+5, "%s: %v allocations for 100 events, %v for 20000", api, few, many)
 	}
 }
