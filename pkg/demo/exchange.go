@@ -52,14 +52,14 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " "); key == "" && strings.EqualFold(scheme, "Bearer") {
 		key = strings.TrimSpace(bearer)
 	}
-	// The id looks random, but is the same in every run with the same seed and order of requests.
-	place := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, n.opts.Seed), n.serial.Add(1))
+	// The id looks random, but is the same in every run with the same order of requests.
+	place := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, seed), n.serial.Add(1))
 	id := sha256.Sum256(place)
 	x := &exchange{n: n, ctx: ctx, w: w, r: r, key: key, id: hex.EncodeToString(id[:12])}
 	x.api, x.dialect = route(r)
 	x.openAI = x.dialect == chat{}
 	if n.opts.OnRequest != nil {
-		defer x.report(n.opts.Now())
+		defer x.report()
 	}
 	x.serve()
 	if x.gz != nil {
@@ -68,17 +68,13 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // report calls OnRequest for the request, also if a panic dropped the connection.
-func (x *exchange) report(started time.Time) {
-	rec := Record{
-		Started: started, Took: x.n.opts.Now().Sub(started), Method: x.r.Method, Path: x.r.URL.Path, Query: x.r.URL.RawQuery,
-		API: x.api, Status: x.sent, Fault: x.plan.fault, Key: x.key != "",
-	}
+func (x *exchange) report() {
+	path := x.r.URL.Path
 	// Shorter keys are not secrets, and masking them would garble the path.
 	if len(x.key) >= 8 {
-		rec.Path = strings.ReplaceAll(rec.Path, x.key, "***")
-		rec.Query = strings.ReplaceAll(rec.Query, x.key, "***")
+		path = strings.ReplaceAll(path, x.key, "***")
 	}
-	x.n.opts.OnRequest(rec)
+	x.n.opts.OnRequest(Record{Method: x.r.Method, Path: path, Status: x.sent, Fault: x.plan.fault})
 }
 
 // serve runs the steps in the order of the package comment.
@@ -132,7 +128,7 @@ func (x *exchange) serve() {
 // applyFaults applies the faults of the query, and reports whether one of them replaced the answer.
 func (x *exchange) applyFaults() bool {
 	query := queryID(sha256.Sum256([]byte(x.r.URL.RawQuery)))
-	x.plan = x.plan.faults.plan(x.n.count(query), x.n.opts.Seed, query)
+	x.plan = x.plan.faults.plan(x.n.count(query), query)
 	if x.n.opts.Sleep(x.ctx, x.plan.delay) != nil {
 		x.drop()
 	}

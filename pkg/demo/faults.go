@@ -276,8 +276,8 @@ type plan struct {
 
 // plan decides what happens to request k (from 0) of a query. It depends only on its arguments, so a set of concurrent
 // requests gets the same faults as sequential requests.
-func (f faults) plan(k, seed uint64, id queryID) plan {
-	p := plan{faults: f, status: http.StatusOK, delay: drawDelay(f.latency, k, seed, id)}
+func (f faults) plan(k uint64, id queryID) plan {
+	p := plan{faults: f, status: http.StatusOK, delay: drawDelay(f.latency, k, id)}
 	if k < uint64(f.first) {
 		if len(f.statuses) > 0 {
 			p.status = f.statuses[k%uint64(len(f.statuses))]
@@ -328,7 +328,7 @@ func (f faults) breakingFault(k uint64) string {
 }
 
 // drawDelay returns the delay of request k: log-normal, with mu chosen so that the mean is exactly the requested one.
-func drawDelay(mean time.Duration, k, seed uint64, id queryID) time.Duration {
+func drawDelay(mean time.Duration, k uint64, id queryID) time.Duration {
 	if mean <= 0 {
 		return 0
 	}

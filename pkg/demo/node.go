@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// defaultSeed replaces a zero Seed, so that two runs without options give the same results.
-const defaultSeed = 0x6665727279
+// seed determines the sequence of delays and ids, which is the same in every run.
+const seed = 0x6665727279
 
 // maxQueries is the maximum number of counters. At this number all counters are reset: so many distinct queries mean
 // that each one contains a nonce, and then no count is above one.
@@ -28,8 +28,6 @@ type Options struct {
 	// Sleep waits until d is over or ctx ends. If ctx ends, it returns the error of ctx. nil is a real timer. Every
 	// timed wait uses it, so that tests need not wait.
 	Sleep func(ctx context.Context, d time.Duration) error
-	// Seed determines the sequence of delays and ids; 0 is a fixed default.
-	Seed uint64
 	// OnRequest, if set, is called once for each finished request, from the goroutine of that request. Several calls
 	// may run at once.
 	OnRequest func(Record)
@@ -37,15 +35,10 @@ type Options struct {
 
 // Record describes one finished request. It never has the key, the prompt or the answer.
 type Record struct {
-	Started time.Time     // by Options.Now
-	Took    time.Duration // by Options.Now
-	Method  string
-	Path    string // without query; a key in it is masked
-	Query   string // as sent; a key in it is masked
-	API     string // messages, complete, chat, models, health, or empty for an unknown path
-	Status  int    // HTTP status sent, 0 if the connection ended before
-	Fault   string // name of the fault, or empty
-	Key     bool   // the request had a key
+	Method string
+	Path   string // without query; a key in it is masked
+	Status int    // HTTP status sent, 0 if the connection ended before
+	Fault  string // name of the fault, or empty
 }
 
 // Node is the demo node. It is an http.Handler, safe for concurrent use. DialContext connects to it without a port.
@@ -74,9 +67,6 @@ func New(o Options) *Node {
 	}
 	if o.Sleep == nil {
 		o.Sleep = sleep
-	}
-	if o.Seed == 0 {
-		o.Seed = defaultSeed
 	}
 	n := &Node{opts: o, counts: map[queryID]uint64{}}
 	n.closing, n.shut = context.WithCancel(context.Background())
@@ -122,17 +112,17 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Preset is a demo node with a name: Query is the part after `demo:?` in its URL.
 type Preset struct {
-	Name, Label, Query string
+	Name, Query string
 }
 
 // Presets returns the named demo nodes: one without faults, and three that simulate routes to a remote server, with
 // mean latencies and success rates that ferry's bench must distinguish.
 func Presets() []Preset {
 	return []Preset{
-		{"demo", "演示节点", ""},
-		{"demo/direct", "直连", "latency=3200ms&success=82"},
-		{"demo/hongkong", "香港代理节点", "latency=800ms&success=98"},
-		{"demo/singapore", "新加坡代理节点", "latency=1200ms&success=95"},
+		{"demo", ""},
+		{"demo/direct", "latency=3200ms&success=82"},
+		{"demo/hongkong", "latency=800ms&success=98"},
+		{"demo/singapore", "latency=1200ms&success=95"},
 	}
 }
 
