@@ -4,40 +4,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
 	"testing"
 )
 
-// TestCases compares what is read of the bodies in testdata with what is expected. A file contains one case after
-// another:
-//
-//	=== DIALECT HOW NAME    HOW is the HTTP status of a complete body, or the word stream
-//	KEY: VALUE…             the expected result, as described returns it
-//	---
-//	the body, up to the next case, without the blank line that ends a stream; in quotes it is a Go string
+// TestCases compares what is read of the bodies in testdata with what is expected. The title of a case is the dialect,
+// the HTTP status of a complete body or the word stream, and a name. The head is the expected result, as described
+// returns it. A body in quotes is a Go string. The blank line at the end of a stream is added.
 func TestCases(t *testing.T) {
-	files, _ := filepath.Glob(filepath.Join("testdata", "*.txt"))
-	cases := 0
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		check(t, err)
-		for _, part := range strings.Split(string(content), "=== ")[1:] {
-			head, body, _ := strings.Cut(part, "---\n")
-			title, want, _ := strings.Cut(head, "\n")
-			words := strings.SplitN(title, " ", 3)
-			body = strings.TrimRight(body, "\n")
-			if plain, err := strconv.Unquote(body); err == nil {
-				body = plain
+	for _, file := range []string{"answers", "errors", "streams"} {
+		for _, c := range readCases(t, "testdata/"+file+".txt") {
+			words := strings.SplitN(c.title, " ", 3)
+			if plain, err := strconv.Unquote(c.body); err == nil {
+				c.body = plain
 			}
-			checkCase(t, title, API(words[0]), words[1], body, want)
-			cases++
+			checkCase(t, c.title, API(words[0]), words[1], c.body, c.head)
 		}
 	}
-	errorIf(t, cases < 69, "%d cases, want at least 69", cases)
 }
 
 func checkCase(t *testing.T, title string, api API, how, body, want string) {
@@ -55,7 +40,7 @@ func checkCase(t *testing.T, title string, api API, how, body, want string) {
 		body = strings.TrimPrefix(body, " ")
 	}
 	got := described(answer, err)
-	errorIf(t, got != want, "%s: got\n%swant\n%s", title, got, want)
+	errorIf(t, got != want, "%s: got\n%s\nwant\n%s", title, got, want)
 	errorIf(t, err == nil && answer.Empty != (answer.Text == ""), "%s: empty is %t of %q", title, answer.Empty, answer.Text)
 	if failed, ok := errors.AsType[*APIError](err); ok && (failed.HTTPStatus != status || string(failed.Body) != body) {
 		t.Errorf("%s: got HTTP %d with %q, want HTTP %d with %q", title, failed.HTTPStatus, failed.Body, status, body)
@@ -67,7 +52,7 @@ func described(answer Answer, err error) string {
 	var b strings.Builder
 	line := func(key, value string) {
 		if value != "" {
-			b.WriteString(key + ": " + value + "\n")
+			b.WriteString("\n" + key + ": " + value)
 		}
 	}
 	line("id", answer.ID)
@@ -92,7 +77,7 @@ func described(answer Answer, err error) string {
 	if err != nil && err != io.EOF {
 		line("error", err.Error())
 	}
-	return b.String()
+	return strings.TrimPrefix(b.String(), "\n")
 }
 
 // TestDecodeEncoding checks that the error for a body that is not plain UTF-8 names its encoding.

@@ -11,6 +11,24 @@ import (
 	"testing"
 )
 
+// testCase is one case of a file in testdata: a line "=== TITLE", the head, a line "---", and the body up to the next
+// case. What is before the first case describes the file.
+type testCase struct{ title, head, body string }
+
+// readCases reads the cases of a file.
+func readCases(t testing.TB, file string) (all []testCase) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	check(t, err)
+	for _, part := range strings.Split(string(content), "\n=== ")[1:] {
+		head, body, _ := strings.Cut(part+"\n", "\n---\n")
+		title, head, _ := strings.Cut(head, "\n")
+		all = append(all, testCase{title, head, strings.TrimRight(body, "\n")})
+	}
+	fatalIf(t, len(all) < 13, "%s: %d cases, want at least 13", file, len(all))
+	return all
+}
+
 // sample is the body of one case of testdata/wire. TestCorpus in cmd checks its expected result.
 type sample struct {
 	api  API
@@ -22,22 +40,18 @@ func samples(t testing.TB) (all []sample) {
 	t.Helper()
 	files, _ := filepath.Glob(filepath.Join("..", "..", "testdata", "wire", "*.txt"))
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		check(t, err)
 		named, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".txt"), "-")
-		for _, part := range strings.Split(string(text), "\n=== ")[1:] {
-			head, body, _ := strings.Cut(part+"\n", "\n---\n")
-			api := named
+		for _, c := range readCases(t, file) {
+			api, head := named, "\n"+c.head
 			if _, own, ok := strings.Cut(head, "\napi: "); ok {
 				api, _, _ = strings.Cut(own, "\n")
 			}
-			body = strings.TrimRight(body, "\n")
-			if plain, err := strconv.Unquote(body); err == nil && strings.Contains(head, "\nquoted: yes") {
-				body = plain
-			} else if isEvents([]byte(body)) && !strings.Contains(head, "\nend: ") {
-				body += "\n\n"
+			if plain, err := strconv.Unquote(c.body); err == nil && strings.Contains(head, "\nquoted: yes") {
+				c.body = plain
+			} else if isEvents([]byte(c.body)) && !strings.Contains(head, "\nend: ") {
+				c.body += "\n\n"
 			}
-			all = append(all, sample{API(api), body})
+			all = append(all, sample{API(api), c.body})
 		}
 	}
 	fatalIf(t, len(all) < 120, "%d cases, want at least 120", len(all))
