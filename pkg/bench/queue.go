@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -17,8 +18,6 @@ type queue struct {
 	// next is the first round that no worker has taken. pending has the numbers of the released requests from next on.
 	next    int
 	pending []int
-	done    int
-	closed  bool
 	// refused reports that the node refuses every request.
 	refused  bool
 	billed   int64
@@ -53,60 +52,8 @@ type Progress struct {
 	Ended string
 }
 
-// reset prepares a queue for another set of rounds.
-func (q *queue) reset() { q.next, q.pending, q.done, q.closed = 0, nil, 0, false }
-
-// release lets workers take one more round. number orders the requests of all nodes.
-func (q *queue) release(number int) {
-	if !q.refused {
-		q.pending = append(q.pending, number)
-	}
-}
-
-// close stops the release of rounds. Rounds that are already released are still taken.
-func (q *queue) close() {
-	q.closed = true
-	q.wakeIfEnded()
-}
-
-// drop discards the released rounds that no worker has taken, and returns their number.
-func (q *queue) drop() int {
-	dropped := len(q.pending)
-	q.pending = nil
-	q.wakeIfEnded()
-	return dropped
-}
-
-// ended reports whether no round is left to take, now or later.
-func (q *queue) ended() bool { return q.closed && len(q.pending) == 0 }
-
-// wakeIfEnded wakes all workers if no round is left to take.
-func (q *queue) wakeIfEnded() {
-	if q.ended() {
-		q.ready.Broadcast()
-	}
-}
-
-// beginRound begins the next released round and returns its number.
-func (q *queue) beginRound(now time.Time) (round int) {
-	round = q.next
-	q.next++
-	q.pending = q.pending[1:]
-	q.inFlight[round] = now
-	q.wakeIfEnded()
-	return round
-}
-
-// finish counts a round as done, whether it failed or not.
-func (q *queue) finish(o Outcome) {
-	q.done++
-	q.billed += o.Billed
-	if o.Final {
-		q.refused = true
-		q.drop()
-		q.series.Ended = o.Detail
-	}
-}
+// done returns the number of rounds that have ended, counted from round 0: it is negative during the warm-up.
+func (q *queue) done() int { return q.next - len(q.inFlight) }
 
 // stalled reports whether a request in flight takes far longer than the node's answers do.
 func (q *queue) stalled(now time.Time) bool {
@@ -123,7 +70,7 @@ func (q *queue) stalled(now time.Time) bool {
 func (q *queue) addProgress(ok bool, latency time.Duration) {
 	p := &q.progress
 	p.Done++
-	value := nan
+	value := math.NaN()
 	if ok {
 		p.OK++
 		p.Mean += (latency - p.Mean) / time.Duration(p.OK)

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -9,8 +10,6 @@ import (
 	"sync"
 	"time"
 )
-
-var nan = math.NaN()
 
 // Bench is one run.
 //
@@ -23,16 +22,18 @@ var nan = math.NaN()
 // If all workers of a node are busy, its request begins late, and the lag is recorded.
 type Bench struct {
 	plan Plan
-	// origin is when the counted rounds began.
+	// origin is when the warm-up began, and then when the counted rounds began.
 	origin time.Time
-	// first is the number of the round that is released first, negative for warm-up rounds.
-	first int
 	// skipsStalled reports whether the run does not wait for a node with a stalled request. This needs at least two
 	// nodes and no rate limit.
 	skipsStalled bool
 
 	mu     sync.Mutex // guards the fields below
 	queues []*queue
+	// closed reports that no more rounds are released. Rounds that are already released are still taken.
+	closed bool
+	// order is the generator of the random order. The same seed gives the same order.
+	order *rand.Rand
 	// released is the number of requests that have been released. Each request is numbered with it.
 	released int
 	run      *Run
@@ -84,41 +85,13 @@ func (b *Bench) Run(ctx, sending context.Context) (*Run, error) {
 	ctx, abort := context.WithCancel(ctx)
 	defer abort()
 	defer context.AfterFunc(sending, func() { b.cancelAfter(ctx, stopTime, abort) })()
-	b.warmUp(ctx, sending)
-	b.origin = b.plan.Clock.Now()
+	b.closedLoop(ctx, sending, -b.plan.Header.Warmup, 0, func(int) bool { return !b.overTokens() })
 	b.measure(ctx, sending, abort)
 	b.complete(sending.Err() != nil)
 	if b.plan.Saved == nil {
 		return b.run, nil
 	}
 	return b.run, b.plan.Saved.end(b.run)
-}
-
-// warmUp makes the warm-up rounds, which are not counted. It records only that a node refuses everything. Warm-up is
-// not part of the run's duration, but has the same time limit: no warm-up round begins after it.
-func (b *Bench) warmUp(ctx, sending context.Context) {
-	rounds := b.plan.Header.Warmup
-	if rounds == 0 {
-		return
-	}
-	b.first = -rounds
-	began, most := b.plan.Clock.Now(), b.plan.Header.Duration
-	more := func(int) bool {
-		return (most == 0 || b.plan.Clock.Now().Sub(began) < most) && !b.overTokens()
-	}
-	b.closedLoop(ctx, sending, rounds, more, func(q *queue, _ int, o Outcome) {
-		if o.Final {
-			b.record(q, 0, o)
-			return
-		}
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		q.finish(o)
-	})
-	b.first = 0
-	for _, q := range b.queues {
-		q.reset()
-	}
 }
 
 // cancelAfter cancels the requests that are still in flight after the time most, unless ctx ends first. After one
@@ -141,10 +114,7 @@ func (b *Bench) cancelAfter(ctx context.Context, most time.Duration, abort func(
 // measure makes the counted rounds. Requests that are in flight when the run's duration is over still have their own
 // timeout.
 func (b *Bench) measure(ctx, sending context.Context, abort func()) {
-	h, rounds := b.plan.Header, b.plan.Rounds()
-	if rounds == 0 {
-		rounds = math.MaxInt
-	}
+	h, rounds := b.plan.Header, cmp.Or(b.plan.Rounds(), math.MaxInt)
 	over, ended := context.WithCancel(ctx)
 	defer ended()
 	if h.Duration > 0 && h.Timeout > 0 {
@@ -167,21 +137,27 @@ func (b *Bench) measure(ctx, sending context.Context, abort func()) {
 	}
 	if h.Rate > 0 {
 		b.openLoop(ctx, sending, rounds, more)
-		return
+	} else {
+		b.closedLoop(ctx, sending, 0, rounds, more)
 	}
-	b.closedLoop(ctx, sending, rounds, func(slowest int) bool {
-		late := h.Duration > 0 && b.plan.Clock.Now().Sub(b.origin) >= h.Duration
-		return !late && more(slowest)
-	}, b.record)
 }
 
 // minPrecise is the number of rounds before the first check of the precision. The next checks are each after a tenth
 // more rounds, at least minPrecise.
 const minPrecise = 10
 
+// begin prepares for rounds from first on, which begin now.
+func (b *Bench) begin(first int) {
+	b.origin, b.closed = b.plan.Clock.Now(), false
+	b.order = rand.New(rand.NewPCG(b.plan.Header.Seed, 1))
+	for _, q := range b.queues {
+		q.next = first
+	}
+}
+
 // start starts the planned number of workers for each queue. Each worker makes one request after the other until there
-// are no more, and passes each outcome to handle.
-func (b *Bench) start(ctx context.Context, handle func(q *queue, round int, o Outcome)) *sync.WaitGroup {
+// are no more, and calls after for each.
+func (b *Bench) start(ctx context.Context, after func()) *sync.WaitGroup {
 	var workers sync.WaitGroup
 	for _, q := range b.queues {
 		for range b.plan.Header.Concurrency {
@@ -191,12 +167,8 @@ func (b *Bench) start(ctx context.Context, handle func(q *queue, round int, o Ou
 					if !ok {
 						return
 					}
-					at := round + b.first
-					o := q.target(ctx, Request{Round: at, Nonce: b.plan.nonce(q.index, at)})
-					b.mu.Lock()
-					delete(q.inFlight, round)
-					b.mu.Unlock()
-					handle(q, round, o)
+					b.record(q, round, q.target(ctx, Request{Round: round, Nonce: b.plan.nonce(q.index, round)}))
+					after()
 				}
 			})
 		}
@@ -211,14 +183,21 @@ func (b *Bench) awaitRound(q *queue) (round int, ok bool) {
 	defer b.mu.Unlock()
 	defer b.wake()
 	for b.upNext() != q {
-		if q.ended() {
+		if b.ended(q) {
 			return 0, false
 		}
 		b.wake() // the round that was next may have been dropped
 		q.ready.Wait()
 	}
-	return q.beginRound(b.plan.Clock.Now()), true
+	round = q.next
+	q.next++
+	q.pending = q.pending[1:]
+	q.inFlight[round] = b.plan.Clock.Now()
+	return round, true
 }
+
+// ended reports whether a queue has no round left to take, now or later.
+func (b *Bench) ended(q *queue) bool { return b.closed && len(q.pending) == 0 }
 
 // upNext returns the queue whose request starts next: the one with the lowest number, nil if there is none. A node
 // whose workers are all busy does not delay the others.
@@ -233,52 +212,57 @@ func (b *Bench) upNext() *queue {
 	return next
 }
 
-// wake signals a worker that may begin a round. Workers that are not waiting check by themselves.
+// wake signals a worker that may begin a round, and all workers of a queue that has no round left. Workers that are not
+// waiting check by themselves.
 func (b *Bench) wake() {
-	if q := b.upNext(); q != nil {
-		q.ready.Signal()
+	next := b.upNext()
+	for _, q := range b.queues {
+		if q == next {
+			q.ready.Signal()
+		} else if b.ended(q) {
+			q.ready.Broadcast()
+		}
 	}
 }
 
-// closedLoop makes rounds while more returns true, and returns when all requests that began have ended. The worker that
-// ends a request opens the rounds that may be opened. If its queue is next, it continues with one of them, which avoids
-// a switch between goroutines.
-func (b *Bench) closedLoop(
-	ctx, sending context.Context, rounds int, more func(slowest int) bool, handle func(q *queue, round int, o Outcome),
-) {
-	order, opened, closed := b.order(), 0, false
+// closedLoop makes the rounds from first to end while more returns true, and returns when all requests that began have
+// ended. No round begins after the run's duration; the warm-up is not part of it, but has the same limit. The worker
+// that ends a request opens the rounds that may be opened. If its queue is next, it continues with one of them, which
+// avoids a switch between goroutines.
+func (b *Bench) closedLoop(ctx, sending context.Context, first, end int, more func(slowest int) bool) {
+	b.begin(first)
+	h, opened := b.plan.Header, first
+	closed := false // also stops an advance that runs after this loop has ended
 	advance := func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for !closed {
 			slowest := b.slowest()
-			over := opened == rounds || slowest == math.MaxInt || sending.Err() != nil
+			over := opened == end || slowest == math.MaxInt || sending.Err() != nil
 			switch {
-			case !over && opened >= slowest+b.plan.Header.Concurrency:
+			case !over && opened >= slowest+h.Concurrency:
 				return
-			case over || !more(slowest):
+			case over || h.Duration > 0 && b.plan.Clock.Now().Sub(b.origin) >= h.Duration || !more(slowest):
 				closed = true
-				b.close()
-				if opened < rounds {
+				if opened < end {
 					b.dropBacklog()
 				}
+				b.close()
 			default:
 				opened++
-				b.release(order)
+				b.release()
 			}
 		}
 	}
 	advance()
 	defer context.AfterFunc(sending, advance)()
-	looking, ended := context.WithCancel(ctx)
-	defer ended()
 	if b.skipsStalled {
+		looking, ended := context.WithCancel(ctx)
+		defer ended()
 		go func() { // if all other nodes wait for a stalled request, no request ends that could open a round
-			ticks := time.NewTicker(time.Second)
-			defer ticks.Stop()
 			for {
 				select {
-				case <-ticks.C:
+				case <-time.After(time.Second):
 					advance()
 				case <-looking.Done():
 					return
@@ -286,18 +270,16 @@ func (b *Bench) closedLoop(
 			}
 		}()
 	}
-	b.start(ctx, func(q *queue, round int, o Outcome) {
-		handle(q, round, o)
-		advance()
-	}).Wait()
+	b.start(ctx, advance).Wait()
 }
 
 // openLoop opens the rounds at their times while more returns true, regardless of how many have ended.
 func (b *Bench) openLoop(ctx, sending context.Context, rounds int, more func(slowest int) bool) {
-	workers, order := b.start(ctx, b.record), b.order()
+	b.begin(0)
+	workers := b.start(ctx, func() {})
 	for round := range rounds {
 		wait := b.plan.intended(round) - b.plan.Clock.Now().Sub(b.origin)
-		if wait > 0 && b.plan.Clock.Sleep(sending, wait) != nil || sending.Err() != nil || !b.tryRelease(order, more) {
+		if wait > 0 && b.plan.Clock.Sleep(sending, wait) != nil || sending.Err() != nil || !b.tryRelease(more) {
 			break
 		}
 	}
@@ -308,39 +290,37 @@ func (b *Bench) openLoop(ctx, sending context.Context, rounds int, more func(slo
 }
 
 // tryRelease releases a round of an open loop. It returns false if the run has to end.
-func (b *Bench) tryRelease(order *rand.Rand, more func(slowest int) bool) bool {
+func (b *Bench) tryRelease(more func(slowest int) bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if slowest := b.slowest(); slowest == math.MaxInt || !more(slowest) {
 		return false
 	}
-	b.release(order)
+	b.release()
 	return true
 }
 
-// order returns the generator of the random order. The same seed gives the same order.
-func (b *Bench) order() *rand.Rand { return rand.New(rand.NewPCG(b.plan.Header.Seed, 1)) }
-
 // release lets all nodes begin one more round.
-func (b *Bench) release(order *rand.Rand) {
-	for _, i := range order.Perm(len(b.queues)) {
+func (b *Bench) release() {
+	for _, i := range b.order.Perm(len(b.queues)) {
 		b.released++
-		b.queues[i].release(b.released)
+		if q := b.queues[i]; !q.refused {
+			q.pending = append(q.pending, b.released)
+		}
 	}
 	b.wake()
 }
 
 func (b *Bench) close() {
-	for _, q := range b.queues {
-		q.close()
-	}
+	b.closed = true
+	b.wake()
 }
 
 // dropBacklog drops the rounds that accumulated while a node stalled.
 func (b *Bench) dropBacklog() {
 	for _, q := range b.queues {
 		if q.stalled(b.plan.Clock.Now()) || len(q.pending) > b.plan.Header.Concurrency {
-			q.drop()
+			q.pending = nil
 		}
 	}
 }
@@ -355,9 +335,9 @@ func (b *Bench) slowest() int {
 		if q.refused {
 			continue
 		}
-		least = min(least, q.done)
+		least = min(least, q.done())
 		if !b.skipsStalled || !q.stalled(now) {
-			moving = min(moving, q.done)
+			moving = min(moving, q.done())
 		}
 	}
 	if moving < math.MaxInt {
@@ -374,7 +354,7 @@ func (b *Bench) overTokens() bool {
 	var billed, requests int64
 	for _, q := range b.queues {
 		billed += q.billed
-		requests += int64(q.next + len(q.pending) - q.done)
+		requests += int64(len(q.inFlight) + len(q.pending))
 		if !q.refused {
 			requests++
 		}
@@ -399,30 +379,36 @@ func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, q := range b.queues {
-			dropped := q.drop()
 			if late {
-				q.series.Unsent += dropped
+				q.series.Unsent += len(q.pending)
 			}
+			q.pending = nil
 		}
+		b.wake()
 	})
 	workers.Wait()
 	done()
 	giveUp.Wait()
 }
 
-// record counts and stores a finished request.
+// record counts and stores a finished request. Of the warm-up it stores only that a node refuses everything.
 func (b *Bench) record(q *queue, round int, o Outcome) {
 	b.mu.Lock()
-	q.finish(o)
-	if o.Cancelled {
+	delete(q.inFlight, round)
+	q.billed += o.Billed
+	if o.Final {
+		q.refused, q.pending, q.series.Ended = true, nil, o.Detail
+	}
+	warmUp := round < 0
+	if o.Cancelled || warmUp && !o.Final {
 		b.mu.Unlock()
 		return
 	}
-	o.Node, o.Round = q.index, round
+	o.Node, o.Round = q.index, max(round, 0)
 	if o.Class == "" {
 		o.Detail = ""
 	}
-	if !b.origin.IsZero() { // otherwise this is a warm-up request that showed that the node refuses everything
+	if !warmUp {
 		o.Start = o.Started.Sub(b.origin)
 		if b.plan.Header.Rate > 0 {
 			o.Lag = o.Start - b.plan.intended(round)
