@@ -12,8 +12,10 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 // row computes the results of a series, except the comparison. elapsed has the duration of each run.
 func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Duration) *Row {
 	r := &Row{Node: c.node, Vantage: c.vantage, series: c}
+	var took time.Duration
 	for s := range c.all() {
 		r.Requests++
+		took += s.Latency
 		if s.OK() {
 			r.OK++
 		}
@@ -25,24 +27,20 @@ func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Durat
 		}
 	}
 	r.Success, r.FirstSuccess = wilson(r.OK, r.Requests), wilson(r.FirstOK, r.Requests)
-	r.Sorted = make([]float64, 0, r.OK)
-	for s := range c.all() {
-		if s.OK() {
-			r.Sorted = append(r.Sorted, milliseconds(s.latency()))
-		}
-	}
-	r.Latency = describe(r.Sorted)
-	r.LatencyBuckets = buckets(r.Sorted)
-	c.load(r, elapsed)
-	r.WithFailures = r.Latency.withFailures(r.Sorted, r.Requests-r.OK)
+	c.load(r, took, elapsed)
+	latencies := c.values(w, "", latencyMS)
+	r.Latency = describe(latencies)
+	r.WithFailures, r.LatencyBuckets = r.Latency.withFailures(latencies, r.Requests-r.OK), buckets(latencies)
+	r.Sorted = slices.Clone(latencies)
 	if c.openLoop() {
 		r.Uncorrected = c.describe(w, "", func(s partSample) float64 { return milliseconds(s.Latency) })
 		r.Lag = c.describe(w, "", func(s partSample) float64 { return milliseconds(s.Lag()) })
 	}
-	r.TTFT = c.describe(w, "", func(s partSample) float64 { return positive(milliseconds(s.firstText())) })
-	if r.TTFT != nil {
-		all := r.TTFT.withFailures(w.floats, r.Requests-r.OK) // describe has left the values there, sorted
-		r.TTFTWithFailures, r.TTFTBuckets = &all, buckets(w.floats)
+	firstTexts := c.values(w, "", func(s partSample) float64 { return positive(milliseconds(s.firstText())) })
+	if len(firstTexts) > 0 {
+		ttft := describe(firstTexts)
+		all := ttft.withFailures(firstTexts, r.Requests-r.OK)
+		r.TTFT, r.TTFTWithFailures, r.TTFTBuckets = &ttft, &all, buckets(firstTexts)
 	}
 	if bursts, long := c.bursts(); 2*bursts <= long { // otherwise what delayed these streams may have delayed the others too
 		r.ITL = c.describe(w, "", interTokenLatency)
@@ -50,18 +48,13 @@ func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Durat
 	}
 	r.AnswerTokens = c.describe(w, "", func(s partSample) float64 { return positive(float64(s.Tokens())) })
 	r.TokensPerSecond = c.describe(w, "", func(s partSample) float64 {
-		if s.Latency <= 0 { // shorter than the clock's resolution
-			return math.NaN()
-		}
-		return positive(float64(s.Tokens()) / s.Latency.Seconds())
+		return positive(float64(s.Tokens()) / positive(s.Latency.Seconds())) // it can be shorter than the clock's resolution
 	})
 	var phases Phases
 	for _, p := range c.parts {
 		phases.add(p.series.Phases)
 		r.Unsent += p.series.Unsent
-		if r.Ended == "" {
-			r.Ended = p.series.Ended
-		}
+		r.Ended = cmp.Or(r.Ended, p.series.Ended)
 	}
 	mean := func(d time.Duration) float64 { return milliseconds(d) / float64(max(r.OK, 1)) }
 	r.Phases = PhaseMeans{mean(phases.DNS), mean(phases.Connect), mean(phases.TLS), mean(phases.Wait), mean(phases.Transfer)}
@@ -81,42 +74,39 @@ func buckets(sorted []float64) []int {
 	return counts
 }
 
-// load computes the requests per second and the mean number of requests in flight: the sum of all latencies divided by
-// the duration of the runs (Little's law). Sums of integer nanoseconds do not depend on the order of the samples.
-func (c *nodeSeries) load(r *Row, elapsed map[string]time.Duration) {
-	var took, ran time.Duration
-	for s := range c.all() {
-		took += s.Latency
-	}
+// load computes the requests per second and the mean number of requests in flight: took, the sum of all latencies,
+// divided by the duration of the runs (Little's law). Sums of integer nanoseconds do not depend on the order of the
+// samples.
+func (c *nodeSeries) load(r *Row, took time.Duration, elapsed map[string]time.Duration) {
+	var ran time.Duration
 	for _, run := range c.runs() {
 		ran += elapsed[run]
 	}
-	r.PerSecond, r.InFlight = float64(r.Requests)/ran.Seconds(), took.Seconds()/ran.Seconds()
-	if ran == 0 {
-		r.PerSecond, r.InFlight = math.NaN(), math.NaN()
-	}
+	seconds := positive(ran.Seconds())
+	r.PerSecond, r.InFlight = float64(r.Requests)/seconds, took.Seconds()/seconds
 }
 
-// describe returns the statistics of a figure over the samples of a class ("" for the successes), nil if no sample has
-// the figure. The figure is NaN for a sample that does not have it.
-func (c *nodeSeries) describe(w *workspace, class string, figure func(partSample) float64) *Stats {
-	var values []float64
+// values returns a figure of the samples of a class ("" for the successes). The figure is NaN for a sample that does
+// not have it. The slice is valid until the next use of w.
+func (c *nodeSeries) values(w *workspace, class string, figure func(partSample) float64) []float64 {
+	values := w.values(c.size())
 	for s := range c.all() {
 		if s.class() != class {
 			continue
 		}
 		if v := figure(s); !math.IsNaN(v) {
-			if values == nil {
-				values = w.values(c.size())
-			}
 			values = append(values, v)
 		}
 	}
-	if values == nil {
+	return values
+}
+
+// describe returns the statistics of values, nil if no sample has the figure.
+func (c *nodeSeries) describe(w *workspace, class string, figure func(partSample) float64) *Stats {
+	stats := describe(c.values(w, class, figure))
+	if stats.N == 0 {
 		return nil
 	}
-	stats := describe(values)
-	w.floats = values
 	return &stats
 }
 
@@ -261,11 +251,7 @@ func (c *nodeSeries) timeline(w *workspace) []Point {
 	slices.Sort(words)
 	points := make([]Point, min(len(words), timelinePoints))
 	for i := range points {
-		at := i
-		if len(points) < len(words) {
-			at = i * (len(words) - 1) / (len(points) - 1)
-		}
-		points[i] = pointOf(words[at], unit)
+		points[i] = pointOf(words[i*(len(words)-1)/max(1, len(points)-1)], unit)
 	}
 	return points
 }

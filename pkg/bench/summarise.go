@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -19,9 +20,7 @@ func Summarise(runs []*Run) *Summary {
 	elapsed, sum := elapsed(runs)
 	s.Runs, s.Elapsed = len(elapsed), sum.Seconds()
 	for _, run := range runs {
-		if s.Stopped == "" {
-			s.Stopped = run.Stopped
-		}
+		s.Stopped = cmp.Or(s.Stopped, run.Stopped)
 		h := run.Header
 		if h.Requests != runs[0].Header.Requests || h.Duration != runs[0].Header.Duration {
 			s.Header.Requests, s.Header.Duration = 0, 0
