@@ -18,7 +18,7 @@ type Changes struct {
 	OnlyNew []*Row
 	// Settings are the settings that differ between the runs. They may be the cause of a change.
 	Settings Settings
-	Warnings []Warning
+	Warnings Warnings
 }
 
 // Change compares one node in two runs. The runs have no rounds in common, so no values are paired.
@@ -58,7 +58,7 @@ func CompareFiles(old, new string) (*Changes, error) {
 	}
 	changes, err := Compare(before, after)
 	if err != nil {
-		return nil, text.WithHint(fmt.Errorf("%s and %s cannot be compared: %w", old, new, err), text.Hint(err))
+		return nil, fmt.Errorf("%s and %s cannot be compared: %w", old, new, err)
 	}
 	return changes, nil
 }
@@ -280,18 +280,18 @@ func (n *Change) Verdicts() []Verdict {
 
 // warn adds the warnings: the settings that differ, the nodes that only one run has, and the warnings of both runs.
 func (c *Changes) warn() {
-	add := (*warningList)(&c.Warnings).add
+	add := c.Warnings.add
 	if c.New.Header.Started.Before(c.Old.Header.Started) {
-		add(RunsSwapped, "", "the new run started before the old run")
+		add("runs_swapped", "", "the new run started before the old run")
 	}
 	if len(c.Settings) > 0 {
-		add(SettingsDiffer, "", "the runs have different settings: %s", c.Settings)
+		add("settings_differ", "", "the runs have different settings: %s", c.Settings)
 	}
 	for _, title := range c.OnlyOld {
-		add(OnlyOld, "", "only the old run has %s", title)
+		add("only_old", "", "only the old run has %s", title)
 	}
 	for _, r := range c.OnlyNew {
-		add(OnlyNew, "", "only the new run has %s", c.New.Title(r))
+		add("only_new", "", "only the new run has %s", c.New.Title(r))
 	}
 	for _, run := range []struct {
 		format string

@@ -42,7 +42,7 @@ func Summarise(runs []*Run) *Summary {
 		s.compareRows(all, w)
 		s.choose(w)
 	}
-	s.Warnings = warnings(s, runs, w, same)
+	s.warn(runs, w, same)
 	return s
 }
 

@@ -33,7 +33,7 @@ type Summary struct {
 	Best []Choice
 	// Stopped is why a run ended early, "" if every run was completed.
 	Stopped  string
-	Warnings []Warning
+	Warnings Warnings
 }
 
 // Row has the results of one series.
@@ -221,29 +221,11 @@ type Count struct {
 
 func (c Count) String() string { return text.Count(c.N, c.Noun) }
 
-// The codes of warnings.
+// The codes of warnings that are used in more than one place.
 const (
 	FewRounds       = "few_rounds"
-	SomeFailed      = "some_failed"
-	SlowFirst       = "slow_first"
-	Outliers        = "outliers"
-	SeveralLevels   = "several_levels"
-	BusyClient      = "busy_client"
-	ClockJumped     = "clock_jumped"
 	DifferentModels = "different_models"
 	NoSuccess       = "no_success"
-	EndedEarly      = "ended_early"
-	NotSent         = "unsent"
-	FreshConnection = "fresh_connections"
-	CutFile         = "cut_file"
-	NotPrecise      = "not_precise"
-	Overrun         = "overrun"
 	OtherReference  = "reference_replaced"
-	Buffered        = "buffered"
 	ITLUnknown      = "itl_unknown"
-	LengthsDiffer   = "answer_lengths_differ"
-	RunsSwapped     = "runs_swapped"
-	SettingsDiffer  = "settings_differ"
-	OnlyOld         = "only_old"
-	OnlyNew         = "only_new"
 )

@@ -28,9 +28,10 @@ const (
 	minClockJump = time.Second
 )
 
-type warningList []Warning
+// Warnings are the warnings about one or more runs.
+type Warnings []Warning
 
-func (l *warningList) add(code, node, format string, values ...any) {
+func (l *Warnings) add(code, node, format string, values ...any) {
 	w := Warning{Code: code, Node: node, Message: Message{format, values}}
 	w.Text = w.Message.String()
 	if node != "" {
@@ -41,19 +42,11 @@ func (l *warningList) add(code, node, format string, values ...any) {
 	}
 }
 
-// warner collects the warnings.
-type warner struct {
-	*Summary
-	space *workspace
-	warningList
-}
-
-// warnings returns the warnings about the runs, and then about each row. The Node of a Warning is the row's title.
-func warnings(s *Summary, runs []*Run, space *workspace, sameModel bool) []Warning {
-	w := &warner{s, space, nil}
-	w.runs(runs)
+// warn adds the warnings about the runs, and then about each row. The Node of a Warning is the row's title.
+func (s *Summary) warn(runs []*Run, w *workspace, sameModel bool) {
+	s.warnRuns(runs)
 	if !sameModel {
-		w.add(DifferentModels, "", "the nodes use different models: latencies are shown but not compared")
+		s.Warnings.add(DifferentModels, "", "the nodes use different models: latencies are shown but not compared")
 	}
 	short := 0
 	for _, r := range s.Rows {
@@ -63,39 +56,46 @@ func warnings(s *Summary, runs []*Run, space *workspace, sameModel bool) []Warni
 	switch {
 	case !allShort || short == 0: // without any request, each row warns that it had no success
 	case len(s.Rows) == 1:
-		w.add(FewRounds, "", "only %s: not reliable with fewer than 10", Count{short, "request"})
+		s.Warnings.add(FewRounds, "", "only %s: not reliable with fewer than 10", Count{short, "request"})
 	default:
-		w.add(FewRounds, "", "at most %s per node: not reliable with fewer than 10", Count{short, "request"})
+		s.Warnings.add(FewRounds, "", "at most %s per node: not reliable with fewer than 10", Count{short, "request"})
 	}
 	for _, r := range s.Rows {
-		w.row(r, allShort)
-		w.extremes(r)
-		w.stream(r)
+		s.warnRow(r, allShort)
+		s.warnExtremes(r, w)
+		s.warnStream(r)
 	}
-	w.failing()
+	s.warnFailing()
 	if sameModel {
-		w.lengths()
+		s.warnLengths()
 	}
-	return w.warningList
 }
 
-// runs adds the warnings that concern every row.
-func (w *warner) runs(runs []*Run) {
+// warnRuns adds the warnings that concern every row.
+func (s *Summary) warnRuns(runs []*Run) {
+	add := s.Warnings.add
 	var delay, jump time.Duration
 	for _, run := range runs {
 		for _, note := range run.Notes {
-			w.add(CutFile, "", note.Format, note.Args...)
+			add("cut_file", "", note.Format, note.Args...)
 		}
-		if p := run.Header.Precision; p > 0 && run.Stopped != "precision" && !precise(partsOf(run, runs), p) {
-			w.add(NotPrecise, "", "the run ended before all intervals were within ±%g %%", 100*p)
+		parts := slices.DeleteFunc(slices.Clone(runs), func(r *Run) bool { return r.Header.ID != run.Header.ID })
+		if p := run.Header.Precision; p > 0 && run.Stopped != "precision" && !precise(parts, p) {
+			add("not_precise", "", "the run ended before all intervals were within ±%g %%", 100*p)
 		}
 		delay = max(delay, run.SchedulingDelay)
 		if run.ClockJump.Abs() > jump.Abs() {
 			jump = run.ClockJump
 		}
 	}
-	if fastest := w.fastest(); delay > minBusyDelay && !(milliseconds(delay) <= busyShare*fastest) {
-		w.add(BusyClient, "", "this machine was busy: latencies include scheduling delays of up to %s",
+	fastest := math.NaN() // the lowest p50
+	for _, r := range s.Rows {
+		if p := r.Latency.P50; p < fastest || math.IsNaN(fastest) {
+			fastest = p
+		}
+	}
+	if delay > minBusyDelay && !(milliseconds(delay) <= busyShare*fastest) {
+		add("busy_client", "", "this machine was busy: latencies include scheduling delays of up to %s",
 			text.Millis(milliseconds(delay)))
 	}
 	if jump.Abs() > minClockJump {
@@ -103,104 +103,94 @@ func (w *warner) runs(runs []*Run) {
 		if jump < 0 {
 			format = "the system clock moved back by %s during the run; latencies are not affected"
 		}
-		w.add(ClockJumped, "", format, text.Millis(milliseconds(jump.Abs())))
+		add("clock_jumped", "", format, text.Millis(milliseconds(jump.Abs())))
 	}
 }
 
-// fastest returns the lowest p50, NaN if there is none.
-func (w *warner) fastest() float64 {
-	lowest := math.NaN()
-	for _, r := range w.Rows {
-		if p := r.Latency.P50; !(p >= lowest) && !math.IsNaN(p) {
-			lowest = p
-		}
-	}
-	return lowest
-}
-
-// row warns about what is missing from a row. allShort reports that there is already a warning about too few requests
-// for all rows.
-func (w *warner) row(r *Row, allShort bool) {
-	name, v := w.Title(r), r.VsReference
+// warnRow warns about what is missing from a row. allShort reports that there is already a warning about too few
+// requests for all rows.
+func (s *Summary) warnRow(r *Row, allShort bool) {
+	add := s.Warnings.add
+	name, v := s.Title(r), r.VsReference
 	if r.OK == 0 {
-		w.add(NoSuccess, name, "no success in %s", Count{r.Requests, "request"})
-		if other := w.replacement(r); other != "" {
-			w.add(OtherReference, name, "the reference had no success: the others are compared with %s instead", other)
+		add(NoSuccess, name, "no success in %s", Count{r.Requests, "request"})
+		i := slices.IndexFunc(s.Rows, func(o *Row) bool {
+			return o.VsReference != nil && o.Vantage == r.Vantage && o.Node.Connection == r.Node.Connection
+		})
+		if r.Node.Name == s.Header.Reference && i >= 0 {
+			add(OtherReference, name, "the reference had no success: the others are compared with %s instead",
+				s.Rows[i].VsReference.Reference)
 		}
 	}
 	switch {
 	case r.Ended != "":
-		w.add(EndedEarly, name, "stopped after %s: %s", Count{r.Requests, "request"}, r.Ended)
+		add("ended_early", name, "stopped after %s: %s", Count{r.Requests, "request"}, r.Ended)
 	case allShort || r.Requests == 0:
 	case r.Requests < fewRounds:
-		w.add(FewRounds, name, "only %s: not reliable with fewer than 10", Count{r.Requests, "request"})
+		add(FewRounds, name, "only %s: not reliable with fewer than 10", Count{r.Requests, "request"})
 	case v != nil && v.Pairs < minPairs:
-		w.add(FewRounds, name, "it and %s both answered in only %d rounds: at least %d are needed to show a difference",
+		add(FewRounds, name, "it and %s both answered in only %d rounds: at least %d are needed to show a difference",
 			v.Reference, v.Pairs, minPairs)
 	case v != nil && v.Pairs < fewRounds:
-		w.add(FewRounds, name, "it and %s both answered in only %d rounds: this shows only large differences",
+		add(FewRounds, name, "it and %s both answered in only %d rounds: this shows only large differences",
 			v.Reference, v.Pairs)
 	}
 	if r.Unsent > 0 {
-		w.add(NotSent, name, "%s could not start in time and were not sent: -c %d is too low for this rate",
-			Count{r.Unsent, "request"}, w.Header.Concurrency)
-	} else if r.Lag != nil && w.Header.Rate > 0 && r.Lag.P50OrMean() > 1000/w.Header.Rate {
-		w.add(Overrun, name, "requests started late, typically by %s: -c %d is too low for this rate",
-			text.Millis(r.Lag.P50OrMean()), w.Header.Concurrency)
+		add("unsent", name, "%s could not start in time and were not sent: -c %d is too low for this rate",
+			Count{r.Unsent, "request"}, s.Header.Concurrency)
+	} else if r.Lag != nil && s.Header.Rate > 0 && r.Lag.P50OrMean() > 1000/s.Header.Rate {
+		add("overrun", name, "requests started late, typically by %s: -c %d is too low for this rate",
+			text.Millis(r.Lag.P50OrMean()), s.Header.Concurrency)
 	}
 	if r.Fresh > 0 {
-		w.add(FreshConnection, name, "%s opened a new connection instead of reusing one", Count{r.Fresh, "request"})
+		add("fresh_connections", name, "%s opened a new connection instead of reusing one", Count{r.Fresh, "request"})
 	}
 }
 
-// partsOf returns the parts of a run.
-func partsOf(run *Run, runs []*Run) []*Run {
-	return slices.DeleteFunc(slices.Clone(runs), func(r *Run) bool { return r.Header.ID != run.Header.ID })
-}
-
-// failing warns about nodes among the best that fail more often than another of them. So few requests do not prove
+// warnFailing warns about nodes among the best that fail more often than another of them. So few requests do not prove
 // that.
-func (w *warner) failing() {
-	for _, c := range w.Best {
+func (s *Summary) warnFailing() {
+	for _, c := range s.Best {
 		for _, i := range c.Rows {
-			r := w.Rows[i]
-			if slices.ContainsFunc(c.Rows, func(j int) bool { return w.Rows[j].Success.Value > r.Success.Value }) {
-				w.add(SomeFailed, w.Title(r), "%d of %s failed: use more requests (-r) to find out if it fails more often than the others",
+			r := s.Rows[i]
+			if slices.ContainsFunc(c.Rows, func(j int) bool { return s.Rows[j].Success.Value > r.Success.Value }) {
+				s.Warnings.add("some_failed", s.Title(r),
+					"%d of %s failed: use more requests (-r) to find out if it fails more often than the others",
 					r.Requests-r.OK, Count{r.Requests, "request"})
 			}
 		}
 	}
 }
 
-// stream warns about streams that show less than they seem to.
-func (w *warner) stream(r *Row) {
+// warnStream warns about streams that show less than they seem to.
+func (s *Summary) warnStream(r *Row) {
 	bursts, long := r.series.bursts()
 	var reasoning, short int
-	for s := range r.series.all() {
-		switch {
-		case !s.OK() || s.chunks() == 0:
-		case s.Tokens() > 0 && s.textTokens() == 0:
+	for sample := range r.series.all() {
+		switch tokens := sample.textTokens(); {
+		case !sample.OK() || sample.chunks() == 0:
+		case sample.Tokens() > 0 && tokens == 0:
 			reasoning++
-		case s.textTokens() > 0 && s.textTokens() < minTokens:
+		case tokens > 0 && tokens < minTokens:
 			short++
 		}
 	}
-	name := w.Title(r)
+	name := s.Title(r)
 	switch {
 	case 2*bursts > long:
-		w.add(Buffered, name, "first and last text arrived together in %d of %s: a proxy may be buffering the stream",
+		s.Warnings.add("buffered", name, "first and last text arrived together in %d of %s: a proxy may be buffering the stream",
 			bursts, Count{long, "answer"})
 	case r.ITL != nil:
 	case reasoning > 0:
-		w.add(ITLUnknown, name, "reasoning tokens are not counted separately: inter-token latency unknown")
+		s.Warnings.add(ITLUnknown, name, "reasoning tokens are not counted separately: inter-token latency unknown")
 	case short > 0:
-		w.add(ITLUnknown, name, "answers have fewer than %d tokens: inter-token latency unknown", minTokens)
+		s.Warnings.add(ITLUnknown, name, "answers have fewer than %d tokens: inter-token latency unknown", minTokens)
 	}
 }
 
-// lengths warns if nodes of one model give answers of different length, because longer answers take longer.
-func (w *warner) lengths() {
-	rows := slices.DeleteFunc(slices.Clone(w.Rows), func(r *Row) bool { return r.AnswerTokens == nil })
+// warnLengths warns if nodes of one model give answers of different length, because longer answers take longer.
+func (s *Summary) warnLengths() {
+	rows := slices.DeleteFunc(slices.Clone(s.Rows), func(r *Row) bool { return r.AnswerTokens == nil })
 	if len(rows) == 0 {
 		return
 	}
@@ -208,30 +198,20 @@ func (w *warner) lengths() {
 	shortest, longest := slices.MinFunc(rows, byLength), slices.MaxFunc(rows, byLength)
 	few, many := shortest.AnswerTokens.P50OrMean(), longest.AnswerTokens.P50OrMean()
 	if many > few*lengthRatio && many-few >= lengthTokens {
-		w.add(LengthsDiffer, "", "answer lengths differ: %s typically has %.0f tokens, %s %.0f; longer answers take longer",
-			w.Title(shortest), few, w.Title(longest), many)
+		s.Warnings.add("answer_lengths_differ", "",
+			"answer lengths differ: %s typically has %.0f tokens, %s %.0f; longer answers take longer",
+			s.Title(shortest), few, s.Title(longest), many)
 	}
 }
 
-// replacement returns the name of the node that replaces a row as the reference, "" if the row is not the reference.
-func (w *warner) replacement(r *Row) string {
-	for _, other := range w.Rows {
-		v := other.VsReference
-		if r.Node.Name == w.Header.Reference && v != nil && other.Vantage == r.Vantage &&
-			other.Node.Connection == r.Node.Connection {
-			return v.Reference
-		}
-	}
-	return ""
-}
-
-// extremes warns about a slow first request and about outliers.
-func (w *warner) extremes(r *Row) {
+// warnExtremes warns about a slow first request and about outliers.
+func (s *Summary) warnExtremes(r *Row, w *workspace) {
+	add := s.Warnings.add
 	if !r.Latency.HasPercentiles() {
 		return
 	}
 	middle := median(r.Sorted)
-	bound := outlierBound * medianDeviation(w.space, r.Sorted, middle)
+	bound := outlierBound * medianDeviation(w, r.Sorted, middle)
 	outliers := 0
 	for _, v := range r.Sorted {
 		if math.Abs(v-middle) > bound {
@@ -240,24 +220,24 @@ func (w *warner) extremes(r *Row) {
 	}
 	far := Count{len(r.Sorted), "request"}
 	if float64(outliers) > maxOutlierShare*float64(len(r.Sorted)) {
-		w.add(SeveralLevels, w.Title(r), "%d of %s are far from the median of %s: the distribution has several modes, "+
+		add("several_levels", s.Title(r), "%d of %s are far from the median of %s: the distribution has several modes, "+
 			"so neither mean nor p50 describes it", outliers, far, text.Millis(middle))
 		return
 	}
 	for _, run := range r.series.runs() {
-		in := r.series.inRun(run)
-		if in.size() == 0 { // its part ended before any of its requests did
-			continue
+		word := uint64(math.MaxUint64) // of the request that began first
+		for sample := range r.series.inRun(run).all() {
+			word = min(word, sample.word(sample.Start(), startUnit))
 		}
-		first := pointOf(in.earliest(), startUnit)
-		if first.OK && first.Latency-middle > bound {
+		first := pointOf(word, startUnit)
+		if word < math.MaxUint64 && first.OK && first.Latency-middle > bound {
 			outliers--
-			w.add(SlowFirst, w.Title(r), "the first request took %s, far from the median of %s: a larger --warmup excludes it",
+			add("slow_first", s.Title(r), "the first request took %s, far from the median of %s: a larger --warmup excludes it",
 				text.Millis(first.Latency), text.Millis(middle))
 		}
 	}
 	if outliers > 0 {
-		w.add(Outliers, w.Title(r), "%d of %s are outliers, far from the median of %s: they affect mean and sd",
+		add("outliers", s.Title(r), "%d of %s are outliers, far from the median of %s: they affect mean and sd",
 			outliers, far, text.Millis(middle))
 	}
 }
@@ -271,13 +251,4 @@ func medianDeviation(w *workspace, values []float64, middle float64) float64 {
 	}
 	slices.Sort(deviations)
 	return cmp.Or(median(deviations), middle/1000)
-}
-
-// earliest returns the word of the request that began first.
-func (c *nodeSeries) earliest() uint64 {
-	first := uint64(math.MaxUint64)
-	for s := range c.all() {
-		first = min(first, s.word(s.Start(), startUnit))
-	}
-	return first
 }

@@ -31,9 +31,9 @@ func changes() *bench.Changes {
 			Rows: []*bench.Row{row(direct, 100, 98, 1310), row(hongkong, 100, 82, 700), row(singapore, 100, 100, 1190), row(node("seoul", ""), 100, 100, 500)}},
 		OnlyOld: []string{"tokyo"}, Settings: bench.Settings{"concurrency (4 and 8)"},
 		Warnings: []bench.Warning{
-			warning(bench.SettingsDiffer, "", "the runs have different settings: %s", bench.Settings{"concurrency (4 and 8)"}),
-			warning(bench.OnlyOld, "", "only the old run has %s", "tokyo"), warning(bench.OnlyNew, "", "only the new run has %s", "seoul"),
-			warning(bench.FreshConnection, "", "new run: %s", warning(bench.FreshConnection, "direct",
+			warning("settings_differ", "", "the runs have different settings: %s", bench.Settings{"concurrency (4 and 8)"}),
+			warning("only_old", "", "only the old run has %s", "tokyo"), warning("only_new", "", "only the new run has %s", "seoul"),
+			warning("fresh_connections", "", "new run: %s", warning("fresh_connections", "direct",
 				"%s opened a new connection instead of reusing one", bench.Count{N: 2, Noun: "request"})),
 		},
 	}

@@ -137,7 +137,7 @@ func three() *bench.Summary {
 	return &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure,
 		Header: h, Runs: 1, Vantages: []string{"beijing"}, Elapsed: 143.2, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: only(1),
 		Warnings: []bench.Warning{
-			warning(bench.Outliers, "direct", "%d of %s are outliers, far from the median of %s: they affect mean and sd",
+			warning("outliers", "direct", "%d of %s are outliers, far from the median of %s: they affect mean and sd",
 				3, bench.Count{N: 82, Noun: "request"}, "3.09 s"),
 			warning(bench.FewRounds, "singapore", "only %s: not reliable with fewer than 10", bench.Count{N: 9, Noun: "request"}),
 		},

@@ -69,7 +69,7 @@ func TestVerdictChinese(t *testing.T) {
 	}
 	labelled := languageOf(Chinese)
 	labelled.labels = true
-	w := warning(bench.FreshConnection, language{}.title(kept, kept.Rows[7]), "%s opened a new connection instead of reusing one", bench.Count{N: 3, Noun: "request"})
+	w := warning("fresh_connections", language{}.title(kept, kept.Rows[7]), "%s opened a new connection instead of reusing one", bench.Count{N: 3, Noun: "request"})
 	if got, want := labelled.warning(kept, w), "香港代理节点（复用连接） @shanghai：3 个请求本应复用连接，却新建了连接"; got != want {
 		t.Errorf("a warning about a row: got %s, want %s", got, want)
 	}
