@@ -115,7 +115,7 @@ func (o *reportOptions) checkNames(nodes []string) error {
 		if threshold.Compares() {
 			return usagef("ferry bench compare OLD NEW checks it on two saved runs", "--threshold %s needs two runs", threshold)
 		}
-		if err := known("--threshold "+threshold.String(), threshold.Node()); err != nil {
+		if err := known("--threshold "+threshold.String(), threshold.Node); err != nil {
 			return err
 		}
 	}
@@ -127,7 +127,7 @@ func (o *reportOptions) checkRounds(rounds int) error {
 	for _, t := range o.thresholds {
 		if rounds > 0 && rounds < t.Needs() {
 			return usagef(fmt.Sprintf("-r %d, or a lower percentile", t.Needs()),
-				"--threshold %s: %s needs at least %d requests, and each node gets %d", t, t.Percentile(), t.Needs(), rounds)
+				"--threshold %s: %s needs at least %d requests, and each node gets %d", t, t.Stat, t.Needs(), rounds)
 		}
 	}
 	return nil
@@ -254,10 +254,10 @@ func runBenchCompare(a *app, files []string, o reportOptions) error {
 	}
 	both := mapSlice(c.Nodes, func(n *bench.Change) string { return n.New.Node.Name })
 	for _, t := range o.thresholds {
-		known := slices.Contains(both, t.Node()) || !t.Compares() &&
-			slices.ContainsFunc(c.New.Rows, func(r *bench.Row) bool { return r.Node.Name == t.Node() })
-		if t.Node() != "" && !known {
-			return usagef("both have: "+strings.Join(both, ", "), "--threshold %s: %s is not one of the nodes of both runs", t, t.Node())
+		known := slices.Contains(both, t.Node) || !t.Compares() &&
+			slices.ContainsFunc(c.New.Rows, func(r *bench.Row) bool { return r.Node.Name == t.Node })
+		if t.Node != "" && !known {
+			return usagef("both have: "+strings.Join(both, ", "), "--threshold %s: %s is not one of the nodes of both runs", t, t.Node)
 		}
 	}
 	if err := checkWritable(o.out); err != nil {

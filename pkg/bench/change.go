@@ -315,7 +315,7 @@ func (c *Changes) Check(thresholds []Threshold, successesOnly bool) []Check {
 			continue
 		}
 		for _, n := range c.Nodes {
-			if t.node == "" || t.node == n.New.Node.Name {
+			if t.Node == "" || t.Node == n.New.Node.Name {
 				seen, ok := t.checkChange(n, successesOnly)
 				checks = append(checks, Check{t, n.Title, !ok, seen})
 			}
@@ -337,7 +337,7 @@ func (t Threshold) checkChange(n *Change, successesOnly bool) (seen Message, ok 
 		return Message{Format: "the run is not streaming"}, false
 	}
 	// Computed with logarithms, 120 ms / 100 ms is slightly less than 1.2.
-	figure := significant(map[string]float64{"ratio": c.Ratio, "ratio_low": c.Low, "ratio_high": c.High}[t.stat], 9)
+	figure := significant(map[string]float64{"ratio": c.Ratio, "ratio_low": c.Low, "ratio_high": c.High}[t.Stat], 9)
 	switch {
 	case math.IsInf(figure, 1):
 		return Message{Format: "too few samples"}, strings.HasPrefix(t.op, ">")

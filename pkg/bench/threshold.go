@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -16,9 +15,14 @@ import (
 
 // Threshold is a bound on a figure.
 type Threshold struct {
-	text, node string
-	// family is success, first_success, slo, latency, ttft, itl or tps. stat is one of its statistics, "" for a rate.
-	family, stat, op string
+	text string
+	// Node is the node that the threshold applies to, "" for every node.
+	Node string
+	// family is success, first_success, slo, latency, ttft, itl or tps.
+	family string
+	// Stat is one of the statistics of the family, "" for a rate.
+	Stat string
+	op   string
 	// value is in the unit of the figure: a share, ms, or tokens per second.
 	value float64
 	// within is the bound of an slo in ms: a latency meets it if it is below.
@@ -28,23 +32,21 @@ type Threshold struct {
 // String returns the threshold as the user wrote it.
 func (t Threshold) String() string { return t.text }
 
-// Node returns the node that the threshold applies to, "" for every node.
-func (t Threshold) Node() string { return t.node }
-
 const thresholdHint = "a threshold is [node:]metric op value, such as hongkong:p95<1200ms or success>=95%; " +
 	"the metrics are success, first_success, the latency's mean sd min p50 p90 p95 p99 max, " +
 	"and ttft, itl or tps with one of those, as in ttft.p95; slo:latency<2s>=99% is the share of requests within a bound; " +
 	"bench compare also has ratio, ratio_low and ratio_high, as in ratio<1.2"
 
-// sloForm matches [node:]slo:latency<bound>=share.
-var sloForm = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?s)^(?:(.*):)?\s*slo:latency\s*(<=|<)\s*([0-9.a-zµ]+)\s*(>=|>)\s*([0-9.]+ *%?)\s*$`)
-})
+// sloForm matches [node:]slo:latency<bound>=share, thresholdForm every text: [node:]metric op value.
+const (
+	sloForm       = `(?s)^(?:(.*):)?\s*slo:latency\s*(<=|<)\s*([0-9.a-zµ]+)\s*(>=|>)\s*([0-9.]+ *%?)\s*$`
+	thresholdForm = `(?s)^(?:(.*):)?([^<>=!]*)(<=|>=|<|>)?(.*)$`
+)
 
 // ParseThreshold parses "[node:]metric op value", with optional spaces between the parts. The node is everything before
 // the last colon, since it may be a URL. An error gives the column of the fault and what was expected there.
 func ParseThreshold(s string) (Threshold, error) {
-	if slo := sloForm().FindStringSubmatch(s); slo != nil {
+	if slo := regexp.MustCompile(sloForm).FindStringSubmatch(s); slo != nil {
 		bound, err := time.ParseDuration(slo[3])
 		share, ok := ParseShare(slo[5])
 		if err == nil && bound > 0 && ok {
@@ -56,7 +58,7 @@ func ParseThreshold(s string) (Threshold, error) {
 		}
 		return Threshold{}, text.Errorf(thresholdHint, "threshold %q: column 1: expected %s", s, "an slo such as slo:latency<2s>=99%")
 	}
-	parts := regexp.MustCompile(`(?s)^(?:(.*):)?([^<>=!]*)(<=|>=|<|>)?(.*)$`).FindStringSubmatchIndex(s)
+	parts := regexp.MustCompile(thresholdForm).FindStringSubmatchIndex(s)
 	node, metric, op, value := parts[2:4], parts[4:6], parts[6:8], parts[8:10]
 	words := func(part []int) string {
 		if part[0] < 0 {
@@ -69,9 +71,9 @@ func ParseThreshold(s string) (Threshold, error) {
 		return Threshold{}, text.Errorf(thresholdHint, "threshold %q: column %d: expected %s",
 			s, utf8.RuneCountInString(s[:at])+1, want)
 	}
-	t := Threshold{text: strings.TrimSpace(s), node: words(node), op: words(op)}
+	t := Threshold{text: strings.TrimSpace(s), Node: words(node), op: words(op)}
 	switch {
-	case node[0] == 0 && t.node == "":
+	case node[0] == 0 && t.Node == "":
 		return fail(0, "a node before the colon")
 	case !t.parseMetric(words(metric)):
 		return fail(metric[0], "a metric")
@@ -95,7 +97,7 @@ func (t *Threshold) parseMetric(metric string) bool {
 	} else if !slices.Contains([]string{"ttft", "itl", "tps"}, family) {
 		return false
 	}
-	t.family, t.stat = family, stat
+	t.family, t.Stat = family, stat
 	return slices.Contains(StatNames(), stat) || t.Compares() && (family == "latency" || family == "ttft")
 }
 
@@ -147,15 +149,7 @@ func parseDecimal(text, exponent string) (float64, bool) {
 // Needs returns how many requests a percentile needs so that it is not simply the maximum: 1/(1-p). It returns 0 for
 // other figures.
 func (t Threshold) Needs() int {
-	return map[string]int{"p50": MinPercentile, "p90": 10, "p95": 20, "p99": 100}[t.stat]
-}
-
-// Percentile returns the percentile that the threshold is about, "" for other figures.
-func (t Threshold) Percentile() string {
-	if t.Needs() == 0 {
-		return ""
-	}
-	return t.stat
+	return map[string]int{"p50": MinPercentile, "p90": 10, "p95": 20, "p99": 100}[t.Stat]
 }
 
 // Check is the result of a threshold for a row.
@@ -183,15 +177,14 @@ func (s *Summary) Check(thresholds []Threshold, successesOnly bool) []Check {
 	for _, t := range thresholds {
 		measured := false
 		for _, r := range s.Rows {
-			if t.node != "" && t.node != r.Node.Name {
-				continue
+			if t.Node == "" || t.Node == r.Node.Name {
+				measured = true
+				seen, ok := t.check(r, successesOnly)
+				checks = append(checks, Check{t, s.Title(r), !ok, seen})
 			}
-			measured = true
-			seen, ok := t.check(r, successesOnly)
-			checks = append(checks, Check{t, s.Title(r), !ok, seen})
 		}
 		if !measured {
-			checks = append(checks, Check{t, t.node, true, Message{Format: "no results for this node"}})
+			checks = append(checks, Check{t, t.Node, true, Message{Format: "no results for this node"}})
 		}
 	}
 	return checks
@@ -219,59 +212,41 @@ func (t Threshold) meets(figure float64) bool {
 
 // Compares reports whether the threshold compares two runs.
 func (t Threshold) Compares() bool {
-	return slices.Contains([]string{"ratio", "ratio_low", "ratio_high"}, t.stat)
+	return slices.Contains([]string{"ratio", "ratio_low", "ratio_high"}, t.Stat)
 }
 
 // figure returns the row's figure for a threshold, NaN if there is none, and the reason for that case.
 func (t Threshold) figure(r *Row, successesOnly bool) (figure float64, without Message) {
-	none := func(why string) Message { return Message{Format: why} }
-	var s *Stats
-	switch t.family {
-	case "slo":
-		return t.share(r, successesOnly), none("no request")
-	case "success":
-		return r.Success.Value, none("no request")
-	case "first_success":
-		return r.FirstSuccess.Value, none("no request")
-	case "latency":
-		s = &r.WithFailures
-		if successesOnly {
-			s = &r.Latency
-		}
-	case "ttft":
-		s = r.TTFTWithFailures
-		if successesOnly {
-			s = r.TTFT
-		}
-	case "itl":
-		s = r.ITL
-	case "tps":
-		s = r.TokensPerSecond
+	none := func(why string) (float64, Message) { return math.NaN(), Message{Format: why} }
+	noRequest := Message{Format: "no request"}
+	stats := map[string]*Stats{
+		"latency": &r.WithFailures, "ttft": r.TTFTWithFailures, "itl": r.ITL, "tps": r.TokensPerSecond,
 	}
-	switch {
-	case r.OK == 0:
-		return math.NaN(), none("no success")
-	case s == nil && t.family == "itl" && r.TTFT != nil:
-		return math.NaN(), none("inter-token latency unknown")
-	case s == nil && t.family == "tps":
-		return math.NaN(), none("the node reports no token counts")
-	case s == nil:
-		return math.NaN(), none("the run is not streaming")
-	}
-	if s.N < t.Needs() {
-		return math.NaN(), Message{"%s needs at least %d requests, got %d", []any{t.stat, t.Needs(), s.N}}
-	}
-	return s.Named(t.stat), Message{"too few samples: %d", []any{s.N}}
-}
-
-// share returns the share of requests, or of successes, whose latency is within the bound, NaN if there are none.
-func (t Threshold) share(r *Row, successesOnly bool) float64 {
 	all := r.Requests
 	if successesOnly {
-		all = r.OK
+		stats["latency"], stats["ttft"], all = &r.Latency, r.TTFT, r.OK
 	}
-	within, _ := slices.BinarySearch(r.Sorted, t.within)
-	return float64(within) / float64(all) // 0/0 is NaN
+	s := stats[t.family]
+	switch {
+	case t.family == "slo":
+		within, _ := slices.BinarySearch(r.Sorted, t.within)
+		return float64(within) / float64(all), noRequest // 0/0 is NaN
+	case t.family == "success":
+		return r.Success.Value, noRequest
+	case t.family == "first_success":
+		return r.FirstSuccess.Value, noRequest
+	case r.OK == 0:
+		return none("no success")
+	case s == nil && t.family == "itl" && r.TTFT != nil:
+		return none("inter-token latency unknown")
+	case s == nil && t.family == "tps":
+		return none("the node reports no token counts")
+	case s == nil:
+		return none("the run is not streaming")
+	case s.N < t.Needs():
+		return math.NaN(), Message{"%s needs at least %d requests, got %d", []any{t.Stat, t.Needs(), s.N}}
+	}
+	return s.Named(t.Stat), Message{"too few samples: %d", []any{s.N}}
 }
 
 // significant rounds a figure to the given number of significant digits.

@@ -33,8 +33,8 @@ func TestParseThreshold(t *testing.T) {
 		if err != nil || got != c.want {
 			t.Errorf("%q: %+v, %v; want %+v", c.text, got, err, c.want)
 		}
-		if got.String() != c.want.text || got.Node() != c.want.node {
-			t.Errorf("%q: %q of %q", c.text, got.String(), got.Node())
+		if got.String() != c.want.text || got.Node != c.want.Node {
+			t.Errorf("%q: %q of %q", c.text, got.String(), got.Node)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func FuzzParseThreshold(f *testing.F) {
 		if err != nil || again != got {
 			t.Fatalf("%q: %+v, then %+v, %v", s, got, again, err)
 		}
-		if !(got.value >= 0) || got.node != strings.TrimSpace(got.node) || got.op == "" {
+		if !(got.value >= 0) || got.Node != strings.TrimSpace(got.Node) || got.op == "" {
 			t.Fatalf("%q: %+v", s, got)
 		}
 		if strings.HasSuffix(got.family, "success") && got.value > 1 {
