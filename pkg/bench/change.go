@@ -85,7 +85,7 @@ func Compare(old, new *Run) (*Changes, error) {
 	c.Settings.add("vantage", a.Vantage, b.Vantage)
 	c.Settings.add("program", a.Program, b.Program)
 	for _, r := range c.New.Rows {
-		at := slices.IndexFunc(c.Old.Rows, func(o *Row) bool { return o.Node.Name == r.Node.Name && o.Node.Connection == r.Node.Connection })
+		at := slices.IndexFunc(c.Old.Rows, func(o *Row) bool { return o.Node.sameSeries(r.Node) })
 		if at < 0 {
 			c.OnlyNew = append(c.OnlyNew, r)
 			continue

@@ -16,8 +16,7 @@ type nodeSeries struct {
 // part is the part of a run's series that is in one file.
 type part struct {
 	series *Series
-	// run is the run's ID. Files of the same run share it.
-	run string
+	run    *Run
 	// openLoop reports whether the run was an open loop.
 	openLoop bool
 	// offset is how much later this run began than the first of all runs.
@@ -40,28 +39,27 @@ func seriesOf(runs []*Run) []*nodeSeries {
 	}
 	first, _ := startRange(runs)
 	var all []*nodeSeries
-	for _, vantage := range vantages(runs) {
-		from := len(all)
-		for _, run := range runs {
-			if run.Header.Vantage != vantage {
-				continue
+	for _, run := range runs {
+		h := run.Header
+		for _, s := range run.Series {
+			at := slices.IndexFunc(all, func(c *nodeSeries) bool { return c.vantage == h.Vantage && c.node.sameSeries(s.Node) })
+			if at < 0 {
+				at = len(all)
+				all = append(all, &nodeSeries{node: s.Node, vantage: h.Vantage})
 			}
-			for _, s := range run.Series {
-				at := slices.IndexFunc(all[from:], func(c *nodeSeries) bool {
-					return c.node.Name == s.Node.Name && c.node.Connection == s.Node.Connection
-				}) + from
-				if at < from {
-					at = len(all)
-					all = append(all, &nodeSeries{node: s.Node, vantage: vantage})
-				}
-				all[at].parts = append(all[at].parts, part{
-					series: s, run: run.Header.ID, openLoop: run.Header.Rate > 0, offset: min(run.Header.Started.Sub(first), maxOffset),
-				})
-			}
+			offset := min(h.Started.Sub(first), maxOffset)
+			all[at].parts = append(all[at].parts, part{series: s, run: run, openLoop: h.Rate > 0, offset: offset})
 		}
 	}
+	order := vantages(runs)
+	slices.SortStableFunc(all, func(a, b *nodeSeries) int {
+		return slices.Index(order, a.vantage) - slices.Index(order, b.vantage)
+	})
 	return all
 }
+
+// sameSeries reports whether two nodes have the same name and connection.
+func (n Node) sameSeries(m Node) bool { return n.Name == m.Name && n.Connection == m.Connection }
 
 // startRange returns when the first and the last of the runs began.
 func startRange(runs []*Run) (first, last time.Time) {
@@ -74,7 +72,9 @@ func vantages(runs []*Run) []string {
 }
 
 // runs returns the IDs of the runs of the series.
-func (c *nodeSeries) runs() []string { return Distinct(c.parts, func(p part) string { return p.run }) }
+func (c *nodeSeries) runs() []string {
+	return Distinct(c.parts, func(p part) string { return p.run.Header.ID })
+}
 
 // Distinct returns the names of the items, each once, in the order of their first appearance.
 func Distinct[T any](items []T, name func(T) string) []string {
@@ -87,11 +87,11 @@ func Distinct[T any](items []T, name func(T) string) []string {
 	return names
 }
 
-// inRun returns the part of the series that belongs to one run.
-func (c *nodeSeries) inRun(run string) *nodeSeries {
+// inRun returns the part of the series that belongs to the run with an ID.
+func (c *nodeSeries) inRun(id string) *nodeSeries {
 	one := &nodeSeries{node: c.node, vantage: c.vantage}
 	for _, p := range c.parts {
-		if p.run == run {
+		if p.run.Header.ID == id {
 			one.parts = append(one.parts, p)
 		}
 	}

@@ -121,7 +121,7 @@ func checkOverlap(runs []*Run, names []string) error {
 			}
 			var held []uint64 // round<<32 | index of the file: after sorting, equal rounds are neighbours
 			for _, p := range parts {
-				file := slices.IndexFunc(runs, func(r *Run) bool { return slices.Contains(r.Series, p.series) })
+				file := slices.Index(runs, p.run)
 				for s := range p.series.samples.all() {
 					held = append(held, uint64(s.Round)<<32|uint64(file))
 				}
