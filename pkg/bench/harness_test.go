@@ -229,10 +229,9 @@ func measured(t testing.TB, w io.Writer) *Run {
 		t.Fatal(err)
 	}
 	for _, r := range savedRequests {
-		run.Series[r.Outcome.Node].add(r.Outcome.rounded())
-		if err := saved.request(r.Outcome); err != nil {
-			t.Fatal(err)
-		}
+		rounded := r.Outcome.rounded()
+		run.Series[rounded.Node].add(rounded)
+		saved.request(rounded)
 	}
 	if err := saved.end(run); err != nil {
 		t.Fatal(err)

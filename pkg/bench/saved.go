@@ -58,7 +58,7 @@ type footerLine struct {
 }
 
 // Writer saves a run while it is in progress. It is safe for use by several goroutines. After an error it writes no
-// more, and every call except Close returns that error. An error, such as a full disk, does not end the run.
+// more, and end returns that error. An error, such as a full disk, does not end the run.
 type Writer struct {
 	mu          sync.Mutex
 	w           io.Writer
@@ -116,9 +116,8 @@ func (s *Writer) Close() error {
 	return err
 }
 
-// request writes a finished request, preceded by its earlier attempts.
-func (s *Writer) request(o Outcome) error {
-	o = o.rounded()
+// request writes a finished request, which is rounded, preceded by its earlier attempts.
+func (s *Writer) request(o Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, e := range o.Earlier {
@@ -126,7 +125,6 @@ func (s *Writer) request(o Outcome) error {
 	}
 	s.writeLine(o)
 	s.hasRequests = true
-	return s.err
 }
 
 // end writes the footer.

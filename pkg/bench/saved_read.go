@@ -29,8 +29,6 @@ type runReader struct {
 	// earlier counts the attempts whose request was not read yet.
 	earlier     int
 	node, round int
-	// last is when the last request ended.
-	last time.Duration
 	// l is the current line. Allocating one for each line would make half of all garbage.
 	l anyLine
 }
@@ -189,7 +187,7 @@ func (f *runReader) attempt(l *anyLine) error {
 		return f.lineError("a request needs at least 1 attempt, and its tokens cannot be below 0")
 	}
 	f.run.Series[r.Node].add(*r)
-	f.last = max(f.last, r.Start+r.Latency)
+	f.run.Elapsed = max(f.run.Elapsed, r.Start+r.Latency) // unless there is a footer
 	f.earlier = 0
 	return nil
 }
@@ -223,13 +221,12 @@ func (f *runReader) footer(l *footerLine) error {
 	return nil
 }
 
-// finish sets what a killed run could not write.
+// finish notes what a killed run could not write.
 func (f *runReader) finish() {
 	if f.earlier > 0 {
 		f.note("the request of line %d is incomplete; the other %d lines are used", f.line, f.used-f.earlier)
 	}
 	if !f.footerRead {
-		f.run.Elapsed = f.last
 		f.note("the run did not finish; the requests saved so far are used")
 	}
 }

@@ -45,9 +45,7 @@ func TestWriterTogether(t *testing.T) {
 			for i := range each {
 				r := savedRequests[1].Outcome
 				r.Round = w*each + i
-				if err := saved.request(r); err != nil {
-					t.Error(err)
-				}
+				saved.request(r)
 			}
 		})
 	}
@@ -63,13 +61,9 @@ func TestWriterError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := saved.request(savedRequests[0].Outcome); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := saved.request(savedRequests[1].Outcome); err == nil || err.Error() != "full at call 3" {
-			t.Errorf("request: %v", err)
-		}
+	for i, want := range []any{nil, "full at call 3", "full at call 3"} {
+		saved.request(savedRequests[min(i, 1)].Outcome)
+		equal(t, "error after a request", saved.err, want)
 	}
 	if err := saved.end(&Run{}); err == nil || err.Error() != "full at call 3" {
 		t.Errorf("end: got %v, want the first error", err)
