@@ -151,16 +151,10 @@ type workspace struct {
 	words  []uint64
 }
 
-// values returns an empty slice with capacity for n floats.
-func (w *workspace) values(n int) []float64 {
-	w.floats = slices.Grow(w.floats[:0], n)
-	return w.floats
-}
-
-// keys returns an empty slice with capacity for n words.
-func (w *workspace) keys(n int) []uint64 {
-	w.words = slices.Grow(w.words[:0], n)
-	return w.words
+// reuse returns an empty slice with capacity for n values from a buffer of a workspace.
+func reuse[T any](buffer *[]T, n int) []T {
+	*buffer = slices.Grow((*buffer)[:0], n)
+	return *buffer
 }
 
 // compareWith compares a figure of a series with the same figure of the reference at a level. It pairs the rounds in
@@ -169,7 +163,7 @@ func (w *workspace) keys(n int) []uint64 {
 func (c *nodeSeries) compareWith(
 	ref *nodeSeries, w *workspace, figure func(partSample) time.Duration, level float64,
 ) *Comparison {
-	ratios := w.values(min(c.size(), ref.size()))
+	ratios := reuse(&w.floats, min(c.size(), ref.size()))
 	for _, run := range ref.runs() {
 		mine, theirs := c.inRun(run), ref.inRun(run)
 		answered := theirs.byRound(w)
@@ -196,7 +190,7 @@ func (c *nodeSeries) compareWith(
 
 // byRound returns the successes in ascending order of their rounds, each as round<<32 | sample.
 func (c *nodeSeries) byRound(w *workspace) []uint64 {
-	keys := w.keys(c.size())
+	keys := reuse(&w.words, c.size())
 	i := uint64(0)
 	for s := range c.all() {
 		if s.OK() {

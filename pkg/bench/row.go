@@ -89,7 +89,7 @@ func (c *nodeSeries) load(r *Row, took time.Duration, elapsed map[string]time.Du
 // values returns a figure of the samples of a class ("" for the successes). The figure is NaN for a sample that does
 // not have it. The slice is valid until the next use of w.
 func (c *nodeSeries) values(w *workspace, class string, figure func(partSample) float64) []float64 {
-	values := w.values(c.size())
+	values := reuse(&w.floats, c.size())
 	for s := range c.all() {
 		if s.class() != class {
 			continue
@@ -244,7 +244,7 @@ func (c *nodeSeries) timeline(w *workspace) []Point {
 	for _, p := range c.parts {
 		unit = max(unit, (p.offset+math.MaxUint32*startUnit)/math.MaxUint32)
 	}
-	words := w.keys(c.size())
+	words := reuse(&w.words, c.size())
 	for s := range c.all() {
 		words = append(words, s.word(s.mergedStart(), unit))
 	}
@@ -263,7 +263,7 @@ func (c *nodeSeries) hours(w *workspace, s *Summary) []Hour {
 	}
 	const inHour = 58 // bits of a word for the figure in ns: nine years
 	var hours [24]Hour
-	words := w.keys(c.size())
+	words := reuse(&w.words, c.size())
 	for sample := range c.all() {
 		hour := s.Started.Add(sample.mergedStart()).Hour()
 		hours[hour].Requests++

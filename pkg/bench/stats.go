@@ -59,12 +59,8 @@ func describe(values []float64) Stats {
 	slices.Sort(values)
 	s.Min, s.Max = values[0], values[n-1]
 	s.Mean = mean(values)
-	if n >= 2 {
-		s.SD = deviation(values, s.Mean)
-	}
-	if n >= MinPercentile {
-		s.setPercentiles(values)
-	}
+	s.SD = deviation(values, s.Mean)
+	s.setPercentiles(values)
 	return s
 }
 
@@ -80,7 +76,8 @@ func mean(sorted []float64) float64 {
 	return min(max(sum/float64(n), sorted[0]), sorted[n-1]) // rounding can give a result outside the values
 }
 
-// deviation returns the sample standard deviation. The second sum removes the rounding error of the mean.
+// deviation returns the sample standard deviation, NaN for one value, which is 0/0. The second sum removes the rounding
+// error of the mean.
 func deviation(values []float64, mean float64) float64 {
 	var squares, rest float64
 	for _, v := range values {
@@ -92,10 +89,13 @@ func deviation(values []float64, mean float64) float64 {
 	return math.Sqrt(max(0, (squares-rest*rest/n)/(n-1)))
 }
 
-// setPercentiles sets the percentiles of N values. The values that are not in sorted, which is in ascending order, lie
-// above all others. A percentile is the smallest value such that at least that percentage of the values do not exceed
-// it.
+// setPercentiles sets the percentiles of N values, if they are enough. The values that are not in sorted, which is in
+// ascending order, lie above all others. A percentile is the smallest value such that at least that percentage of the
+// values do not exceed it.
 func (s *Stats) setPercentiles(sorted []float64) {
+	if s.N < MinPercentile {
+		return
+	}
 	for percent, to := range map[int]*float64{50: &s.P50, 90: &s.P90, 95: &s.P95, 99: &s.P99} {
 		*to = math.Inf(1)
 		if rank := (s.N*percent + 99) / 100; rank <= len(sorted) { // in integers: 0.95 times a count can round up
@@ -118,8 +118,6 @@ func (s Stats) withFailures(sorted []float64, failures int) Stats {
 	}
 	s.N += failures
 	s.Max = math.Inf(1)
-	if s.N >= MinPercentile {
-		s.setPercentiles(sorted)
-	}
+	s.setPercentiles(sorted)
 	return s
 }

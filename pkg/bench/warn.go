@@ -245,7 +245,7 @@ func (s *Summary) warnExtremes(r *Row, w *workspace) {
 // medianDeviation returns the median absolute deviation. If most values are equal it would be 0, and every other value
 // would be infinitely far away. In that case it returns a thousandth of the median.
 func medianDeviation(w *workspace, values []float64, middle float64) float64 {
-	deviations := w.values(len(values))
+	deviations := reuse(&w.floats, len(values))
 	for _, v := range values {
 		deviations = append(deviations, math.Abs(v-middle))
 	}
