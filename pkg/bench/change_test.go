@@ -172,16 +172,8 @@ func TestCompare(t *testing.T) {
 	equal(t, "only in one", []any{c.OnlyOld, len(c.OnlyNew), c.OnlyNew[0].Node.Name}, []any{[]string{"gone"}, 1, "added"})
 
 	checks := func(successesOnly bool, thresholds ...string) string {
-		var all []Threshold
-		for _, s := range thresholds {
-			threshold, err := ParseThreshold(s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, threshold)
-		}
 		var said []string
-		for _, check := range c.Check(all, successesOnly) {
+		for _, check := range c.Check(parse(t, thresholds...), successesOnly) {
 			said = append(said, check.String())
 		}
 		return strings.Join(said, "\n")
@@ -240,10 +232,6 @@ func TestRatioAtItsEdge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		threshold, err := ParseThreshold(c.threshold)
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, c.threshold, changes.Check([]Threshold{threshold}, false)[0], c.want)
+		equal(t, c.threshold, changes.Check(parse(t, c.threshold), false)[0], c.want)
 	}
 }

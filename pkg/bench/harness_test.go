@@ -2,16 +2,40 @@ package bench
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
+
+// parse parses thresholds.
+func parse(t *testing.T, texts ...string) (all []Threshold) {
+	t.Helper()
+	for _, text := range texts {
+		threshold, err := ParseThreshold(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, threshold)
+	}
+	return all
+}
+
+// warned returns the warnings of a summary, each with its code and node on a line.
+func warned(s *Summary) string {
+	var all []string
+	for _, w := range s.Warnings {
+		all = append(all, strings.TrimSpace(w.Code+" "+w.Node)+": "+w.Text)
+	}
+	return strings.Join(all, "\n")
+}
 
 // equal compares a result with the expected one, both as text.
 func equal(t *testing.T, what string, got, want any) {
@@ -163,42 +187,29 @@ func savedHeader() Header {
 	}
 }
 
-const savedHead = `{"kind":"ferry bench","schema":2,"id":"6f1d20","started":"2026-11-02T09:30:00Z","vantage":"上海",` +
-	`"prompt_sha256":"9b74","max_tokens":100,"requests":20,"concurrency":2,"warmup":1,"attempts":3,"stream":true,` +
-	`"connections":"both","seed":7,"program":"1.0.0","reference":"direct","nodes":[` +
-	`{"node":"direct","label":"直连","url_host":"api.example.com","api":"messages","model":"claude-haiku-5-5","connection":"cold"},` +
-	`{"node":"hongkong","url_host":"hk.example.com","api":"messages","model":"claude-haiku-5-5","connection":"cold"},` +
-	`{"node":"hongkong","url_host":"hk.example.com","api":"messages","model":"claude-haiku-5-5","connection":"reused"}]}` + "\n"
+// savedFile is a saved run of version 1 with savedHeader and savedRequests.
+//
+//go:embed testdata/saved-v1.jsonl
+var savedFile string
 
-const savedFoot = `{"end":true,"elapsed_ns":9000000000,"stopped":"interrupted","scheduling_delay_ns":150000,` +
-	`"clock_jump_ns":-2000000,"ended":{"1":"HTTP 401"},"unsent":{"2":4}}` + "\n"
+var (
+	// savedLines are the lines of savedFile in today's version: a head, the lines of the requests and a foot.
+	savedLines           = strings.SplitAfter(strings.Replace(savedFile, `"schema":1`, `"schema":2`, 1), "\n")
+	savedHead, savedFoot = savedLines[0], savedLines[6]
+	requestLines         = []string{savedLines[1], strings.Join(savedLines[2:5], ""), savedLines[5]}
+)
 
-// savedRequests are records that use every field, and their lines.
-var savedRequests = []struct {
-	Outcome
-	lines string
-}{
+// savedRequests are records that use every field.
+var savedRequests = []Outcome{
 	{
-		Outcome{
-			Node: 0, Round: 0, Start: 1234 * time.Microsecond, Latency: 800*time.Millisecond + 3, TTFT: 300*time.Microsecond + 999,
-			Phases: Phases{1, 2, 3, 4, 5}, OutputTokens: 12, Attempts: 1,
-		},
-		`{"node":0,"round":0,"start_ns":1200000,"latency_ns":800000003,"ttft_ns":300000,"tokens":12,"attempts":1,` +
-			`"phases_ns":{"dns":1,"connect":2,"tls":3,"wait":4,"transfer":5}}` + "\n",
+		Node: 0, Round: 0, Start: 1234 * time.Microsecond, Latency: 800*time.Millisecond + 3, TTFT: 300*time.Microsecond + 999,
+		Phases: Phases{1, 2, 3, 4, 5}, OutputTokens: 12, Attempts: 1,
 	},
 	{
-		Outcome{
-			Node: 2, Round: 0, Latency: 5 * time.Second, Lag: 7 * time.Microsecond, Phases: Phases{Wait: 9}, Attempts: 3, Fresh: true,
-			Earlier: []Attempt{{"http_503", time.Second}, {"connect", 20}},
-		},
-		`{"more":true,"node":2,"round":0,"attempt":1,"class":"http_503","latency_ns":1000000000}` + "\n" +
-			`{"more":true,"node":2,"round":0,"attempt":2,"class":"connect","latency_ns":20}` + "\n" +
-			`{"node":2,"round":0,"start_ns":0,"latency_ns":5000000000,"lag_ns":7000,"attempts":3,"fresh":true,"phases_ns":{"wait":9}}` + "\n",
+		Node: 2, Round: 0, Latency: 5 * time.Second, Lag: 7 * time.Microsecond, Phases: Phases{Wait: 9}, Attempts: 3, Fresh: true,
+		Earlier: []Attempt{{"http_503", time.Second}, {"connect", 20}},
 	},
-	{
-		Outcome{Node: 1, Round: 19, Start: time.Second, Latency: 2, Class: "reset", Detail: "reset by <peer>\n\"连接\"", Attempts: 1},
-		`{"node":1,"round":19,"start_ns":1000000000,"latency_ns":2,"class":"reset","detail":"reset by <peer>\n\"连接\"","attempts":1}` + "\n",
-	},
+	{Node: 1, Round: 19, Start: time.Second, Latency: 2, Class: "reset", Detail: "reset by <peer>\n\"连接\"", Attempts: 1},
 }
 
 // writes stores the bytes of each call.
@@ -229,9 +240,8 @@ func measured(t testing.TB, w io.Writer) *Run {
 		t.Fatal(err)
 	}
 	for _, r := range savedRequests {
-		rounded := r.Outcome.rounded()
-		run.Series[rounded.Node].add(rounded)
-		saved.request(rounded)
+		run.Series[r.Node].add(r.rounded())
+		saved.request(r.rounded())
 	}
 	if err := saved.end(run); err != nil {
 		t.Fatal(err)
@@ -332,11 +342,11 @@ func dump(s *Summary) string {
 	summary.Rows = nil
 	text := fmt.Sprintf("%+v\n", summary)
 	for _, r := range s.Rows {
-		row := *r
-		row.Uncorrected, row.Lag, row.TTFT, row.ITL, row.TokensPerSecond, row.VsReference = nil, nil, nil, nil, nil, nil
-		row.TTFTWithFailures, row.DecodeRate, row.AnswerTokens, row.series = nil, nil, nil, nil
-		text += fmt.Sprintf("%+v\n%+v %+v %+v %+v %+v %+v %+v %+v %+v\n", row, r.Uncorrected, r.Lag, r.TTFT, r.TTFTWithFailures,
-			r.ITL, r.DecodeRate, r.TokensPerSecond, r.AnswerTokens, r.VsReference)
+		for field, value := range reflect.ValueOf(*r).Fields() {
+			if field.Name != "series" {
+				text += fmt.Sprintf("%s %+v\n", field.Name, reflect.Indirect(value))
+			}
+		}
 	}
 	return text
 }

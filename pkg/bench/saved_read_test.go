@@ -22,12 +22,8 @@ import (
 func TestReadWhatWasMeasured(t *testing.T) {
 	var file bytes.Buffer
 	want := measured(t, &file)
-	version1, err := os.ReadFile("testdata/saved-v1.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, saved := range map[string][]byte{"version 1": version1, "today's": file.Bytes()} {
-		got := read(t, iotest.OneByteReader(bytes.NewReader(saved)))
+	for name, saved := range map[string]string{"version 1": savedFile, "today's": file.String()} {
+		got := read(t, iotest.OneByteReader(strings.NewReader(saved)))
 		equal(t, name, asText(got), asText(want))
 		equal(t, name+": notes", got.Notes, []Message{})
 	}
@@ -86,15 +82,15 @@ func read(t *testing.T, r io.Reader) *Run {
 // TestReadGarbledEnd reads a last line with garbage at its end, such as zeros after a crash.
 func TestReadGarbledEnd(t *testing.T) {
 	for _, end := range []string{"\x00\x00\x00\x00", "\x00\x00\n", `{"node":0,"rou` + "\n", "x"} {
-		run := read(t, strings.NewReader(savedHead+savedRequests[0].lines+end))
+		run := read(t, strings.NewReader(savedHead+requestLines[0]+end))
 		equal(t, end, []any{run.Series[0].samples.len(), run.Notes[0]}, []any{1, "a: line 3 is incomplete; the other 2 lines are used"})
 	}
-	run := read(t, strings.NewReader(savedHead+"\r\n"+savedRequests[0].lines+savedFoot+"\n \n"))
+	run := read(t, strings.NewReader(savedHead+"\r\n"+requestLines[0]+savedFoot+"\n \n"))
 	equal(t, "requests and notes between empty lines", []any{run.Series[0].samples.len(), len(run.Notes)}, []any{1, 0})
 }
 
 func TestReadRefuses(t *testing.T) {
-	ok := savedRequests[0].lines
+	ok := requestLines[0]
 	line := func(line string) string { return savedHead + line + "\n" + ok }
 	const request = `{"node":0,"round":0,"latency_ns":1,"attempts":1`
 	for _, test := range []struct{ file, want string }{
@@ -169,13 +165,13 @@ func TestReadRefuses(t *testing.T) {
 // TestReadLongLine reads a line far above 64 KiB, which is allowed.
 func TestReadLongLine(t *testing.T) {
 	long := `{"node":0,"round":0,"latency_ns":1,"attempts":1,"later":"` + strings.Repeat("x", 900_000) + `"}` + "\n"
-	equal(t, "requests", read(t, strings.NewReader(savedHead+long+savedRequests[0].lines+savedFoot)).Series[0].samples.len(), 2)
+	equal(t, "requests", read(t, strings.NewReader(savedHead+long+requestLines[0]+savedFoot)).Series[0].samples.len(), 2)
 }
 
 // TestReadError checks that a system error is not treated as the end of the file.
 func TestReadError(t *testing.T) {
 	broken := errors.New("input/output error")
-	for _, before := range []string{"", savedHead[:20], savedHead, savedHead + savedRequests[0].lines[:9]} {
+	for _, before := range []string{"", savedHead[:20], savedHead, savedHead + requestLines[0][:9]} {
 		_, err := Read(io.MultiReader(strings.NewReader(before), iotest.ErrReader(broken)), "a")
 		if !errors.Is(err, broken) || err.Error() != "a: it cannot be read: input/output error" {
 			t.Errorf("after %d bytes: got %v, want %v", len(before), err, broken)
@@ -189,17 +185,17 @@ func TestReadMemory(t *testing.T) {
 	skipIfShort(t, "90,000 lines, weighed")
 	const n = 30_000
 	head := strings.Replace(savedHead, `"requests":20`, `"requests":0`, 1)
-	for _, r := range savedRequests {
-		file := head + strings.Repeat(r.lines, n)
+	for _, lines := range requestLines {
+		file := head + strings.Repeat(lines, n)
 		before := heap()
 		run := read(t, strings.NewReader(file))
 		if kept := (heap() - before) / n; kept < 30 || kept > 40 {
-			t.Errorf("got %.1f bytes a sample of %s, want 30 to 40", kept, r.lines)
+			t.Errorf("got %.1f bytes a sample of %s, want 30 to 40", kept, lines)
 		}
 		other := read(t, strings.NewReader(strings.Replace(file, "6f1d20", "second", 1)))
 		merged := Summarise([]*Run{run, other})
 		if kept := (heap() - before) / (2 * n); kept > 64 {
-			t.Errorf("got %.1f bytes a sample of %s merged, want at most 64", kept, r.lines)
+			t.Errorf("got %.1f bytes a sample of %s merged, want at most 64", kept, lines)
 		}
 		runtime.KeepAlive(run)
 		runtime.KeepAlive(other)
@@ -298,7 +294,7 @@ func TestFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, r := range savedRequests {
-			w.request(r.Outcome.rounded())
+			w.request(r.rounded())
 		}
 		if err := cmp.Or(w.err, w.Close()); err != nil {
 			t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -131,12 +130,8 @@ func TestOpenLoopCountsTTFTFromTheIntendedStart(t *testing.T) {
 		h.Rate = rate
 		s := Summarise([]*Run{newRun(h, append(slices.Clone(a), b...)...)})
 		r, v := s.Rows[1], s.Rows[1].VsReference
-		threshold, err := ParseThreshold("b:ttft.p95<70ms")
-		if err != nil {
-			t.Fatal(err)
-		}
 		got := fmt.Sprint(r.TTFT.P50, r.TTFTBuckets[4:7], r.TTFTWithFailures.P50, " ", r.TTFT.N, fmt.Sprintf(" %.2f ", v.Ratio), v.Verdict, " ", v.P50, v.ReferenceP50,
-			v.ShapesDiffer, s.Check([]Threshold{threshold}, false)[0].Missed)
+			v.ShapesDiffer, s.Check(parse(t, "b:ttft.p95<70ms"), false)[0].Missed)
 		equal(t, fmt.Sprintf("TTFT at a rate of %g", rate), got, want)
 	}
 }
@@ -261,11 +256,7 @@ func TestInterTokenLatency(t *testing.T) {
 	} {
 		h := Header{ID: "x", Stream: true, Nodes: nodesOf("a")}
 		s := Summarise([]*Run{newRun(h, streamed(0, c.ttft, c.tokens, c.textTokens, c.chunks, whole...)...)})
-		var got []string
-		for _, w := range s.Warnings {
-			got = append(got, w.Code+" "+w.Node+": "+w.Text)
-		}
-		equal(t, c.name+": warnings", strings.Join(got, "\n"), c.warning)
+		equal(t, c.name+": warnings", warned(s), c.warning)
 		r := s.Rows[0]
 		for what, of := range map[string]struct {
 			stats *Stats
@@ -327,11 +318,7 @@ func TestAnswersOfDifferentLengthWarn(t *testing.T) {
 		90: "", 0: "",
 	} {
 		s := Summarise([]*Run{newRun(h, append(streamed(0, 0, 100, 0, 0, around(800, 20)...), streamed(1, 0, tokens, 0, 0, around(700, 20)...)...)...)})
-		var got string
-		for _, w := range s.Warnings {
-			got += w.Code + ": " + w.Text
-		}
-		equal(t, fmt.Sprint(tokens, " tokens"), got, want)
+		equal(t, fmt.Sprint(tokens, " tokens"), warned(s), want)
 	}
 }
 

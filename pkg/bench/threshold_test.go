@@ -156,12 +156,8 @@ func TestCheck(t *testing.T) {
 		{"e:p95<2s", []string{"e: e:p95<2s missed: no results for this node"}},
 		{"mean<1s", []string{"c: mean<1s missed: no success", "d: mean<1s missed: no success"}},
 	} {
-		threshold, err := ParseThreshold(c.text)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var got []string
-		checks := s.Check([]Threshold{threshold}, false)
+		checks := s.Check(parse(t, c.text), false)
 		for _, check := range checks {
 			if check.Missed {
 				got = append(got, check.String())
@@ -189,12 +185,8 @@ func TestCheckFailures(t *testing.T) {
 		"p99<1s":              {"a: p99<1s missed: failure (6 of 100 requests failed)", "a: p99<1s missed: p99 needs at least 100 requests, got 94"},
 		"slo:latency<2s>=99%": {"a: slo:latency<2s>=99% missed: 94%", "a: slo:latency<2s>=99% met: 100%"},
 	} {
-		threshold, err := ParseThreshold(text)
-		if err != nil {
-			t.Fatal(err)
-		}
 		for i, successesOnly := range []bool{false, true} {
-			equal(t, text, s.Check([]Threshold{threshold}, successesOnly)[0], want[i])
+			equal(t, text, s.Check(parse(t, text), successesOnly)[0], want[i])
 		}
 	}
 }

@@ -112,11 +112,7 @@ func TestWarnings(t *testing.T) {
 		h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b"), Concurrency: 1}
 		run := newRun(h, append(rounds(0, c.a...), rounds(1, c.b...)...)...)
 		c.change(run)
-		var got []string
-		for _, w := range Summarise([]*Run{run}).Warnings {
-			got = append(got, strings.TrimSpace(w.Code+" "+w.Node)+": "+w.Text)
-		}
-		equal(t, c.name, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+		equal(t, c.name, warned(Summarise([]*Run{run})), strings.Join(c.want, "\n"))
 	}
 }
 
