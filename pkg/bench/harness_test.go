@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -143,7 +144,14 @@ func planOf(h Header, fakes ...*fake) Plan {
 	return p
 }
 
-func runPlan(t *testing.T, p Plan) *Run {
+// runPlan makes a run in a synctest bubble, runHere in the bubble of the caller.
+func runPlan(t *testing.T, p Plan) (run *Run) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { run = runHere(t, p) })
+	return run
+}
+
+func runHere(t *testing.T, p Plan) *Run {
 	t.Helper()
 	run, err := New(p).Run(t.Context(), t.Context())
 	if err != nil {

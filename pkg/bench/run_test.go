@@ -28,7 +28,7 @@ func TestClosedLoop(t *testing.T) {
 				return 10 * time.Millisecond
 			}
 			began := time.Now()
-			run := runPlan(t, planOf(Header{Requests: 40, Concurrency: concurrency, Seed: 7}, slow, fast))
+			run := runHere(t, planOf(Header{Requests: 40, Concurrency: concurrency, Seed: 7}, slow, fast))
 			equal(t, "rounds of the slower node", roundsOf(run.Series[0]), upTo(40))
 			equal(t, "rounds of the faster node", roundsOf(run.Series[1]), upTo(40))
 			equal(t, "in flight of both at most", []int{slow.most, max(fast.most, concurrency)}, []int{concurrency, concurrency})
@@ -41,28 +41,26 @@ func TestClosedLoop(t *testing.T) {
 // The order within a round is random, however long each node takes: the slowest node opens the rounds.
 func TestOrderIsShuffled(t *testing.T) {
 	for _, concurrency := range []int{1, 4} {
-		synctest.Test(t, func(t *testing.T) {
-			const nodes, rounds = 3, 300
-			var mu sync.Mutex
-			began := map[int]int{}       // how many nodes began a round
-			var places [nodes][nodes]int // in how many rounds each node was first, second and third
-			fakes := make([]*fake, nodes)
-			for i := range fakes {
-				fakes[i] = &fake{takes: func(round int) time.Duration {
-					mu.Lock()
-					defer mu.Unlock()
-					places[i][began[round]]++
-					began[round]++
-					return time.Duration(1+20*i) * time.Millisecond
-				}}
+		const nodes, rounds = 3, 300
+		var mu sync.Mutex
+		began := map[int]int{}       // how many nodes began a round
+		var places [nodes][nodes]int // in how many rounds each node was first, second and third
+		fakes := make([]*fake, nodes)
+		for i := range fakes {
+			fakes[i] = &fake{takes: func(round int) time.Duration {
+				mu.Lock()
+				defer mu.Unlock()
+				places[i][began[round]]++
+				began[round]++
+				return time.Duration(1+20*i) * time.Millisecond
+			}}
+		}
+		runPlan(t, planOf(Header{Requests: rounds, Concurrency: concurrency, Seed: 1}, fakes...))
+		for i, counts := range places {
+			if slices.Min(counts[:]) < 70 {
+				t.Errorf("-c %d: of %d rounds, node %d had each place in %v, want at least 70", concurrency, rounds, i, counts)
 			}
-			runPlan(t, planOf(Header{Requests: rounds, Concurrency: concurrency, Seed: 1}, fakes...))
-			for i, counts := range places {
-				if slices.Min(counts[:]) < 70 {
-					t.Errorf("-c %d: of %d rounds, node %d had each place in %v, want at least 70", concurrency, rounds, i, counts)
-				}
-			}
-		})
+		}
 	}
 }
 
@@ -78,67 +76,59 @@ func TestEveryRunEnds(t *testing.T) {
 		case 1:
 			h.Duration, h.Timeout = time.Duration(1+random.IntN(300))*time.Millisecond, time.Second
 		}
-		synctest.Test(t, func(t *testing.T) {
-			fakes := make([]*fake, 1+random.IntN(4))
-			for i := range fakes {
-				slowest, refuses := 1+random.IntN(200), random.IntN(8) == 0
-				fakes[i] = &fake{takes: func(round int) time.Duration { return time.Duration((round+7)*31%slowest) * time.Millisecond }}
-				if refuses {
-					fakes[i].class = func(int) string { return "4xx" }
-				}
+		fakes := make([]*fake, 1+random.IntN(4))
+		for i := range fakes {
+			slowest, refuses := 1+random.IntN(200), random.IntN(8) == 0
+			fakes[i] = &fake{takes: func(round int) time.Duration { return time.Duration((round+7)*31%slowest) * time.Millisecond }}
+			if refuses {
+				fakes[i].class = func(int) string { return "4xx" }
 			}
-			run := runPlan(t, planOf(h, fakes...))
-			for i, s := range run.Series {
-				if asked := s.samples.len(); fakes[i].class == nil && h.Duration == 0 && asked != h.Requests {
-					t.Errorf("run %d, %+v: node %d had %d requests, want %d", n, h, i, asked, h.Requests)
-				}
+		}
+		run := runPlan(t, planOf(h, fakes...))
+		for i, s := range run.Series {
+			if asked := s.samples.len(); fakes[i].class == nil && h.Duration == 0 && asked != h.Requests {
+				t.Errorf("run %d, %+v: node %d had %d requests, want %d", n, h, i, asked, h.Requests)
 			}
-		})
+		}
 	}
 }
 
 func TestNonces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := &fake{takes: always(0)}, &fake{takes: always(0)}
-		runPlan(t, planOf(Header{Requests: 500, Warmup: 3, Concurrency: 2, Seed: 99}, a, b))
-		lengths, nonces := map[int]bool{}, map[string]bool{}
-		for _, n := range slices.Concat(a.nonces, b.nonces) {
-			lengths[len(n)], nonces[n] = true, true
-		}
-		if len(nonces) != 2*503 || len(lengths) != 1 {
-			t.Errorf("got %d different nonces of the lengths %v, want %d of one length", len(nonces), lengths, 2*503)
-		}
-	})
+	a, b := &fake{takes: always(0)}, &fake{takes: always(0)}
+	runPlan(t, planOf(Header{Requests: 500, Warmup: 3, Concurrency: 2, Seed: 99}, a, b))
+	lengths, nonces := map[int]bool{}, map[string]bool{}
+	for _, n := range slices.Concat(a.nonces, b.nonces) {
+		lengths[len(n)], nonces[n] = true, true
+	}
+	if len(nonces) != 2*503 || len(lengths) != 1 {
+		t.Errorf("got %d different nonces of the lengths %v, want %d of one length", len(nonces), lengths, 2*503)
+	}
 }
 
 func TestWarmUpIsNotCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fake{takes: func(round int) time.Duration {
-			if round < 0 {
-				return time.Minute
-			}
-			return time.Second
-		}}
-		run := runPlan(t, planOf(Header{Requests: 5, Warmup: 2, Concurrency: 1}, f))
-		equal(t, "asked for", f.rounds, []int{-2, -1, 0, 1, 2, 3, 4})
-		for i, s := range byRound(run.Series[0]) {
-			equal(t, "round, latency, start", []any{s.Round, s.Latency, s.Start()}, []any{i, time.Second, time.Duration(i) * time.Second})
+	f := &fake{takes: func(round int) time.Duration {
+		if round < 0 {
+			return time.Minute
 		}
-		equal(t, "requests", run.Series[0].samples.len(), 5)
-	})
+		return time.Second
+	}}
+	run := runPlan(t, planOf(Header{Requests: 5, Warmup: 2, Concurrency: 1}, f))
+	equal(t, "asked for", f.rounds, []int{-2, -1, 0, 1, 2, 3, 4})
+	for i, s := range byRound(run.Series[0]) {
+		equal(t, "round, latency, start", []any{s.Round, s.Latency, s.Start()}, []any{i, time.Second, time.Duration(i) * time.Second})
+	}
+	equal(t, "requests", run.Series[0].samples.len(), 5)
 }
 
 func TestDuration(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fake{takes: always(300 * time.Millisecond)}
-		run := runPlan(t, planOf(Header{Duration: time.Second, Concurrency: 1}, f))
-		// The fourth request begins at 0.9 s, and the run waits for it.
-		equal(t, "requests, elapsed", []any{run.Series[0].samples.len(), run.Elapsed}, []any{4, 1200 * time.Millisecond})
-		// Warm-up rounds are made before, and begin during one second at most.
-		f.rounds = nil
-		runPlan(t, planOf(Header{Duration: time.Second, Concurrency: 1, Warmup: 9}, f))
-		equal(t, "asked for", f.rounds, []int{-9, -8, -7, -6, 0, 1, 2, 3})
-	})
+	f := &fake{takes: always(300 * time.Millisecond)}
+	run := runPlan(t, planOf(Header{Duration: time.Second, Concurrency: 1}, f))
+	// The fourth request begins at 0.9 s, and the run waits for it.
+	equal(t, "requests, elapsed", []any{run.Series[0].samples.len(), run.Elapsed}, []any{4, 1200 * time.Millisecond})
+	// Warm-up rounds are made before, and begin during one second at most.
+	f.rounds = nil
+	runPlan(t, planOf(Header{Duration: time.Second, Concurrency: 1, Warmup: 9}, f))
+	equal(t, "asked for", f.rounds, []int{-9, -8, -7, -6, 0, 1, 2, 3})
 }
 
 // The node stalls for one second of ten, at a fixed rate. Requests that began late have waited too.
@@ -159,7 +149,7 @@ func TestOpenLoopShowsAStall(t *testing.T) {
 				}
 				return ms
 			}}
-			run := runPlan(t, planOf(Header{Rate: 100, Duration: 10 * time.Second, Concurrency: test.concurrency}, f))
+			run := runHere(t, planOf(Header{Rate: 100, Duration: 10 * time.Second, Concurrency: test.concurrency}, f))
 			var corrected, observed []time.Duration
 			for s := range run.Series[0].samples.all() {
 				corrected, observed = append(corrected, s.Latency+s.Lag()), append(observed, s.Latency)
@@ -209,31 +199,29 @@ func TestClockThatJumps(t *testing.T) {
 
 // The saved run equals the measured run.
 func TestRunIsSaved(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var file bytes.Buffer
-		f := &fake{takes: func(round int) time.Duration { return time.Duration(round) * 1234567 * time.Nanosecond }}
-		g := &fake{takes: always(time.Millisecond), class: func(round int) string {
-			if round%3 == 0 {
-				return "5xx"
-			}
-			return ""
-		}}
-		p := planOf(Header{Requests: 50, Concurrency: 3}, f, g)
-		p.Header.ID, p.Header.Started = "id", time.Now()
-		var err error
-		if p.Saved, err = NewWriter(&file, p.Header); err != nil {
-			t.Fatal(err)
+	var file bytes.Buffer
+	f := &fake{takes: func(round int) time.Duration { return time.Duration(round) * 1234567 * time.Nanosecond }}
+	g := &fake{takes: always(time.Millisecond), class: func(round int) string {
+		if round%3 == 0 {
+			return "5xx"
 		}
-		run := runPlan(t, p)
-		read, err := Read(&file, "saved")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range run.Series { // requests that end together are stored in any order
-			equal(t, run.Series[i].Node.Name, byRound(read.Series[i]), byRound(run.Series[i]))
-		}
-		equal(t, "elapsed", read.Elapsed, run.Elapsed)
-	})
+		return ""
+	}}
+	p := planOf(Header{Requests: 50, Concurrency: 3}, f, g)
+	p.Header.ID, p.Header.Started = "id", time.Now()
+	var err error
+	if p.Saved, err = NewWriter(&file, p.Header); err != nil {
+		t.Fatal(err)
+	}
+	run := runPlan(t, p)
+	read, err := Read(&file, "saved")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range run.Series { // requests that end together are stored in any order
+		equal(t, run.Series[i].Node.Name, byRound(read.Series[i]), byRound(run.Series[i]))
+	}
+	equal(t, "elapsed", read.Elapsed, run.Elapsed)
 }
 
 func TestProgress(t *testing.T) {
@@ -259,7 +247,7 @@ func TestOpenLoopGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{takes: always(10 * time.Second)}
 		began := time.Now()
-		run := runPlan(t, planOf(Header{Rate: 10, Duration: 20 * time.Second, Concurrency: 1}, f))
+		run := runHere(t, planOf(Header{Rate: 10, Duration: 20 * time.Second, Concurrency: 1}, f))
 		if took := time.Since(began); took > 70*time.Second {
 			t.Errorf("it took %s, want at most 70s", took)
 		}
@@ -276,20 +264,18 @@ func TestEndsOneNode(t *testing.T) {
 		class                  string
 		after, warmup, counted int
 	}{{"4xx", 0, 0, 1}, {"4xx", 0, 1, 1}, {"unsent", 4, 0, 4}, {"unsent", 4, 1, 3}, {"unsent", 4, 5, 0}} {
-		synctest.Test(t, func(t *testing.T) {
-			asked := 0
-			ends := &fake{takes: always(time.Millisecond), class: func(int) string {
-				if asked++; asked > tt.after {
-					return tt.class
-				}
-				return ""
-			}}
-			works := &fake{takes: always(time.Millisecond)}
-			run := runPlan(t, planOf(Header{Requests: 20, Warmup: tt.warmup, Concurrency: 1}, ends, works))
-			s := run.Series[0]
-			equal(t, "asked, counted, ended", []any{len(ends.rounds), s.samples.len(), s.Ended}, []any{tt.after + 1, tt.counted, tt.class})
-			equal(t, "requests of the other", run.Series[1].samples.len(), 20)
-		})
+		asked := 0
+		ends := &fake{takes: always(time.Millisecond), class: func(int) string {
+			if asked++; asked > tt.after {
+				return tt.class
+			}
+			return ""
+		}}
+		works := &fake{takes: always(time.Millisecond)}
+		run := runPlan(t, planOf(Header{Requests: 20, Warmup: tt.warmup, Concurrency: 1}, ends, works))
+		s := run.Series[0]
+		equal(t, "asked, counted, ended", []any{len(ends.rounds), s.samples.len(), s.Ended}, []any{tt.after + 1, tt.counted, tt.class})
+		equal(t, "requests of the other", run.Series[1].samples.len(), 20)
 	}
 }
 
@@ -330,46 +316,42 @@ func TestStop(t *testing.T) {
 // The limit on tokens is never exceeded, even if every request in flight costs the maximum.
 func TestTokenCap(t *testing.T) {
 	for _, c := range []int{1, 5} {
-		synctest.Test(t, func(t *testing.T) {
-			a, b := &fake{takes: always(time.Second)}, &fake{takes: always(time.Millisecond)}
-			p := planOf(Header{Requests: 1000, Warmup: 1, Concurrency: c}, a, b)
-			p.MaxTokens, p.PerRequest = 500, 16
-			run := runPlan(t, p)
-			spent := 10 * (len(a.rounds) + len(b.rounds))
-			if least := 500 - 2*c*16 - 2*16; spent > 500 || spent < least {
-				t.Errorf("-c %d: got %d tokens spent, want %d to 500", c, spent, least)
-			}
-			equal(t, "stopped", run.Stopped, "max tokens")
-		})
+		a, b := &fake{takes: always(time.Second)}, &fake{takes: always(time.Millisecond)}
+		p := planOf(Header{Requests: 1000, Warmup: 1, Concurrency: c}, a, b)
+		p.MaxTokens, p.PerRequest = 500, 16
+		run := runPlan(t, p)
+		spent := 10 * (len(a.rounds) + len(b.rounds))
+		if least := 500 - 2*c*16 - 2*16; spent > 500 || spent < least {
+			t.Errorf("-c %d: got %d tokens spent, want %d to 500", c, spent, least)
+		}
+		equal(t, "stopped", run.Stopped, "max tokens")
 	}
 }
 
 func TestPrecisionStopsEarly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // the precision is checked while others add samples: for the race detector
-		steady := &fake{takes: always(time.Second)}
-		p := planOf(Header{Requests: 5000, Concurrency: 8, Precision: 0.05}, steady, &fake{takes: steady.takes})
-		equal(t, "stopped", runPlan(t, p).Stopped, "precision")
-	})
-	synctest.Test(t, func(t *testing.T) {
+	almost := func(round int) time.Duration { return time.Duration(1000+round%7) * time.Millisecond }
+	wild := func(round int) time.Duration { return time.Duration(1+round%97*10) * time.Millisecond }
+	for _, c := range []struct {
+		header      Header
+		takes       func(round int) time.Duration
+		nodes       int
+		stopped     string
+		least, most int // requests
+	}{
+		// The precision is checked while others add samples: for the race detector.
+		{Header{Requests: 5000, Concurrency: 8, Precision: 0.05}, always(time.Second), 2, "precision", 0, 5000},
 		// A success rate within ±5 points needs some 70 successes in a row.
-		f := &fake{takes: func(round int) time.Duration { return time.Duration(1000+round%7) * time.Millisecond }}
-		p := planOf(Header{Requests: 5000, Concurrency: 1}, f)
-		p.Header.Precision = 0.05
-		run := runPlan(t, p)
-		if n := run.Series[0].samples.len(); run.Stopped != "precision" || n < 30 || n > 200 {
-			t.Errorf("got stopped %q after %d requests, want by precision after 30 to 200", run.Stopped, n)
-		}
-		wild := &fake{takes: func(round int) time.Duration { return time.Duration(1+round%97*10) * time.Millisecond }}
-		p = planOf(Header{Requests: 100, Concurrency: 1}, wild)
-		p.Header.Precision = 0.01
-		run = runPlan(t, p)
-		equal(t, "stopped, requests", []any{run.Stopped, run.Series[0].samples.len()}, []any{"", 100})
+		{Header{Requests: 5000, Concurrency: 1, Precision: 0.05}, almost, 1, "precision", 30, 200},
+		{Header{Requests: 100, Concurrency: 1, Precision: 0.01}, wild, 1, "", 100, 100},
 		// At a fixed rate the precision is also checked after each tenth more, from 10 on. 35 successes are within ±5
 		// points.
-		p = planOf(Header{Requests: 5000, Rate: 2, Concurrency: 5, Precision: 0.05}, &fake{takes: always(time.Millisecond)})
-		run = runPlan(t, p)
-		equal(t, "stopped, requests at a rate", []any{run.Stopped, run.Series[0].samples.len()}, []any{"precision", 40})
-	})
+		{Header{Requests: 5000, Rate: 2, Concurrency: 5, Precision: 0.05}, always(time.Millisecond), 1, "precision", 40, 40},
+	} {
+		run := runPlan(t, planOf(c.header, slices.Repeat([]*fake{{takes: c.takes}}, c.nodes)...))
+		if n := run.Series[0].samples.len(); run.Stopped != c.stopped || n < c.least || n > c.most {
+			t.Errorf("%+v: got stopped %q after %d requests, want %q after %d to %d", c.header, run.Stopped, n, c.stopped, c.least, c.most)
+		}
+	}
 }
 
 // stalling returns a node that stalls in round 3.
@@ -395,7 +377,7 @@ func TestStall(t *testing.T) {
 			told <- fmt.Sprintf("%d of %s for %s", waits[0].InFlight, waits[0].Node.Name, most)
 		}
 		began := time.Now()
-		run := runPlan(t, p)
+		run := runHere(t, p)
 		equal(t, "took", time.Since(began), 30*time.Second+p.Header.Timeout+time.Second)
 		equal(t, "requests of the node that stalls, asked and counted", []int{len(stalls.rounds), run.Series[0].samples.len()}, []int{4, 3})
 		if got := run.Series[1].samples.len(); got < 190 {
@@ -407,18 +389,14 @@ func TestStall(t *testing.T) {
 
 // After a stall the node makes the rounds that it missed, so that each node has as many as planned.
 func TestStallIsMadeUpFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		run := runPlan(t, planOf(Header{Requests: 50, Concurrency: 1}, stalling(time.Minute), &fake{takes: always(100 * time.Millisecond)}))
-		equal(t, "rounds of both", []any{roundsOf(run.Series[0]), roundsOf(run.Series[1])}, []any{upTo(50), upTo(50)})
-	})
+	run := runPlan(t, planOf(Header{Requests: 50, Concurrency: 1}, stalling(time.Minute), &fake{takes: always(100 * time.Millisecond)}))
+	equal(t, "rounds of both", []any{roundsOf(run.Series[0]), roundsOf(run.Series[1])}, []any{upTo(50), upTo(50)})
 }
 
 // Nodes that are always slow are not treated as stalled.
 func TestSlowIsNoStall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fast := &fake{takes: always(time.Second)}
-		slow := &fake{takes: always(9 * time.Second)}
-		run := runPlan(t, planOf(Header{Duration: time.Minute, Concurrency: 1}, slow, fast))
-		equal(t, "requests of both", []int{run.Series[0].samples.len(), run.Series[1].samples.len()}, []int{7, 7})
-	})
+	fast := &fake{takes: always(time.Second)}
+	slow := &fake{takes: always(9 * time.Second)}
+	run := runPlan(t, planOf(Header{Duration: time.Minute, Concurrency: 1}, slow, fast))
+	equal(t, "requests of both", []int{run.Series[0].samples.len(), run.Series[1].samples.len()}, []int{7, 7})
 }
