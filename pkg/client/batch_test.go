@@ -194,9 +194,7 @@ func TestBatchStops(t *testing.T) {
 			return whole(prompt)
 		}
 		_, tally, _, err := b.do()
-		if err != nil || tally.Answered != 4 || strings.Count(b.read(b.out), "\n") != 4 {
-			t.Errorf("%+v, %v", tally, err)
-		}
+		errorIf(t, err != nil || tally.Answered != 4 || strings.Count(b.read(b.out), "\n") != 4, "%+v, %v", tally, err)
 	})
 	t.Run("the input changes", func(t *testing.T) {
 		b := newBatchTrial(t, strings.Repeat(strings.Repeat("p", 1000)+"\n", 500))
@@ -205,9 +203,7 @@ func TestBatchStops(t *testing.T) {
 			return whole(prompt)
 		}
 		_, tally, _, err := b.do()
-		if !errors.Is(err, errChanged) || tally.Answered > 200 {
-			t.Errorf("%+v, %v", tally, err)
-		}
+		errorIf(t, !errors.Is(err, errChanged) || tally.Answered > 200, "%+v, %v", tally, err)
 	})
 }
 

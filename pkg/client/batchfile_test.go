@@ -49,9 +49,7 @@ func TestLineFileOnAFullDisk(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	if disk.String() != "12345\n" {
-		t.Errorf("left %q", disk)
-	}
+	errorIf(t, disk.String() != "12345\n", "left %q", disk)
 }
 
 // TestBatchSyncs checks that written lines are synced within 100 ms, and the last ones before the run returns; that

@@ -55,9 +55,7 @@ func TestParseItem(t *testing.T) {
 		case blank:
 			got = "blank"
 		}
-		if got != c.want {
-			t.Errorf("%q: %s, want %s", c.line, got, c.want)
-		}
+		errorIf(t, got != c.want, "%q: %s, want %s", c.line, got, c.want)
 	}
 	if item, _ := parseItem(1, []byte("\ufeff{\"prompt\":\"p\"}")); item.fault != "" || item.Prompt != "p" {
 		t.Errorf("with a byte order mark: %+v", item)
@@ -104,9 +102,7 @@ func TestOpenBatchInput(t *testing.T) {
 		opened := must(OpenBatchInput(path, out, strings.NewReader("one\n")))(t)
 		for range 2 {
 			text, err := io.ReadAll(io.NewSectionReader(opened.file, 0, 100))
-			if string(text) != "one\n" || err != nil {
-				t.Errorf("%s reads as %q, %v", path, text, err)
-			}
+			errorIf(t, string(text) != "one\n" || err != nil, "%s reads as %q, %v", path, text, err)
 		}
 		opened.Close()
 	}

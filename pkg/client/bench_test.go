@@ -98,9 +98,7 @@ func TestBenchOutcome(t *testing.T) {
 			same := got.Class == tt.want.Class && got.Attempts == tt.want.Attempts && got.Billed == tt.want.Billed &&
 				got.OutputTokens == tt.want.OutputTokens && got.Final == tt.want.Final && got.Cancelled == tt.want.Cancelled &&
 				len(got.Earlier) == len(tt.want.Earlier)
-			if !same {
-				t.Errorf("got  %+v\nwant %+v", got, tt.want)
-			}
+			errorIf(t, !same, "got  %+v\nwant %+v", got, tt.want)
 		})
 	}
 }

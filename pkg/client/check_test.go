@@ -127,9 +127,7 @@ func TestCheckHTTP3(t *testing.T) {
 				tr.Transport = carrier(t, tr.reach)
 			}
 			_, all := checked(t, tr, func(c *Check) { c.TransportOptions.HTTP3, c.TransportOptions.Proxy = tt.http3, tt.proxy })
-			if !strings.Contains(all, tt.want) {
-				t.Errorf("got\n%s\nwant %s", all, tt.want)
-			}
+			errorIf(t, !strings.Contains(all, tt.want), "got\n%s\nwant %s", all, tt.want)
 		})
 	}
 }

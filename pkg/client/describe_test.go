@@ -44,9 +44,7 @@ func TestDescribe(t *testing.T) {
 	} {
 		got := must(json.Marshal(test.result.Describe(test.failed, redact)))(t)
 		for _, want := range test.want {
-			if !strings.Contains(string(got), want) {
-				t.Errorf("%s: got %s, want %s in it", test.name, got, want)
-			}
+			errorIf(t, !strings.Contains(string(got), want), "%s: got %s, want %s in it", test.name, got, want)
 		}
 	}
 }

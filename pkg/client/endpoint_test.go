@@ -163,9 +163,7 @@ func TestCurl(t *testing.T) {
 		p := must(test.endpoint.Prepare(&Call{Request: wire.Request{Prompt: "hi", MaxTokens: 1}}))(t)
 		got := p.Curl(test.way, time.Minute, "dir")
 		for _, part := range test.want {
-			if !strings.Contains(got, part) {
-				t.Errorf("%s: got %s, want %s in it", test.name, got, part)
-			}
+			errorIf(t, !strings.Contains(got, part), "%s: got %s, want %s in it", test.name, got, part)
 		}
 		p.Body = wire.Body{{JSON: make([]byte, maxArgument+1)}}
 		if got := p.Curl(test.way, time.Minute, "dir"); !strings.Contains(got, " | curl") || !strings.Contains(got, "--data-binary @-") {

@@ -285,9 +285,7 @@ func TestSkips(t *testing.T) {
 	o.Candidates = []Candidate{first, keyless, last}
 	result, err := o.do(t.Context(), nil)
 	want := []string{"1 gave up after 3 attempts (503), keyless", "keyless has no key", "1 gave up after 3 attempts (503), 2"}
-	if err != nil || result.Answer.Text != "hello" || !slices.Equal(o.told, want) {
-		t.Errorf("told %q: %v", o.told, err)
-	}
+	errorIf(t, err != nil || result.Answer.Text != "hello" || !slices.Equal(o.told, want), "told %q: %v", o.told, err)
 	o.Candidates = []Candidate{first, keyless}
 	_, err = o.do(t.Context(), nil)
 	var over *FailoverError

@@ -175,6 +175,14 @@ func check(t *testing.T, err error) {
 	}
 }
 
+// errorIf reports an error if wrong is true.
+func errorIf(t *testing.T, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Errorf(format, args...)
+	}
+}
+
 // must returns the value of a call whose error must be nil.
 func must[T any](value T, err error) func(t *testing.T) T {
 	return func(t *testing.T) T {

@@ -119,9 +119,7 @@ func TestTurnStopped(t *testing.T) {
 		return context.Cause(ctx)
 	}
 	_, failed := tr.askIn(t, ctx, AsAnswer)
-	if failed == nil || failed.Class != Cancelled || s.count() != 1 {
-		t.Errorf("got %v, %d requests", failed, s.count())
-	}
+	errorIf(t, failed == nil || failed.Class != Cancelled || s.count() != 1, "got %v, %d requests", failed, s.count())
 	if pause.Node != "n" || pause.Limit != "6/min" || pause.Attempt != 1 || pause.Wait.Round(time.Second) != 10*time.Second {
 		t.Errorf("the pause was %+v", pause)
 	}
@@ -130,9 +128,7 @@ func TestTurnStopped(t *testing.T) {
 	}
 	// The same if ctx has ended before the wait.
 	_, failed = tr.askIn(t, ctx, AsAnswer)
-	if failed == nil || failed.Class != Cancelled {
-		t.Errorf("got %v", failed)
-	}
+	errorIf(t, failed == nil || failed.Class != Cancelled, "got %v", failed)
 }
 
 // TestProbeTakesATurn checks that a probe uses the rate limit too.

@@ -103,9 +103,7 @@ func (told story) check(t *testing.T) {
 	tr, server := newServed(t, told.replies...)
 	tr.Rule.Policy = told.policy
 	result, failed := tr.ask(t)
-	if !slices.Equal(tr.clock.waits, told.waits) {
-		t.Errorf("waited %v, want %v", tr.clock.waits, told.waits)
-	}
+	errorIf(t, !slices.Equal(tr.clock.waits, told.waits), "waited %v, want %v", tr.clock.waits, told.waits)
 	if got, want := server.count(), len(told.waits)+1; got != want || len(result.Attempts) != want {
 		t.Errorf("%d requests, %d attempts, want %d", got, len(result.Attempts), want)
 	}
@@ -131,12 +129,8 @@ func (told story) check(t *testing.T) {
 	if got := (end{failed.Class, failed.Status, failed.GaveUp}); got != told.end {
 		t.Errorf("ended with %+v, want %+v: %v", got, told.end, failed)
 	}
-	if failed.Attempts != len(told.waits)+1 || failed.Node != "n" {
-		t.Errorf("%+v", failed)
-	}
-	if result.Answer != (wire.Answer{}) {
-		t.Errorf("an answer beside the error: %+v", result.Answer)
-	}
+	errorIf(t, failed.Attempts != len(told.waits)+1 || failed.Node != "n", "%+v", failed)
+	errorIf(t, result.Answer != (wire.Answer{}), "an answer beside the error: %+v", result.Answer)
 }
 
 // TestRequest checks the request, and that every attempt sends the same one.
@@ -155,13 +149,9 @@ func TestRequest(t *testing.T) {
 			"X-Gate": "gate-0123456789", "Content-Length": fmt.Sprint(len(server.bodies[i])),
 		}
 		for name, value := range want {
-			if r.Header.Get(name) != value {
-				t.Errorf("%s: %q, want %q", name, r.Header.Get(name), value)
-			}
+			errorIf(t, r.Header.Get(name) != value, "%s: %q, want %q", name, r.Header.Get(name), value)
 		}
-		if len(r.Header) != len(want) {
-			t.Errorf("more was sent: %v", r.Header)
-		}
+		errorIf(t, len(r.Header) != len(want), "more was sent: %v", r.Header)
 	}
 }
 
@@ -172,9 +162,7 @@ func TestUsageIsRefusedUnsent(t *testing.T) {
 	if failed == nil || failed.Class != Usage || !strings.Contains(failed.Error(), "no system prompt") || failed.Hint() == "" {
 		t.Errorf("%v", failed)
 	}
-	if server.count() != 0 || len(result.Attempts) != 0 {
-		t.Error("something was sent")
-	}
+	errorIf(t, server.count() != 0 || len(result.Attempts) != 0, "something was sent")
 }
 
 // TestAsBody checks that AsBody needs of a 200 only what the script needed: one JSON object with that status.
@@ -247,12 +235,8 @@ func TestCancelledInAWait(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	tr.clock.during = func() { cancel(cause) }
 	_, failed := tr.askIn(t, ctx, AsAnswer)
-	if failed == nil || failed.Class != Cancelled || !errors.Is(failed, cause) || failed.GaveUp {
-		t.Errorf("%v", failed)
-	}
-	if server.count() != 1 {
-		t.Errorf("%d requests", server.count())
-	}
+	errorIf(t, failed == nil || failed.Class != Cancelled || !errors.Is(failed, cause) || failed.GaveUp, "%v", failed)
+	errorIf(t, server.count() != 1, "%d requests", server.count())
 	// A deadline of the caller that ends a wait is a timeout, not a cancellation.
 	tr = newTrial(t, server.URL)
 	ctx, cancel = context.WithCancelCause(t.Context())

@@ -30,9 +30,7 @@ func TestMemoryShares(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		if most.Load() != 1 {
-			t.Errorf("%d long bodies at once, want 1", most.Load())
-		}
+		errorIf(t, most.Load() != 1, "%d long bodies at once, want 1", most.Load())
 		if left := memory.shared.Load(); left != 0 || len(memory.exclusive) != 0 {
 			t.Errorf("%d bytes and %d places are still taken, want none", left, len(memory.exclusive))
 		}

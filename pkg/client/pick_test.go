@@ -79,9 +79,7 @@ func TestPick(t *testing.T) {
 					time.Sleep(test.asked)
 					synctest.Wait()
 				}
-				if !slices.Equal(got, test.want) {
-					t.Errorf("%v, want %v; told %v", got, test.want, told)
-				}
+				errorIf(t, !slices.Equal(got, test.want), "%v, want %v; told %v", got, test.want, told)
 			})
 		})
 	}

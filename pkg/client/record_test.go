@@ -56,9 +56,7 @@ func TestNothingKeepsTheKey(t *testing.T) {
 				if !strings.Contains(fmt.Sprint(stringsIn(result), failed), "***") {
 					t.Errorf("nothing was masked: %q, %v", stringsIn(result), failed)
 				}
-				if failed != nil && strings.Contains(failed.Error()+failed.Hint(), canary) {
-					t.Error(failed)
-				}
+				errorIf(t, failed != nil && strings.Contains(failed.Error()+failed.Hint(), canary), "%v", failed)
 			}
 		})
 	}
@@ -83,9 +81,7 @@ func TestRecord(t *testing.T) {
 			t.Errorf("%+v", at)
 		}
 		parts := at.Phases.Connect + at.Phases.TLS + at.Phases.Wait + at.Phases.Transfer
-		if at.Latency <= 0 || parts > at.Latency {
-			t.Errorf("phases of %s in a latency of %s", parts, at.Latency)
-		}
+		errorIf(t, at.Latency <= 0 || parts > at.Latency, "phases of %s in a latency of %s", parts, at.Latency)
 		var lines []string
 		for _, f := range at.Header() {
 			if f.Name != "date" && f.Name != "content-length" && f.Name != "content-type" {
@@ -103,12 +99,8 @@ func TestRecord(t *testing.T) {
 	if !warm.Reused || warm.Phases.Connect != 0 || warm.Phases.TLS != 0 || warm.HTTPStatus != 200 {
 		t.Errorf("warm: %+v", warm)
 	}
-	if result.Latency < cold.Latency+time.Second+warm.Latency {
-		t.Errorf("%s in all, with a wait of 1 s", result.Latency)
-	}
-	if !warm.Started.After(cold.Started.Add(time.Second)) {
-		t.Errorf("started at %s and %s", cold.Started, warm.Started)
-	}
+	errorIf(t, result.Latency < cold.Latency+time.Second+warm.Latency, "%s in all, with a wait of 1 s", result.Latency)
+	errorIf(t, !warm.Started.After(cold.Started.Add(time.Second)), "started at %s and %s", cold.Started, warm.Started)
 }
 
 // leastPhase is the minimum duration of a phase. It is 0 on Windows, where the clock of package time is coarse.
@@ -126,7 +118,5 @@ func TestDNSPhase(t *testing.T) {
 	target := mustURL(t, "http://localhost:"+server.URL.Port())
 	tr := newTrial(t, target)
 	result, failed := tr.ask(t)
-	if failed != nil || result.last().Phases.DNS < leastPhase {
-		t.Errorf("%+v, %v", result.last().Phases, failed)
-	}
+	errorIf(t, failed != nil || result.last().Phases.DNS < leastPhase, "%+v, %v", result.last().Phases, failed)
 }

@@ -60,9 +60,7 @@ func TestFilterOfPrompts(t *testing.T) {
 		if errors.As(err, &blocked) {
 			where = blocked.Where
 		}
-		if where != test.where {
-			t.Errorf("%s: blocked in %q, want %q", test.name, where, test.where)
-		}
+		errorIf(t, where != test.where, "%s: blocked in %q, want %q", test.name, where, test.where)
 	}
 	tr, server := newServed(t, answer)
 	tr.request.Prompt = "banana"
@@ -113,9 +111,7 @@ func TestFilterOfAnswers(t *testing.T) {
 			filter.Raw, filter.Thinking = test.raw, test.thinking
 			told := &listener{}
 			result, err := tr.through(t, Stages{Filter: filter}, sinkIf(test.streams, told))
-			if isClass(err, Blocked) != test.blocked {
-				t.Errorf("got %v, want blocked: %t", err, test.blocked)
-			}
+			errorIf(t, isClass(err, Blocked) != test.blocked, "got %v, want blocked: %t", err, test.blocked)
 			if test.blocked && (result.Answer.Text != "" || result.Body != nil || result.Complete) {
 				t.Errorf("of a blocked answer is left %+v, %q", result.Answer, result.Body)
 			}

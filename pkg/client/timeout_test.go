@@ -59,18 +59,14 @@ func TestStall(t *testing.T) {
 				if !ok || failed.Class != test.class || failed.GaveUp || fmt.Sprintf("%T: %v", failed.Err, failed.Err) != test.err {
 					t.Fatalf("got %v, want class %s, %s", err, test.class, test.err)
 				}
-				if failed.Error() != "n: "+failed.Err.Error() {
-					t.Error(failed)
-				}
+				errorIf(t, failed.Error() != "n: "+failed.Err.Error(), "%v", failed)
 				if len(result.Attempts) != 1 || result.Latency != test.took || result.Attempts[0].Latency != test.took {
 					t.Errorf("%s, %d attempts, want one of %s", result.Latency, len(result.Attempts), test.took)
 				}
 				if !result.last().Ambiguous && test.said != rejected {
 					t.Error("the request may have been carried out, and the record does not say so")
 				}
-				if string(result.Body) != test.body {
-					t.Errorf("%q was kept, want %q", result.Body, test.body)
-				}
+				errorIf(t, string(result.Body) != test.body, "%q was kept, want %q", result.Body, test.body)
 			})
 		})
 	}
