@@ -60,11 +60,7 @@ func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 		if err != nil && !errors.As(err, &failed) { // the budget is used up or cannot be read
 			return bench.Outcome{Started: began, Detail: err.Error(), Attempts: 1, Final: ctx.Err() == nil, Cancelled: true}
 		}
-		o = b.outcome(result, failed, cold)
-		if failed == nil {
-			o.Class, o.Detail = answerFailure(result.Answer, sink.hasText)
-			o.Chunks = sink.chunks
-		}
+		o = b.outcome(result, sink, failed, cold)
 		if o.Started.IsZero() {
 			o.Started = began
 		}
@@ -79,7 +75,7 @@ func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 }
 
 // outcome converts the result of a call.
-func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome {
+func (b *Bench) outcome(result *Result, sink *discard, failed *Error, cold bool) bench.Outcome {
 	attempts := result.Attempts
 	if len(attempts) == 0 { // it could not be encoded, or its wait for the rate limit is too long
 		limited := failed.Class == Limited // which is no property of the node
@@ -112,6 +108,8 @@ func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome 
 		}
 	}
 	if failed == nil {
+		o.Class, o.Detail = answerFailure(result.Answer, sink.hasText)
+		o.Chunks = sink.chunks
 		if usage := result.Answer.Usage; usage != nil {
 			o.OutputTokens = int64(usage.Output)
 			if b.Request.Stream && (usage.Reasoning > 0 || !result.Answer.HasReasoning) {

@@ -21,27 +21,26 @@ const maxArgument = 100 << 10
 // Curl returns the curl command that sends the same request with the same transport options. dir is the folder for
 // relative paths of secrets. The shell reads the secrets of header fields. PASSWORD stands for the password of a proxy.
 func (p *Prepared) Curl(options transport.Options, timeout time.Duration, dir string) string {
-	var b strings.Builder
+	before := ""
 	if options.Target.Scheme == "http" && !guard.IsLoopback(options.Target.Hostname()) && !options.Insecure {
-		b.WriteString("# plain http: ferry sends this only to a private address, curl to any address\n")
+		before = "# plain http: ferry sends this only to a private address, curl to any address\n"
 	}
 	body := "--data-binary @-"
 	if len(p.Body) == 1 && len(p.Body[0].JSON) <= maxArgument {
 		body = "--data-raw " + text.ShellWord(string(p.Body[0].JSON))
 	} else {
-		b.WriteString(shellBody(p.Body) + " | ")
+		before += shellBody(p.Body) + " | "
 	}
-	b.WriteString("curl -sS -X " + p.Method)
+	words := []string{"curl", "-sS", "-X", p.Method}
 	if strings.ContainsAny(p.URL.String(), "[]{}") {
-		b.WriteString(" --globoff") // without this, curl expands them to several URLs
+		words = append(words, "--globoff") // without this, curl expands them to several URLs
 	}
-	b.WriteString(" " + text.ShellWords(curlOptions(options, timeout)))
+	lines := []string{before + text.ShellWords(append(words, curlOptions(options, timeout)...))}
 	for _, f := range p.Header {
-		b.WriteString(" \\\n  -H " + curlHeader(f, dir))
+		lines = append(lines, "-H "+curlHeader(f, dir))
 	}
-	b.WriteString(" \\\n  " + body)
-	b.WriteString(" \\\n  " + text.ShellWord(p.URL.String()))
-	return b.String()
+	lines = append(lines, body, text.ShellWord(p.URL.String()))
+	return strings.Join(lines, " \\\n  ")
 }
 
 // shellBody returns the shell command that writes a body. It uses printf, which is a shell builtin and so has no limit
