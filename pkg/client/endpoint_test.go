@@ -17,7 +17,7 @@ import (
 
 func TestPrepare(t *testing.T) {
 	key := secret(t, canary)
-	tests := []struct {
+	for _, test := range []struct {
 		name     string
 		endpoint Endpoint
 		url      string
@@ -68,8 +68,7 @@ func TestPrepare(t *testing.T) {
 			"Chinese in the path", Endpoint{URL: mustURL(t, "https://h.test/节点"), API: wire.Complete},
 			"https://h.test/%E8%8A%82%E7%82%B9/v1/complete", []string{"content-type: application/json"},
 		},
-	}
-	for _, test := range tests {
+	} {
 		before := test.endpoint.URL.String()
 		p, err := test.endpoint.Prepare(&Call{Request: wire.Request{Model: "m", Prompt: "hi", MaxTokens: 1}})
 		if err != nil {

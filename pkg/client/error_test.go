@@ -131,7 +131,7 @@ func checkMessages(t *testing.T, tests []messageOf) {
 
 func TestMessagesWithoutACall(t *testing.T) {
 	script := retry.Rule{Policy: retry.Script}
-	tests := []struct {
+	for _, test := range []struct {
 		endpoint      Endpoint
 		err           *Error
 		message, hint string
@@ -169,8 +169,7 @@ func TestMessagesWithoutACall(t *testing.T) {
 		{Endpoint{}, &Error{Class: Usage, Err: errors.New("x")}, "x", ""},
 		{Endpoint{}, &Error{Class: Timeout, Err: &DeadlineError{Timeout: time.Minute}}, "no whole answer within the timeout of 1m0s", "--timeout allows more time"},
 		{Endpoint{Name: "n\x1b[2J"}, &Error{Err: errors.New("\u202ex")}, `n\x1b[2J: \u202ex`, ""},
-	}
-	for _, test := range tests {
+	} {
 		call := &Call{Endpoint: &test.endpoint, prepared: &Prepared{URL: test.endpoint.URL}}
 		failed := call.fail(&Result{Attempts: []*Attempt{{Number: 1, Sent: true}}}, test.err)
 		if failed.Error() != test.message || failed.Hint() != test.hint {
@@ -181,7 +180,7 @@ func TestMessagesWithoutACall(t *testing.T) {
 
 func TestReason(t *testing.T) {
 	failure := errors.New("x")
-	tests := []struct {
+	for _, test := range []struct {
 		at   Attempt
 		want string
 	}{
@@ -190,8 +189,7 @@ func TestReason(t *testing.T) {
 		{Attempt{Status: 200, Class: NotAnAnswer, Err: failure}, "not_an_answer"},
 		{Attempt{Class: Reset, Err: failure}, "reset"},
 		{Attempt{Status: -1, Class: StatusOther, Err: failure}, "status"},
-	}
-	for _, test := range tests {
+	} {
 		if got := test.at.Reason(); got != test.want {
 			t.Errorf("%+v: %s", test.at, got)
 		}

@@ -64,7 +64,7 @@ func (o *order) do(ctx context.Context, sink Sink) (*Result, error) {
 // TestHandsOver checks after which failures of the first node the second one is tried.
 func TestHandsOver(t *testing.T) {
 	capped := reply{status: 429, body: `{"error":{"type":"rate_limit_error","message":"you reached your usage limits"}}`}
-	tests := []struct {
+	for _, test := range []struct {
 		name   string
 		policy retry.Policy
 		reply  reply
@@ -92,8 +92,7 @@ func TestHandsOver(t *testing.T) {
 		{"401", retry.Backoff, status(401), false, "failed (401)"},
 		{"201", retry.Script, reply{status: 201, body: "{}"}, false, "failed (201)"},
 		{"a redirect", retry.Backoff, status(302, "Location", "http://127.0.0.1:1/"), false, "failed (302)"},
-	}
-	for _, test := range tests {
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := newOrder(t, test.reply, answer)
 			o.trials[0].Rule.Policy = test.policy
@@ -240,7 +239,7 @@ func TestStalledStreamStays(t *testing.T) {
 
 // TestZones checks that a prompt stays in the zone of the first node.
 func TestZones(t *testing.T) {
-	tests := []struct {
+	for _, test := range []struct {
 		zones  string // of the nodes; only the last one answers; - is no zone
 		across bool
 		asked  int
@@ -254,8 +253,7 @@ func TestZones(t *testing.T) {
 		{"cn -", false, 1, "; 2 was not tried: it has no zone, 1 has zone cn"},
 		{"- sg", false, 1, "; 2 was not tried: it has zone sg, 1 has no zone"},
 		{"cn cn sg", false, 2, "; before it 1 failed (500); 3 was not tried: it has zone sg, 2 has zone cn"},
-	}
-	for _, test := range tests {
+	} {
 		o := newOrder(t)
 		o.Across = test.across
 		zones := strings.Fields(strings.ReplaceAll(test.zones, "-", "\"\""))

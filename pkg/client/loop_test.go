@@ -167,7 +167,7 @@ func TestUsageIsRefusedUnsent(t *testing.T) {
 
 // TestAsBody checks that AsBody needs of a 200 only what the script needed: one JSON object with that status.
 func TestAsBody(t *testing.T) {
-	tests := []struct {
+	for _, test := range []struct {
 		body string
 		ok   bool
 		text string
@@ -181,8 +181,7 @@ func TestAsBody(t *testing.T) {
 		{`<html>`, false, ""},
 		{``, false, ""},
 		{`{"completion":"hel`, false, "hel"}, // the part that arrived
-	}
-	for _, test := range tests {
+	} {
 		tr, _ := newServed(t, body(test.body))
 		tr.Rule.Attempts = 1
 		result, failed := tr.askIn(t, t.Context(), AsBody)

@@ -11,7 +11,7 @@ import (
 )
 
 func TestProbe(t *testing.T) {
-	tests := []struct {
+	for _, test := range []struct {
 		name    string
 		reply   reply
 		models  int
@@ -33,8 +33,7 @@ func TestProbe(t *testing.T) {
 		{"cut", reply{raw: head + "Content-Length: 99\r\n\r\n{"}, -1, Truncated, "n: the answer was cut after 1 bytes"},
 		{"the key", reply{status: 400, body: `{"error":{"message":"` + canary + `"}}`}, -1, Status4xx, "n: status 400: ***"},
 		{"the key in no reply", reply{raw: canary + "\r\n\r\n"}, -1, Protocol, ""},
-	}
-	for _, test := range tests {
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			tr, server := newServed(t, test.reply)
 			tr.Endpoint.API = wire.Messages

@@ -18,7 +18,7 @@ func TestNothingKeepsTheKey(t *testing.T) {
 	echo := http.Header{
 		"Request-Id": {canary}, "X-Echo": {"a " + canary}, "Set-Cookie": {"session=" + canary}, "Retry-After": {canary},
 	}
-	tests := []struct {
+	for _, test := range []struct {
 		name  string
 		api   wire.API
 		reply reply
@@ -38,8 +38,7 @@ func TestNothingKeepsTheKey(t *testing.T) {
 		{"a malformed header", wire.Complete, reply{raw: "HTTP/1.1 200 OK\r\n" + canary + "\r\n\r\n"}},
 		{"a malformed length", wire.Complete, reply{raw: "HTTP/1.1 200 OK\r\nContent-Length: " + canary + "\r\n\r\n"}},
 		{"over the timeout", wire.Complete, reply{status: 429, header: echo, body: q(`{"error":{"message":"KEY"}}`)}},
-	}
-	for _, test := range tests {
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			server := serve(t, test.reply)
 			for _, reading := range []Reading{AsAnswer, AsBody} {

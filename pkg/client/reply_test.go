@@ -152,7 +152,7 @@ func TestNoConnection(t *testing.T) {
 		})
 	}
 	nobody := unused(t)
-	tests := []struct {
+	for _, test := range []struct {
 		name    string
 		through http.RoundTripper
 		class   Class
@@ -187,8 +187,7 @@ func TestNoConnection(t *testing.T) {
 		},
 		{"plain http", dial(&guard.PlainHTTPError{Host: "node.test"}), PlainHTTP, "plain http to node.test", false},
 		{"something else", dial(errors.New("strange")), Protocol, "no usable reply: strange", true},
-	}
-	for _, test := range tests {
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, policy := range retry.Policies() {
 				tr := newTrial(t, nobody)
