@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,7 +68,7 @@ func whole(prompt string) asked {
 
 // missing returns a failure.
 func missing(status int, ambiguous bool) asked {
-	err := &Error{Class: classOfStatus(status), Status: status, Err: errors.New("no")}
+	err := &Error{Class: classOfStatus(status), Status: status, Err: fmt.Errorf("status %d", status)}
 	return asked{&Result{Node: "n", Attempts: []*Attempt{{Number: 1, Err: err, Ambiguous: ambiguous}}}, err}
 }
 

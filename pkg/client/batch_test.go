@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -150,61 +149,56 @@ func TestBatchLock(t *testing.T) {
 	}
 }
 
+// TestBatchStops checks why a run ends before all items are sent, and that OUT has the answers.
 func TestBatchStops(t *testing.T) {
 	many := strings.Repeat("p\n", 20)
-	t.Run("401", func(t *testing.T) {
-		b := newBatchTrial(t, many)
-		b.ask = func(context.Context, string) asked { return missing(401, false) }
-		_, tally, _, err := b.do()
-		if failed, ok := errors.AsType[*Error](err); !ok || failed.Status != 401 || tally.Failed != 1 {
-			t.Errorf("%+v, %v", tally, err)
-		}
-	})
-	t.Run("failures in a row", func(t *testing.T) {
-		b := newBatchTrial(t, many)
-		b.run.MaxFailures = 3
-		calls := 0
-		b.ask = func(_ context.Context, prompt string) asked {
-			if calls++; calls == 3 {
+	for name, c := range map[string]struct {
+		input  string
+		change func(b *batchTrial)
+		want   string
+	}{
+		"401": {many, func(b *batchTrial) {
+			b.ask = func(context.Context, string) asked { return missing(401, false) }
+		}, "answered 0, failed 1: status 401"},
+		"failures in a row": {many, func(b *batchTrial) {
+			b.run.MaxFailures = 3
+			b.ask = func(_ context.Context, prompt string) asked {
+				if len(b.asked) == 3 {
+					return whole(prompt)
+				}
+				return missing(500, false)
+			}
+		}, "answered 1, failed 5: 3 items in a row failed"},
+		"tokens": {many, func(b *batchTrial) {
+			b.run.MaxTokens, b.run.Workers = 30, 3 // 10 at most per item, 7 actually billed
+		}, "answered 3, failed 0: the next item could exceed --max-tokens-total 30, so no more were sent; 21 were counted"},
+		"asked to": {many, func(b *batchTrial) {
+			var stop context.CancelFunc
+			b.run.Sending, stop = context.WithCancel(t.Context())
+			b.ask = func(_ context.Context, prompt string) asked {
+				if len(b.asked) == 4 {
+					stop()
+				}
 				return whole(prompt)
 			}
-			return missing(500, false)
-		}
-		_, tally, _, err := b.do()
-		if err == nil || !strings.HasPrefix(err.Error(), "3 items in a row failed") || tally.Failed != 5 || tally.Answered != 1 {
-			t.Errorf("%+v, %v", tally, err)
-		}
-	})
-	t.Run("tokens", func(t *testing.T) {
-		b := newBatchTrial(t, many)
-		b.run.MaxTokens, b.run.Workers = 30, 3 // 10 at most per item, 7 actually billed
-		_, tally, _, err := b.do()
-		if err == nil || !strings.HasSuffix(err.Error(), "so no more were sent; 21 were counted") || tally.Answered != 3 {
-			t.Errorf("%+v, %v", tally, err)
-		}
-	})
-	t.Run("asked to", func(t *testing.T) {
-		b := newBatchTrial(t, many)
-		var stop context.CancelFunc
-		b.run.Sending, stop = context.WithCancel(t.Context())
-		b.ask = func(_ context.Context, prompt string) asked {
-			if len(b.asked) == 4 {
-				stop()
+		}, "answered 4, failed 0: <nil>"},
+		"the input changes": {strings.Repeat(strings.Repeat("p", 1000)+"\n", 500), func(b *batchTrial) {
+			b.ask = func(_ context.Context, prompt string) asked {
+				b.write(b.in, "other\n")
+				return whole(prompt)
 			}
-			return whole(prompt)
-		}
-		_, tally, _, err := b.do()
-		errorIf(t, err != nil || tally.Answered != 4 || strings.Count(b.read(b.out), "\n") != 4, "%+v, %v", tally, err)
-	})
-	t.Run("the input changes", func(t *testing.T) {
-		b := newBatchTrial(t, strings.Repeat(strings.Repeat("p", 1000)+"\n", 500))
-		b.ask = func(_ context.Context, prompt string) asked {
-			b.write(b.in, "other\n")
-			return whole(prompt)
-		}
-		_, tally, _, err := b.do()
-		errorIf(t, !errors.Is(err, errChanged) || tally.Answered > 200, "%+v, %v", tally, err)
-	})
+		}, "failed 0: IN: cannot read: " + errChanged.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBatchTrial(t, c.input)
+			c.change(b)
+			_, tally, _, err := b.do()
+			got := fmt.Sprintf("answered %d, failed %d: %v", tally.Answered, tally.Failed, err)
+			if !strings.Contains(got, c.want) || tally.Answered > 200 || strings.Count(b.read(b.out), "\n") != tally.Answered {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
 }
 
 // withFiles writes items that each have their own prompt and file: p1 and f1, p2 and f2.
