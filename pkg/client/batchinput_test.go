@@ -67,7 +67,8 @@ func FuzzParseItem(f *testing.F) {
 	f.Add([]byte(`{"id":"a","prompt":"p","max_tokens":5}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		item, blank := parseItem(2, line)
-		if item.fault == "" && !blank && (strings.TrimSpace(item.Prompt) == "" || item.ID == "" || len(item.ID) > maxID) {
+		bad := strings.TrimSpace(item.Prompt) == "" || item.ID == "" || len(item.ID) > maxID
+		if item.fault == "" && !blank && bad {
 			t.Errorf("%q became %+v", line, item)
 		}
 	})

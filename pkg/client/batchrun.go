@@ -368,7 +368,7 @@ func (r *runState) recordFailure(item Item, asked *Result, why error) (ambiguous
 	failed := &Error{}
 	errors.As(why, &failed)
 	ambiguous = slices.ContainsFunc(asked.Attempts, func(at *Attempt) bool { return at.Ambiguous })
-	r.check(r.report(item, asked, resultError{Class: failed.Class, Status: failed.Status, Message: why.Error(), Ambiguous: ambiguous}))
+	r.check(r.report(item, asked, resultError{failed.Class, failed.Status, why.Error(), ambiguous}))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tally.Failed++

@@ -318,7 +318,8 @@ func (c *Check) get(ctx context.Context, address *url.URL, header ...Field) (sta
 		active.trace.Store(trace)
 		defer c.OnStart(active)()
 	}
-	reply, body, err := c.fetch(transport.WithTrace(ctx, trace), c.Endpoint, &Prepared{Method: http.MethodGet, URL: address, Header: header})
+	request := &Prepared{Method: http.MethodGet, URL: address, Header: header}
+	reply, body, err := c.fetch(transport.WithTrace(ctx, trace), c.Endpoint, request)
 	if err != nil {
 		return 0, nil, err
 	}

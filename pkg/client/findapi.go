@@ -179,7 +179,8 @@ func (e *Env) tryAPI(ctx context.Context, at *Endpoint) (status int, location st
 	return status, reply.Header.Get("Location"), nil
 }
 
-// fetch sends a request and reads at most 64 KiB of the reply. If only reading fails, it returns the reply and the error.
+// fetch sends a request and reads at most 64 KiB of the reply. If only reading fails, it returns the reply and the
+// error.
 func (e *Env) fetch(ctx context.Context, at *Endpoint, p *Prepared) (*http.Response, []byte, error) {
 	reply, err := p.roundTrip(ctx, at.Transport, e.UserAgent)
 	if err != nil {

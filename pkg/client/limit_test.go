@@ -21,7 +21,8 @@ func newLimited(t *testing.T, burst int, replies ...reply) (*trial, *server, *li
 	t.Helper()
 	tr, s := newServed(t, replies...)
 	tr.clock.stop()
-	b := must(limit.NewBucket(t.TempDir(), s.URL.String(), limit.Rate{Events: 6, Per: time.Minute, Burst: burst}, wallClock{tr.clock}))(t)
+	rate := limit.Rate{Events: 6, Per: time.Minute, Burst: burst}
+	b := must(limit.NewBucket(t.TempDir(), s.URL.String(), rate, wallClock{tr.clock}))(t)
 	tr.Limiter = b
 	return tr, s, b
 }

@@ -180,7 +180,8 @@ func TestRequestWithoutTokens(t *testing.T) {
 func TestConversationAndAudit(t *testing.T) {
 	tr := newTrial(t, serve(t, status(503), answer).URL)
 	folder := t.TempDir()
-	handle := must(session.Store{Dir: filepath.Join(folder, "sessions")}.Open(t.Context(), "trip", time.Now(), time.Hour))(t)
+	store := session.Store{Dir: filepath.Join(folder, "sessions")}
+	handle := must(store.Open(t.Context(), "trip", time.Now(), time.Hour))(t)
 	defer handle.Close()
 	var notes []string
 	conversation := &Conversation{Handle: handle, Nodes: "n", Clock: tr.Env.Clock, Note: func(format string, args ...any) {

@@ -234,8 +234,9 @@ func TestLinger(t *testing.T) {
 				sink := &listener{}
 				result, err := trial.do(t.Context(), sinkIf(streams, sink), AsAnswer)
 				text := strings.Repeat("hello", 1+strings.Count(test.name, "text"))
-				if err != nil || result.Answer.Text+sink.words.String() != text || (result.Answer.Usage != nil) != test.usage {
-					t.Errorf("%s, streams %t: %q, usage %v: %v", test.name, streams, result.Answer.Text+sink.words.String(), result.Answer.Usage, err)
+				got, usage := result.Answer.Text+sink.words.String(), result.Answer.Usage
+				if err != nil || got != text || (usage != nil) != test.usage {
+					t.Errorf("%s, streams %t: %q, usage %v: %v", test.name, streams, got, usage, err)
 				}
 				if result.Latency != test.took {
 					t.Errorf("%s, streams %t: took %s, want %s", test.name, streams, result.Latency, test.took)
