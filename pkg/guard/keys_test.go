@@ -44,9 +44,8 @@ func TestLooksLikeKey(t *testing.T) {
 			}
 		}
 		var r Redactor
-		if got := r.String(key + "\n"); got == key+"\n" && !strings.HasPrefix(key, "-----") {
-			t.Errorf("%q is not redacted", key)
-		}
+		got := r.String(key + "\n")
+		errorIf(t, got == key+"\n" && !strings.HasPrefix(key, "-----"), "%q is not redacted", key)
 	}
 	for _, text := range harmless {
 		errorIf(t, LooksLikeKey(text), "%q is taken for a key", text)

@@ -129,9 +129,8 @@ func TestMaskKeepsJSONWhole(t *testing.T) {
 	for _, echo := range []string{`keys-1234`, `C:\keys-1234`, "\nkeys-1234", `"keys-1234"`} {
 		body, err := json.Marshal(map[string]string{"echo": echo})
 		must(t, err)
-		if masked := m.Bytes(body); !json.Valid(masked) || strings.Contains(string(masked), "1234") {
-			t.Errorf("%s became %s", body, masked)
-		}
+		masked := m.Bytes(body)
+		errorIf(t, !json.Valid(masked) || strings.Contains(string(masked), "1234"), "%s became %s", body, masked)
 	}
 }
 

@@ -203,9 +203,8 @@ func FuzzParsePin(f *testing.F) {
 	f.Add(knownPin)
 	f.Add("sha256//")
 	f.Fuzz(func(t *testing.T, text string) {
-		if pin, err := ParsePin(text); err == nil && pin.String() != text {
-			t.Errorf("%q is read and written as %q", text, pin)
-		}
+		pin, err := ParsePin(text)
+		errorIf(t, err == nil && pin.String() != text, "%q is read and written as %q", text, pin)
 	})
 }
 

@@ -296,9 +296,8 @@ func TestDecodePending(t *testing.T) {
 	} {
 		h := good
 		change(&h)
-		if _, ok := decodePending(encode(h)); ok {
-			t.Errorf("%s: %+v was accepted", name, h)
-		}
+		_, ok := decodePending(encode(h))
+		errorIf(t, ok, "%s: %+v was accepted", name, h)
 	}
 }
 

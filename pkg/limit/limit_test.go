@@ -124,9 +124,8 @@ func TestFileName(t *testing.T) {
 	} {
 		name := AddressKey(a)
 		errorIf(t, len(name) != 32 || strings.Trim(name, "0123456789abcdef") != "", "%q is called %q", a, name)
-		if other, taken := names[name]; taken {
-			t.Errorf("%q and %q share a file", a, other)
-		}
+		other, taken := names[name]
+		errorIf(t, taken, "%q and %q share a file", a, other)
 		names[name] = a
 	}
 }
@@ -175,9 +174,8 @@ func TestAloneWithoutFolder(t *testing.T) {
 	l.Alone()
 	charge(t, reserveTokens(t, l, 50), 50, 20)
 	equal(t, "left", left(t, l), 30)
-	if entries, err := os.ReadDir("."); err != nil || len(entries) > 0 {
-		t.Errorf("%v, %v", entries, err)
-	}
+	entries, err := os.ReadDir(".")
+	errorIf(t, err != nil || len(entries) > 0, "%v, %v", entries, err)
 }
 
 func TestFiles(t *testing.T) {

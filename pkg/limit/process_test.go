@@ -124,9 +124,8 @@ func TestProcessesShareABudget(t *testing.T) {
 	for _, r := range rows {
 		requests, tokens = requests+r.Requests, tokens+r.Input+r.Output
 		equal(t, "input", r.Input, r.Requests*(worst-1))
-		if sum := r.Input + r.Output; sum >= budget+worst {
-			t.Errorf("%d tokens of %d", sum, budget)
-		}
+		sum := r.Input + r.Output
+		errorIf(t, sum >= budget+worst, "%d tokens of %d", sum, budget)
 	}
 	equal(t, "requests", requests, int64(spent))
 	errorIf(t, len(rows) == 1 && tokens < budget,

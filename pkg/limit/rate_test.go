@@ -18,9 +18,8 @@ func TestRateCheck(t *testing.T) {
 		{50, time.Second - 1, 1}, {50, 24*time.Hour + 1, 1}, {50, time.Minute, 0}, {50, time.Minute, -5}, {50, time.Minute, MaxBurst + 1},
 	} {
 		errorIf(t, r.Check() == nil, "%+v passed", r)
-		if _, err := NewBucket(t.TempDir(), address, r, newFakeClock()); err == nil {
-			t.Errorf("%+v made a bucket", r)
-		}
+		_, err := NewBucket(t.TempDir(), address, r, newFakeClock())
+		errorIf(t, err == nil, "%+v made a bucket", r)
 	}
 }
 

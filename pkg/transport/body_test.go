@@ -26,13 +26,12 @@ func TestNothingIsSentTwice(t *testing.T) {
 	for _, key := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		t.Run(key, func(t *testing.T) {
 			standard := func(*url.URL) http.RoundTripper { return &http.Transport{DisableCompression: true} }
-			if n, keys, err := hungUp(t, standard, key); n != 3 || keys != 3 {
-				t.Errorf("net/http alone sent %d requests (%v), want 3: this server tests nothing", n, err)
-			}
+			n, keys, err := hungUp(t, standard, key)
+			errorIf(t, n != 3 || keys != 3, "net/http alone sent %d requests (%v), want 3: this server tests nothing", n, err)
 			ours := func(target *url.URL) http.RoundTripper { return build(t, Options{Target: target}) }
-			if n, keys, err := hungUp(t, ours, key); n != 2 || keys != 2 || err == nil {
-				t.Errorf("%d requests for two calls, %d with the key, the second ended with %v; want 2, 2 and an error", n, keys, err)
-			}
+			n, keys, err = hungUp(t, ours, key)
+			errorIf(t, n != 2 || keys != 2 || err == nil,
+				"%d requests for two calls, %d with the key, the second ended with %v; want 2, 2 and an error", n, keys, err)
 		})
 	}
 }
@@ -249,12 +248,12 @@ func TestCompression(t *testing.T) {
 		resp, text, err := post(t, o)
 		errorIf(t, text != test.want || !errors.Is(err, test.err),
 			"%s of %q: %q, %v; want %q, %v", test.encoding, test.reply, text, err, test.want, test.err)
-		if got := <-asked; got != "" {
-			t.Errorf("Accept-Encoding %q, want none", got)
-		}
-		if left := resp.Header.Get("Content-Encoding"); strings.Contains(strings.ToLower(test.encoding), "gzip") && (left != "" || resp.ContentLength != -1) {
-			t.Errorf("Content-Encoding %q and a length of %d are left, want none and -1", left, resp.ContentLength)
-		}
+		got := <-asked
+		errorIf(t, got != "", "Accept-Encoding %q, want none", got)
+		left := resp.Header.Get("Content-Encoding")
+		isGzip := strings.Contains(strings.ToLower(test.encoding), "gzip")
+		errorIf(t, isGzip && (left != "" || resp.ContentLength != -1),
+			"Content-Encoding %q and a length of %d are left, want none and -1", left, resp.ContentLength)
 	}
 	b := &cappedBody{ReadCloser: io.NopCloser(strings.NewReader("this is no gzip, and never will be")), left: 99, limit: 99}
 	for range 2 {

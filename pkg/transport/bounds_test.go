@@ -101,9 +101,8 @@ func TestBounds(t *testing.T) {
 				_, text, err := post(t, o)
 				errorIf(t, err == nil || !strings.Contains(err.Error(), e.want) || len(text) != e.body,
 					"%v after %d bytes of a body, want %d and an error with %q", err, len(text), e.body, e.want)
-				if n := <-taken; n > e.maxTaken {
-					t.Errorf("%d bytes were read, want at most %d", n, e.maxTaken)
-				}
+				n := <-taken
+				errorIf(t, n > e.maxTaken, "%d bytes were read, want at most %d", n, e.maxTaken)
 				errorIf(t, time.Since(started) > 0, "it took %v", time.Since(started))
 			})
 		})

@@ -40,8 +40,7 @@ func TestCancellingTCP(t *testing.T) {
 		err := <-ended
 		errorIf(t, !errors.Is(err, cause) || !Unsent(err),
 			"%s: %v, unsent %t; want the cause, unsent", name, err, Unsent(err))
-		if left := goroutines(); left != "" {
-			t.Errorf("%s: goes on after its context: %s", name, left)
-		}
+		left := goroutines()
+		errorIf(t, left != "", "%s: goes on after its context: %s", name, left)
 	}
 }

@@ -156,9 +156,8 @@ func TestCancellingOnTheNetwork(t *testing.T) {
 			})
 		})
 	}
-	if left := goroutines(); left != "" {
-		t.Errorf("goes on after its context: %s", left)
-	}
+	left := goroutines()
+	errorIf(t, left != "", "goes on after its context: %s", left)
 }
 
 // goroutines waits until the transport has no more goroutines, and returns the remaining ones after a while.

@@ -35,6 +35,13 @@ func postOn(t *testing.T, rt http.RoundTripper, o Options, words []byte) (status
 	return status, answer, err
 }
 
+// expectOn sends a prompt on a transport and ends the test unless the answer, with status 200, contains want.
+func expectOn(t *testing.T, rt http.RoundTripper, o Options, words []byte, want string) {
+	t.Helper()
+	status, text, err := postOn(t, rt, o, words)
+	fatalIf(t, status != 200 || err != nil || !strings.Contains(text, want), "got %d, %q, %v, want %q", status, text, err, want)
+}
+
 // TestRefusedWithoutAnswer uses a server that closes the connection during a long request, without a response.
 func TestRefusedWithoutAnswer(t *testing.T) {
 	words := make([]byte, 8<<20)
@@ -88,9 +95,7 @@ func TestUnaskedBytes(t *testing.T) {
 				for n := range 20 {
 					o.Raw = n%2 == 1 // as in the holder
 					rt := build(t, o)
-					if _, text, err := postOn(t, rt, o, []byte("first")); text != "right" || err != nil {
-						t.Fatalf("got %q, %v, want the first answer", text, err)
-					}
+					expectOn(t, rt, o, []byte("first"), "right")
 					goOn <- true
 					<-said
 					_, text, err := postOn(t, rt, o, []byte("second"))

@@ -54,9 +54,8 @@ func TestConnectTimeoutOfTLS(t *testing.T) {
 		if o.Proxy != nil {
 			via = " through the proxy " + o.Proxy.String()
 		}
-		if want := fmt.Sprintf("no connection to %s%s within 50ms", o.Target.Host, via); err.Error() != want {
-			t.Errorf("%s: %v, want %s", name, err, want)
-		}
+		want := fmt.Sprintf("no connection to %s%s within 50ms", o.Target.Host, via)
+		errorIf(t, err.Error() != want, "%s: %v, want %s", name, err, want)
 	}
 }
 

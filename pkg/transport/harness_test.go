@@ -118,9 +118,8 @@ func closeIdle(rt http.RoundTripper) { rt.(interface{ CloseIdleConnections() }).
 // gotNothing checks that the server received no bytes.
 func (s *sink) gotNothing(t *testing.T) {
 	t.Helper()
-	if n := s.received.Load(); n != 0 {
-		t.Errorf("%s was sent %d bytes, want none", s.address, n)
-	}
+	n := s.received.Load()
+	errorIf(t, n != 0, "%s was sent %d bytes, want none", s.address, n)
 }
 
 func yesterday() time.Time { return time.Now().Add(-24 * time.Hour) }

@@ -132,10 +132,8 @@ func TestHTTP3Cut(t *testing.T) {
 func TestHTTP3Kept(t *testing.T) {
 	s, o := quicNode(t, echo)
 	rt := build(t, o)
-	for n := range 3 {
-		if _, text, err := postOn(t, rt, o, []byte("hello")); text != "hello" || err != nil {
-			t.Errorf("request %d: got %q, %v, want hello", n, text, err)
-		}
+	for range 3 {
+		expectOn(t, rt, o, []byte("hello"), "hello")
 	}
 	get := request(t, o.Target.String(), nil)
 	get.Method = http.MethodGet
@@ -237,16 +235,13 @@ func TestHTTP3Blocked(t *testing.T) {
 			o.HTTP3, o.ConnectTimeout = TryHTTP3, 10*time.Second
 			rt := build(t, o)
 			for range 2 {
-				if status, _, err := postOn(t, rt, o, []byte("prompt")); status != 200 || err != nil {
-					t.Fatalf("%d, %v, want 200", status, err)
-				}
+				expectOn(t, rt, o, []byte("prompt"), "prompt")
 			}
 			errorIf(t, !rt.noUDP, "UDP may be tried again, want it remembered that it is blocked")
 			errorIf(t, answer != nil && packets.Load() != 1, "got %d packets over UDP, want 1", packets.Load())
 			o.HTTP3, o.ConnectTimeout = OnlyHTTP3, 300*time.Millisecond
-			if _, _, err := post(t, o); err == nil || !Unsent(err) {
-				t.Errorf("HTTP/3 alone: %v, want an error of the time before a request", err)
-			}
+			_, _, err := post(t, o)
+			errorIf(t, err == nil || !Unsent(err), "HTTP/3 alone: %v, want an error of the time before a request", err)
 		})
 	}
 }
@@ -257,9 +252,7 @@ func TestHTTP3LargePrompt(t *testing.T) {
 	o := ca.node(t, tlsServer(t, ca.config()).Listener.Addr().String())
 	o.HTTP3, o.ConnectTimeout = TryHTTP3, 10*time.Second
 	rt := build(t, o)
-	if status, _, err := postOn(t, rt, o, make([]byte, maxHTTP3Body+1)); status != 200 || err != nil {
-		t.Fatalf("%d, %v, want 200", status, err)
-	}
+	expectOn(t, rt, o, make([]byte, maxHTTP3Body+1), "TLS 1.3")
 	errorIf(t, rt.noUDP, "HTTP/3 was tried for a large prompt, want TCP")
 }
 
@@ -273,14 +266,11 @@ func TestHTTP3Leaving(t *testing.T) {
 		s, o := quicNode(t, echo)
 		o.ConnectTimeout = time.Second
 		rt := build(t, o)
-		if _, text, err := postOn(t, rt, o, []byte("hello")); text != "hello" || err != nil {
-			t.Fatalf("%q, %v, want hello", text, err)
-		}
+		expectOn(t, rt, o, []byte("hello"), "hello")
 		leave(s)
 		_, _, err := postOn(t, rt, o, []byte("again"))
-		if err == nil || !Unsent(err) && !errors.Is(err, syscall.ECONNRESET) {
-			t.Errorf("%v, want an error of a request that was not sent, or of a connection that was closed", err)
-		}
+		errorIf(t, err == nil || !Unsent(err) && !errors.Is(err, syscall.ECONNRESET),
+			"%v, want an error of a request that was not sent, or of a connection that was closed", err)
 	}
 }
 

@@ -105,13 +105,11 @@ func TestPinsOnResumption(t *testing.T) {
 				_, _, err = roundTrip(rt, request(t, s.URL, body("the prompt")))
 				return resumed, err
 			}
-			if resumed, err := ask(); err != nil || resumed {
-				t.Fatalf("the first handshake: resumed %t, %v, want a full one", resumed, err)
-			}
-			if resumed, err := ask(pinOf(t, leaf)); err != nil || !resumed {
-				t.Errorf("the right pin: resumed %t, %v, want a resumed one", resumed, err)
-			}
-			resumed, err := ask(pinOf(t, ca.issue(nil)))
+			resumed, err := ask()
+			fatalIf(t, err != nil || resumed, "the first handshake: resumed %t, %v, want a full one", resumed, err)
+			resumed, err = ask(pinOf(t, leaf))
+			errorIf(t, err != nil || !resumed, "the right pin: resumed %t, %v, want a resumed one", resumed, err)
+			resumed, err = ask(pinOf(t, ca.issue(nil)))
 			refused(t, err, s.Listener.Addr().String(), "its certificate has none of the pinned keys", "")
 			errorIf(t, !resumed, "the session was not resumed, want it resumed: nothing is tested")
 		})
@@ -147,10 +145,8 @@ func TestInspect(t *testing.T) {
 			return nil, err
 		}
 		defer closeIdle(rt)
-		r := request(t, o.Target.String(), body("the prompt"))
-		if _, err = rt.RoundTrip(r); err == nil {
-			t.Fatal("a request went through")
-		}
+		_, err = rt.RoundTrip(request(t, o.Target.String(), body("the prompt")))
+		fatalIf(t, err == nil, "a request went through")
 		return seen(), err
 	}
 	o := root.node(t, s.address)
@@ -172,9 +168,8 @@ func TestInspect(t *testing.T) {
 	refused(t, err, s.address, "its certificate is signed by an unknown authority", "")
 	s.gotNothing(t)
 	o.Target = mustURL(t, "http://"+s.address)
-	if _, _, err := Inspect(o); !errors.Is(err, errNoTLS) {
-		t.Errorf("plain http: got %v, want %v", err, errNoTLS)
-	}
+	_, _, err = Inspect(o)
+	errorIf(t, !errors.Is(err, errNoTLS), "plain http: got %v, want %v", err, errNoTLS)
 }
 
 // TestPinsBeforeAByte counts the bytes sent after a wrong pin was found: only the alert.

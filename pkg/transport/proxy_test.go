@@ -110,9 +110,8 @@ func TestProxyFrom(t *testing.T) {
 		{ProxyEnv{All: p, No: "x.test"}, "http://x.test", "NO_PROXY"},
 		{ProxyEnv{All: p, No: "*"}, "http://127.0.0.1:1", "loopback"},
 	} {
-		if _, from, err := test.env.ProxyFor(mustURL(t, test.target)); from != test.want || err != nil {
-			t.Errorf("%+v, %s: %q, %v; want %q", test.env, test.target, from, err, test.want)
-		}
+		_, from, err := test.env.ProxyFor(mustURL(t, test.target))
+		errorIf(t, from != test.want || err != nil, "%+v, %s: %q, %v; want %q", test.env, test.target, from, err, test.want)
 	}
 }
 
@@ -133,12 +132,10 @@ func TestParseProxyRefusesWithoutEcho(t *testing.T) {
 				"%q: got %q, want words without the password", raw, text)
 		}
 	}
-	if _, _, err := (ProxyEnv{All: "ftp://p.test"}).ProxyFor(mustURL(t, "https://x.test")); err == nil {
-		t.Error("a bad ALL_PROXY is passed over, want an error")
-	}
-	if _, err := New(Options{Target: mustURL(t, "http://127.0.0.1"), Proxy: mustURL(t, "ftp://p.test")}); err == nil {
-		t.Error("New takes a proxy of any scheme, want an error")
-	}
+	_, _, err := ProxyEnv{All: "ftp://p.test"}.ProxyFor(mustURL(t, "https://x.test"))
+	errorIf(t, err == nil, "a bad ALL_PROXY is passed over, want an error")
+	_, err = New(Options{Target: mustURL(t, "http://127.0.0.1"), Proxy: mustURL(t, "ftp://p.test")})
+	errorIf(t, err == nil, "New takes a proxy of any scheme, want an error")
 }
 
 func TestPlainHTTPThroughAProxy(t *testing.T) {
@@ -165,16 +162,15 @@ func TestCONNECT(t *testing.T) {
 	p := &connectProxy{auth: basic}
 	o.Proxy = startProxy(t, p, nil)
 	o.Proxy.User = url.UserPassword("user", "hunter2")
-	if _, text, err := post(t, o); err != nil || text != "TLS 1.3 "+address+" the prompt" {
-		t.Errorf("%q, %v", text, err)
-	}
+	_, text, err := post(t, o)
+	errorIf(t, err != nil || text != "TLS 1.3 "+address+" the prompt", "%q, %v", text, err)
 	errorIf(t, !slices.Equal(p.seen(), []string{"CONNECT " + address}), "the proxy saw %q, want one request of it", p.seen())
 	header := fmt.Sprint(p.header)
 	errorIf(t, strings.Contains(header, "prompt"), "the proxy saw %s, want nothing of the request", header)
 
 	unauthorized := "the proxy " + ShowProxy(o.Proxy) + " answered 407 Proxy Authentication Required to a connection to " + address
 	o.Proxy.User = url.UserPassword("user", "wrong")
-	_, _, err := post(t, o)
+	_, _, err = post(t, o)
 	ofProxy(t, "a wrong password", err, unauthorized, "does not accept the user and the password")
 	o.Proxy.User = nil
 	_, _, err = post(t, o)

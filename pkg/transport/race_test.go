@@ -134,7 +134,6 @@ func TestResolve(t *testing.T) {
 	port := netip.MustParseAddrPort(s.Listener.Addr().String()).Port()
 	o.Target = mustURL(t, fmt.Sprintf("http://node.invalid:%d", port))
 	o.Resolve = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
-	if _, text, err := post(t, o); text != o.Target.Host || err != nil {
-		t.Errorf("%q, %v, want %s", text, err, o.Target.Host)
-	}
+	_, text, err := post(t, o)
+	errorIf(t, text != o.Target.Host || err != nil, "%q, %v, want %s", text, err, o.Target.Host)
 }

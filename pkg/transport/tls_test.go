@@ -81,9 +81,8 @@ func TestTLSAccepts(t *testing.T) {
 			s := tlsServer(t, test.server)
 			resp, text, err := post(t, Options{Target: mustURL(t, s.URL), TLS: test.client, ConnectTimeout: time.Minute})
 			check(t, err)
-			if want := test.version + " " + s.Listener.Addr().String() + " the prompt"; text != want {
-				t.Errorf("%q, want %q", text, want)
-			}
+			want := test.version + " " + s.Listener.Addr().String() + " the prompt"
+			errorIf(t, text != want, "%q, want %q", text, want)
 			errorIf(t, resp.ProtoMajor != 1, "HTTP/%d, want 1: HTTP/2 replays requests on its own", resp.ProtoMajor)
 		})
 	}
