@@ -305,8 +305,7 @@ func (b *batchCall) reportResult(t client.Tally, why error, caught bool) error {
 		part{t.Unwritten > 0, "answers that could not be written are above"},
 		part{unsent+t.Failed-t.Ambiguous.Count > 0, "the same command sends the items without an answer"},
 	)
-	b.printError(text.Errorf(hint, "%s", sum))
-	return exitSilently(exitFailed)
+	return failedf(hint, "%s", sum)
 }
 
 // showProgress shows the progress of a batch until stop is called.

@@ -73,6 +73,5 @@ func (a *app) reportMerged(m *client.Merged, outs int) error {
 	if answered == lines {
 		hint = "name one OUT of each shard"
 	}
-	a.printError(text.Errorf(hint, "%s", sum))
-	return exitSilently(exitFailed)
+	return failedf(hint, "%s", sum)
 }

@@ -70,8 +70,8 @@ func runConfigModels(ctx context.Context, s *settings, name string, o modelsOpti
 	case err != nil:
 		return err
 	case probe.Models < 0:
-		return &exitError{text.Errorf("ferry config check "+node.Name+" runs each step and reports which one fails",
-			"%s: the answer is not a list of models", node.Name), exitFailed, false}
+		return failedf("ferry config check "+node.Name+" runs each step and reports which one fails",
+			"%s: the answer is not a list of models", node.Name)
 	}
 	ids := probe.ModelIDs
 	complete := !probe.More && len(ids) == probe.Models

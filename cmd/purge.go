@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -65,8 +64,7 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 		a.removeEmpty()
 	}
 	if err := errors.Join(failed...); err != nil {
-		a.printError(fmt.Errorf("not removed:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  ")))
-		return exitSilently(exitFailed)
+		return failedf("", "not removed:\n  %s", indented(err.Error(), 2))
 	}
 	if nothing {
 		a.note("nothing is stored on this machine")

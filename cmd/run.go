@@ -284,6 +284,11 @@ type exitError struct {
 
 func (e *exitError) Unwrap() error { return e.error }
 
+// failedf returns an error with exit code 1.
+func failedf(hint, format string, args ...any) error {
+	return &exitError{text.Errorf(hint, format, args...), exitFailed, false}
+}
+
 // exitSilently returns an exit code for an error that has already been reported.
 func exitSilently(code int) error { return &exitError{fmt.Errorf("exit code %d", code), code, true} }
 
@@ -294,7 +299,7 @@ func (a *app) crashed(value any) error {
 	if a.sent.Load() {
 		hint = "the request may have been carried out and billed; the lines above show where ferry failed"
 	}
-	return &exitError{text.Errorf(hint, "ferry crashed: %v", value), exitFailed, false}
+	return failedf(hint, "ferry crashed: %v", value)
 }
 
 // exit prints an error and returns its exit code. Nothing else does so.

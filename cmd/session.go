@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -185,10 +186,7 @@ func parseAge(text string) (time.Duration, bool) {
 		if err != nil {
 			return 0, false
 		}
-		if age = time.Duration(n) * day; rest == "" {
-			return age, age > 0
-		}
-		text = rest
+		age, text = time.Duration(n)*day, cmp.Or(rest, "0")
 	}
 	part, err := time.ParseDuration(text)
 	return age + part, err == nil && part >= 0 && age+part >= age && age+part > 0
