@@ -1,9 +1,9 @@
 package report
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -88,11 +88,8 @@ func junitProperties(s *bench.Summary) []junitProperty {
 }
 
 func junitRow(s *bench.Summary, r *bench.Row) junitCase {
-	mean := r.Latency.Mean
-	if r.OK == 0 || math.IsNaN(mean) {
-		mean = 0
-	}
-	c := junitCase{Class: "ferry.bench.node", Name: language{}.title(s, r), Time: fixed(mean/1000, 6), Out: language{}.sentence(s, r)}
+	mean := cmp.Or(fixed(r.Latency.Mean/1000, 6), "0.000000")
+	c := junitCase{Class: "ferry.bench.node", Name: language{}.title(s, r), Time: mean, Out: language{}.sentence(s, r)}
 	if r.OK == 0 {
 		lines := each(r.Failures, func(f bench.Failure) string {
 			return fmt.Sprintf("%d × %s (%s): %s", f.Count, visible(f.Class), visible(f.Blame), visible(f.Detail))

@@ -8,13 +8,14 @@ import "strings"
 // has it.
 func FirstBlock(text string) (string, bool) {
 	var block strings.Builder
-	var lists []int // the columns where the content of the open list items begins
+	lists := []int{0} // the columns where the content of the open list items begins, below the column of the text itself
+	inside := func() int { return lists[len(lists)-1] }
 	fence, indent := "", 0
 	for line := range strings.Lines(text) {
 		column, rest := widen(0, line)
 		if fence != "" {
 			mark := fenceOf(rest)
-			if mark != "" && column < inside(lists)+4 && mark[0] == fence[0] && len(mark) >= len(fence) && strings.Trim(rest, mark[:1]+" \t\r\n") == "" {
+			if mark != "" && column < inside()+4 && mark[0] == fence[0] && len(mark) >= len(fence) && strings.Trim(rest, mark[:1]+" \t\r\n") == "" {
 				return block.String(), true
 			}
 			block.WriteString(dedent(line, indent))
@@ -23,10 +24,10 @@ func FirstBlock(text string) (string, bool) {
 		if strings.TrimSpace(rest) == "" {
 			continue
 		}
-		for len(lists) > 0 && column < inside(lists) {
+		for column < inside() {
 			lists = lists[:len(lists)-1]
 		}
-		for column < inside(lists)+4 { // one line may begin several items
+		for column < inside()+4 { // one line may begin several items
 			content, behind := listItem(column, rest)
 			if content == 0 {
 				break
@@ -34,19 +35,11 @@ func FirstBlock(text string) (string, bool) {
 			lists = append(lists, content)
 			column, rest = content, behind
 		}
-		if column < inside(lists)+4 {
+		if column < inside()+4 {
 			fence, indent = fenceOf(rest), column
 		}
 	}
 	return "", false
-}
-
-// inside returns the column where the content of the innermost list item begins.
-func inside(lists []int) int {
-	if len(lists) == 0 {
-		return 0
-	}
-	return lists[len(lists)-1]
 }
 
 // dedent removes up to columns columns of indentation from a line. The rest of a tab that is cut becomes spaces.
