@@ -49,14 +49,10 @@ func (b *roff) prose(escaped string) {
 			b.line(line)
 			line = ""
 		}
-		switch {
-		case line != "":
-			line += " " + word
-		case strings.HasPrefix(word, "."):
-			line = `\&` + word
-		default:
-			line = word
+		if line == "" && strings.HasPrefix(word, ".") {
+			word = `\&` + word
 		}
+		line = strings.TrimPrefix(line+" "+word, " ")
 	}
 	if line != "" {
 		b.line(line)
@@ -69,7 +65,7 @@ var row = regexp.MustCompile(`^ *(\S+(?: \S+)*) {2,}(\S+(?: \S+)*)$`)
 // text writes a help text, paragraph by paragraph: two columns become a list, text laid out with spaces is not changed,
 // and other text is filled.
 func (b *roff) text(text string) {
-	for i, paragraph := range strings.Split(strings.TrimSpace(strings.ReplaceAll(text, "\n\n", "\x00")), "\x00") {
+	for i, paragraph := range strings.Split(strings.TrimSpace(text), "\n\n") {
 		lines := strings.Split(strings.TrimRight(paragraph, "\n "), "\n")
 		rows, setOut := columns(lines)
 		if i > 0 && rows == nil {
