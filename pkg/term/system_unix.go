@@ -3,6 +3,9 @@
 package term
 
 import (
+	"bufio"
+	"errors"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +41,27 @@ func Closed(stream any, others ...any) bool {
 func ReadOnly(stream any) bool {
 	_, flags, ok := opened(stream)
 	return ok && flags&unix.O_ACCMODE == unix.O_RDONLY
+}
+
+// ReadSecret reads a line from a terminal without echo. Unlike x/term, it also returns at the end of input (Ctrl-D).
+func ReadSecret(file *os.File) ([]byte, error) {
+	fd := int(file.Fd())
+	before, err := unix.IoctlGetTermios(fd, getTermios)
+	if err != nil {
+		return nil, err
+	}
+	silent := *before
+	silent.Lflag = silent.Lflag&^unix.ECHO | unix.ICANON | unix.ISIG
+	silent.Iflag |= unix.ICRNL
+	if err := unix.IoctlSetTermios(fd, setTermios, &silent); err != nil {
+		return nil, err
+	}
+	defer unix.IoctlSetTermios(fd, setTermios, before)
+	line, err := bufio.NewReader(file).ReadBytes('\n')
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return line, err
 }
 
 // supportsEscapes reports whether a terminal supports colour and cursor moves. On Unix, TERM decides that.
