@@ -141,12 +141,10 @@ func (f fields) take(name string, into any, needed bool) error {
 
 // describeJSONError describes a JSON error without naming Go types.
 func describeJSONError(err error) error {
-	var kind *json.UnmarshalTypeError
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &kind):
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("unexpected %s", kind.Value)
-	case errors.As(err, &syntax):
+	}
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("%w (byte %d)", err, syntax.Offset)
 	}
 	return err
