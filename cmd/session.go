@@ -32,9 +32,7 @@ func newSessionListCmd(a *app) *cobra.Command {
 		}
 		var all []sessionJSON
 		for _, info := range infos {
-			s := sessionJSON{
-				Session: info.Name, Started: info.Started, Used: info.Used, Turns: info.Turns, Nodes: info.Nodes, Pending: info.Pending,
-			}
+			s := sessionJSON{Info: info}
 			if info.Err != nil {
 				s.Error = info.Err.Error()
 			}
@@ -50,13 +48,8 @@ func newSessionListCmd(a *app) *cobra.Command {
 
 // sessionJSON is a conversation as -o json prints it. Fields are only ever added.
 type sessionJSON struct {
-	Session string    `json:"session"`
-	Started time.Time `json:"started,omitzero"`
-	Used    time.Time `json:"used"`
-	Turns   int       `json:"turns"`
-	Nodes   string    `json:"nodes"`
-	Pending bool      `json:"pending"`
-	Error   string    `json:"error,omitempty"`
+	session.Info
+	Error string `json:"error,omitempty"`
 }
 
 func (a *app) sessionRow(s sessionJSON) []string {
@@ -67,7 +60,7 @@ func (a *app) sessionRow(s sessionJSON) []string {
 	case s.Pending:
 		state = "the last prompt has no answer"
 	}
-	return []string{s.Session, a.moment(s.Used), turns, s.Nodes, state}
+	return []string{s.Name, a.moment(s.Used), turns, s.Nodes, state}
 }
 
 // moment formats a time for people, in their time zone.

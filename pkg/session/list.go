@@ -16,15 +16,16 @@ import (
 	"ferry/pkg/text"
 )
 
-// Info is one line of a list.
+// Info is one line of a list. Members of the JSON object are only ever added.
 type Info struct {
-	Name          string
-	Started, Used time.Time
-	Nodes         string
-	Turns         int  // messages of both sides in total
-	Pending       bool // a prompt has no answer
+	Name    string    `json:"session"`
+	Started time.Time `json:"started,omitzero"`
+	Used    time.Time `json:"used"`
+	Turns   int       `json:"turns"` // messages of both sides in total
+	Nodes   string    `json:"nodes"`
+	Pending bool      `json:"pending"` // a prompt has no answer
 	// Err is the reason why the file cannot be read. Used is then the modification time of the file.
-	Err error
+	Err error `json:"-"`
 }
 
 // List returns all conversations, the most recently used first. A file that cannot be read is listed with Err. If the
