@@ -2,9 +2,7 @@ package cmd_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -90,60 +88,4 @@ func TestNamedConfigIsMade(t *testing.T) {
 		r := ferry(t, map[string]string{"FERRY_CONFIG": filepath.Join(dir, "new", "config.yaml"), "HOME": dir}, args...).want(0, "", "")
 		lacks(t, strings.Join(args, " "), r.stderr, "there is no file")
 	}
-}
-
-// TestNoStore checks that --no-store creates, changes, touches or removes no file of the home.
-func TestNoStore(t *testing.T) {
-	home := t.TempDir()
-	env := map[string]string{"HOME": home, "FERRY_LIMIT": "600/min burst 100"}
-	calls := [][]string{
-		{"ask", "-n", "demo", "hello"}, {"stream", "-n", "demo", "hello"}, {"bench", "-r", "3", "demo"},
-		{"ask", "-n", "demo:?status=503,200", "hello"},
-	}
-	unstored := func() {
-		t.Helper()
-		before := snapshot(t, home)
-		for _, args := range calls {
-			ferry(t, env, append([]string{args[0], "--no-store"}, args[1:]...)...).must()
-		}
-		ferry(t, env, "ask", "--no-store", "-n", "demo:?status=401", "hello").want(1, "", "")
-		ferry(t, env, "stream", "--no-store", "-n", "demo:?truncate", "hello").want(1, "", "")
-		equal(t, "the home", snapshot(t, home), before)
-	}
-	ferry(t, env, "config", "set", "budget", "100000 tokens/day").must()
-	unstored() // in an empty home
-	before := snapshot(t, home)
-	for _, args := range calls {
-		ferry(t, env, args...).must()
-	}
-	ferry(t, env, "ask", "-n", "demo", "--session", "kept", "hello").must()
-	fatalIf(t, fmt.Sprint(before) == fmt.Sprint(snapshot(t, home)),
-		"nothing is left behind without --no-store: this test looks at the wrong place")
-	unstored()
-	ferry(t, env, "config", "purge", "--yes").must()
-	for path := range snapshot(t, filepath.Join(home, ".local")) {
-		errorIf(t, filepath.Base(path) != "state" && filepath.Base(path) != ".local",
-			"after a purge there is %s, want nothing but folders", path)
-	}
-}
-
-// snapshot describes every file and folder: mode, time of change and content.
-func snapshot(t *testing.T, top string) map[string]string {
-	t.Helper()
-	all := map[string]string{}
-	check(t, filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		all[path] = fmt.Sprint(info.Mode(), info.ModTime())
-		if info.Mode().IsRegular() {
-			all[path] += fmt.Sprintf(" %x", sha256.Sum256([]byte(read(t, path))))
-		}
-		return nil
-	}))
-	return all
 }

@@ -272,13 +272,6 @@ func debian13Program(t testing.TB, program string) string {
 	return filepath.Join(folder, "host", program)
 }
 
-// shellScript writes a shell script with one line, for use as nginx.
-func shellScript(t testing.TB, line string) string {
-	path := filepath.Join(t.TempDir(), "nginx")
-	check(t, os.WriteFile(path, []byte("#!/bin/sh\n"+line+"\n"), 0o755))
-	return path
-}
-
 // runServer runs a server until the test ends, and waits until it listens.
 func runServer(t testing.TB, process *exec.Cmd, address string) {
 	var said bytes.Buffer

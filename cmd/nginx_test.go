@@ -460,31 +460,6 @@ func TestNginxHTTP3(t *testing.T) {
 	atMost(t, "asks that passed", api.count()-before, 29)
 }
 
-// TestNginxTooOld checks that ferry refuses to write HTTP/3 for an nginx that does not support it.
-func TestNginxTooOld(t *testing.T) {
-	cert, key := writeCertificate(t, newAuthority(t, "ai.example.com", nil, "ai.example.com").selfSigned())
-	env := withConfig(t, `tls: {ca: cert.pem}
-gateway: {server_name: ai.example.com, cert: cert.pem, key: key.pem, upstream: hk, roles: {dev: [messages]}, http3: true}
-nodes: {hk: {url: "https://hk.example.com", key: "env:K"}}
-`, map[string]string{"cert.pem": read(t, cert), "key.pem": read(t, key)})
-	for said, want := range map[string]string{
-		"nginx version: nginx/1.22.1":           "gateway.http3: needs nginx 1.25 or later, and ",
-		"nginx version: nginx/1.24.0 (Ubuntu)":  " is 1.24",
-		"nginx version: nginx/1.25.0":           "",
-		"nginx version: openresty/1.27.1":       "prints no version",
-		"nginx version: nginx/2.0":              "",
-		"nothing that looks like nginx/another": "prints no version",
-	} {
-		env["PATH"] = filepath.Dir(shellScript(t, "echo '"+said+"' >&2"))
-		code := 0
-		if strings.Contains(said, "/1.22") || strings.Contains(said, "/1.24") {
-			code = 2
-		}
-		r := ferry(t, env, "config", "nginx").want(code, "", want)
-		errorIf(t, code == 0 && !strings.Contains(r.stdout, "quic reuseport"), "%s: got %q, want quic", said, r.stdout)
-	}
-}
-
 // recordingClock is the real clock, and records the waits.
 type recordingClock struct {
 	client.Clock
