@@ -129,28 +129,44 @@ func TestStories(t *testing.T) {
 			e.Setenv(waitsFile, filepath.Join(e.WorkDir, ".waits"))
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":    storyExits,
-			"waits":    storyWaits,
-			"reply":    storyReply,
-			"node":     storyNode,
-			"provider": storyProvider,
-			"requests": storyRequests,
-			"sent":     storySent,
-			"fill":     storyFill,
-			"base64":   storyBase64,
-			"secure":   storySecure,
-			"runtime":  storyRuntime,
-
-			"certificate": storyCertificate,
-			"private":     storyPrivate,
-		},
+		Cmds: storyCommands(),
 	})
 }
 
+// storyCommands returns the commands that stories have besides those of testscript. A key has the command's name and its
+// arguments, and … for more of them.
+func storyCommands() map[string]func(*testscript.TestScript, bool, []string) {
+	all := map[string]func(*testscript.TestScript, bool, []string){}
+	for usage, run := range map[string]func(*testscript.TestScript, []string){
+		"exits CODE PROGRAM…":       storyExits,
+		"waits…":                    storyWaits,
+		"reply NAME FILE…":          storyReply,
+		"node NAME":                 storyNode,
+		"provider NAME PROXY HOST":  storyProvider,
+		"requests NAME N":           storyRequests,
+		"sent NAME FILE":            storySent,
+		"fill FILE BYTES":           storyFill,
+		"base64 FILE TEXT":          storyBase64,
+		"secure NAME":               storySecure,
+		"runtime":                   storyRuntime,
+		"certificate CERT KEY NAME": storyCertificate,
+		"private FILE":              storyPrivate,
+	} {
+		words, more := strings.CutSuffix(usage, "…")
+		name := strings.Fields(words)[0]
+		least := len(strings.Fields(words)) - 1
+		all[name] = func(ts *testscript.TestScript, neg bool, args []string) {
+			if neg || len(args) < least || len(args) > least && !more {
+				ts.Fatalf("usage: %s", usage)
+			}
+			run(ts, args)
+		}
+	}
+	return all
+}
+
 // exits CODE PROGRAM ARG… runs a program and checks its exit code.
-func storyExits(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "exits CODE PROGRAM…")
+func storyExits(ts *testscript.TestScript, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	got := 0
@@ -167,8 +183,7 @@ func storyExits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // waits D… checks that the clock was asked for exactly these waits since the last call.
-func storyWaits(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "waits…")
+func storyWaits(ts *testscript.TestScript, args []string) {
 	path := ts.Getenv(waitsFile)
 	got := ""
 	if text, err := os.ReadFile(path); err == nil {
@@ -181,16 +196,14 @@ func storyWaits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // fill FILE BYTES writes a file with BYTES bytes of text.
-func storyFill(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "fill FILE BYTES")
+func storyFill(ts *testscript.TestScript, args []string) {
 	size, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat("x", size)), 0o600))
 }
 
 // base64 FILE TEXT writes the decoded bytes of TEXT to FILE.
-func storyBase64(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "base64 FILE TEXT")
+func storyBase64(ts *testscript.TestScript, args []string) {
 	content, err := base64.StdEncoding.DecodeString(args[1])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), content, 0o600))
@@ -201,17 +214,8 @@ type storyTest struct{}
 
 func storyT(ts *testscript.TestScript) testing.TB { return ts.Value(storyTest{}).(testing.TB) }
 
-// usage ends a story whose command does not match words: its name, its arguments, and … for more of them.
-func usage(ts *testscript.TestScript, neg bool, args []string, words string) {
-	want := len(strings.Fields(words)) - 1
-	if more := strings.HasSuffix(words, "…"); neg || len(args) < want || len(args) > want && !more {
-		ts.Fatalf("usage: %s", words)
-	}
-}
-
 // runtime gives the story a folder for sockets, and checks that the story leaves no holder behind.
-func storyRuntime(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "runtime")
+func storyRuntime(ts *testscript.TestScript, args []string) {
 	dir, err := os.MkdirTemp("/tmp", "run")
 	ts.Check(err)
 	ts.Setenv("XDG_RUNTIME_DIR", dir)
@@ -224,8 +228,7 @@ func storyRuntime(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // certificate CERT KEY NAME writes a self-signed certificate for NAME, and its key.
-func storyCertificate(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "certificate CERT KEY NAME")
+func storyCertificate(ts *testscript.TestScript, args []string) {
 	t := storyT(ts)
 	cert, key := writeCertificate(t, newAuthority(t, args[2], nil, args[2]).selfSigned())
 	ts.Check(os.Rename(cert, ts.MkAbs(args[0])))
@@ -233,8 +236,7 @@ func storyCertificate(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // private FILE makes a file unreadable to others, as files with secrets must be.
-func storyPrivate(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "private FILE")
+func storyPrivate(ts *testscript.TestScript, args []string) {
 	ts.Check(os.Chmod(ts.MkAbs(args[0]), 0o600))
 }
 
@@ -248,15 +250,13 @@ func storyServe(ts *testscript.TestScript, name string, handler http.Handler, ho
 }
 
 // node NAME starts a demo node on loopback and sets the variable NAME to its address.
-func storyNode(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "node NAME")
+func storyNode(ts *testscript.TestScript, args []string) {
 	storyServe(ts, args[0], nil)
 }
 
 // provider NAME PROXY HOST starts a demo node with a certificate of HOST, which the story trusts, and a proxy that
 // leads to it for every host.
-func storyProvider(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "provider NAME PROXY HOST")
+func storyProvider(ts *testscript.TestScript, args []string) {
 	t := storyT(ts)
 	ca := newAuthority(t, args[2], nil)
 	storyServe(ts, args[0], nil, overTLS(ca.issueFor(t, args[2])))
@@ -265,15 +265,13 @@ func storyProvider(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // secure NAME starts a server with a certificate that no authority signed.
-func storySecure(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "secure NAME")
+func storySecure(ts *testscript.TestScript, args []string) {
 	storyServe(ts, args[0], nil, withTLS(&tls.Config{}))
 }
 
 // reply NAME FILE… starts a server that answers request k with the bytes of FILE k (the last one from then on),
 // unchanged except for line ends in the header, and closes the connection. It sets the variable NAME to the address.
-func storyReply(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "reply NAME FILE…")
+func storyReply(ts *testscript.TestScript, args []string) {
 	var replies [][]byte
 	for _, name := range args[1:] {
 		head, body, _ := strings.Cut(ts.ReadFile(name), "\n\n")
@@ -291,8 +289,7 @@ func storyReply(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // requests NAME N checks that the server of that variable got exactly N requests.
-func storyRequests(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "requests NAME N")
+func storyRequests(ts *testscript.TestScript, args []string) {
 	want, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	if got := findServer(ts, args[0]).count(); got != want {
@@ -301,8 +298,7 @@ func storyRequests(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // sent NAME FILE writes the last request of the server of that variable to a file.
-func storySent(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, args, "sent NAME FILE")
+func storySent(ts *testscript.TestScript, args []string) {
 	last := findServer(ts, args[0]).last()
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(headLines(last.Request)+last.body+"\n"), 0o600))
 }
