@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"ferry/pkg/text"
 )
@@ -62,17 +62,15 @@ func record(t *testing.T) [][]glyph {
 		if i > 0 {
 			rows = append(rows, nil)
 		}
-		typed := &screen{columns: recordedColumns}
-		check(t, typed.write("\x1b[2m$\x1b[0m \x1b[1m"+command.line+"\x1b[0m"))
+		typed, err := rowsOf("\x1b[2m$\x1b[0m \x1b[1m" + command.line + "\x1b[0m")
+		check(t, err)
 		c := exec.CommandContext(t.Context(), "sh", "-c", command.line)
 		c.Dir, c.Env = here.dir, append(slices.Clone(here.env), "TERM=xterm")
 		sent, err := onTerminal(t, recordedColumns, c)
 		fatalIf(t, err != nil, "%s: %v\n%s", command.line, err, sent)
-		shown := &screen{columns: recordedColumns}
-		if err := shown.write(sent); err != nil {
-			t.Fatalf("%s: %v", command.line, err)
-		}
-		rows = slices.Concat(rows, typed.rows, shortened(shown.rows, command.cut))
+		shown, err := rowsOf(sent)
+		fatalIf(t, err != nil, "%s: %v", command.line, err)
+		rows = slices.Concat(rows, typed, shortened(shown, command.cut))
 	}
 	return rows
 }
@@ -195,92 +193,43 @@ func textOf(svg string) ([]string, error) {
 // glyph is one column of a screen. The second column of a wide character has no text.
 type glyph struct{ text, style string }
 
-// screen is a terminal that grows downwards and supports only what ferry sends.
-type screen struct {
-	columns  int
-	rows     [][]glyph
-	row, col int
-	style    string
-}
+// pictureStyles are the styles that the picture has, by their number in an escape sequence.
+var pictureStyles = map[string]string{"": "", "0": "", "1": "bold", "2": "dim", "31": "red", "32": "green", "33": "yellow"}
 
-// write processes the output of a program.
-func (s *screen) write(sent string) error {
-	for len(sent) > 0 {
-		if rest, ok := strings.CutPrefix(sent, "\x1b["); ok {
-			end := strings.IndexAny(rest, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-			if end < 0 {
-				return fmt.Errorf("an escape sequence without an end: %q", rest)
+var styleSequence = regexp.MustCompile("^\x1b\\[([0-9;]*)m")
+
+// rowsOf returns the rows that the output of a program leaves on the screen.
+func rowsOf(sent string) (rows [][]glyph, err error) {
+	_, left := drawnInPlace(sent)
+	style := ""
+	for line := range strings.SplitSeq(strings.TrimSuffix(left, "\n"), "\n") {
+		var row []glyph
+		for line != "" {
+			if found := styleSequence.FindStringSubmatch(line); found != nil {
+				var known bool
+				if style, known = pictureStyles[found[1]]; !known {
+					return nil, fmt.Errorf("a style that the picture does not have: %q", found[0])
+				}
+				line = line[len(found[0]):]
+				continue
 			}
-			if err := s.execute(rest[end], rest[:end]); err != nil {
-				return err
+			r, size := utf8.DecodeRuneInString(line)
+			if r < ' ' {
+				return nil, fmt.Errorf("a control character: %q", line)
 			}
-			sent = rest[end+1:]
-			continue
+			line = line[size:]
+			width := text.Width(string(r))
+			if len(row)+width > recordedColumns {
+				rows, row = append(rows, row), nil
+			}
+			row = append(row, glyph{string(r), style})
+			for range width - 1 {
+				row = append(row, glyph{"", style})
+			}
 		}
-		r := []rune(sent[:min(len(sent), 4)])[0]
-		sent = sent[len(string(r)):]
-		switch {
-		case r == '\r':
-			s.col = 0
-		case r == '\n':
-			s.row++
-		case r < ' ':
-			return fmt.Errorf("a control character: %q", r)
-		default:
-			s.put(r)
-		}
+		rows = append(rows, row)
 	}
-	return nil
-}
-
-func (s *screen) execute(command byte, argument string) error {
-	switch {
-	case command == 'm':
-		name, known := map[string]string{"": "", "0": "", "1": "bold", "2": "dim", "31": "red", "32": "green", "33": "yellow"}[argument]
-		if !known {
-			return fmt.Errorf("a style that the picture does not have: %q", argument)
-		}
-		s.style = name
-	case command == 'K' && argument == "":
-		s.line()
-		s.rows[s.row] = s.rows[s.row][:min(s.col, len(s.rows[s.row]))]
-	case command == 'J' && argument == "":
-		s.line()
-		s.rows = s.rows[:s.row+1]
-		s.rows[s.row] = s.rows[s.row][:min(s.col, len(s.rows[s.row]))]
-	case command == 'A':
-		up, err := strconv.Atoi(argument)
-		if err != nil || up > s.row {
-			return fmt.Errorf("cursor up by %q from row %d", argument, s.row)
-		}
-		s.row -= up
-	default:
-		return fmt.Errorf("an escape sequence that is not known: %q", argument+string(command))
-	}
-	return nil
-}
-
-// line makes sure that the cursor's row exists.
-func (s *screen) line() {
-	for len(s.rows) <= s.row {
-		s.rows = append(s.rows, nil)
-	}
-}
-
-func (s *screen) put(r rune) {
-	width := text.Width(string(r))
-	if s.col+width > s.columns {
-		s.row, s.col = s.row+1, 0
-	}
-	s.line()
-	for len(s.rows[s.row]) < s.col+width {
-		s.rows[s.row] = append(s.rows[s.row], glyph{" ", ""})
-	}
-	s.rows[s.row][s.col] = glyph{string(r), s.style}
-	for k := 1; k < width; k++ {
-		s.rows[s.row][s.col+k] = glyph{"", s.style}
-	}
-	s.col += width
+	return rows, nil
 }
 
 // piece is a part of a row in one style, at a column.

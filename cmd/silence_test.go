@@ -41,8 +41,14 @@ func virtualTerminal(t *testing.T, columns uint16, vars map[string]string, args 
 
 const erased = "\r\x1b[1A\x1b[J"
 
-// frames returns the lines that were drawn in place, without repetitions, and the rest of the screen.
+// frames returns the lines that were drawn in place, without repetitions, and the rest of the screen without styles.
 func frames(shown string) (drawn []string, left string) {
+	drawn, left = drawnInPlace(shown)
+	return drawn, ansi.Strip(left)
+}
+
+// drawnInPlace is like frames, and keeps the styles.
+func drawnInPlace(shown string) (drawn []string, left string) {
 	for _, piece := range strings.Split(strings.ReplaceAll(shown, "\r\x1b[1A", ""), "\n") {
 		line, isFrame := strings.CutSuffix(strings.TrimSuffix(piece, "\r"), "\x1b[K")
 		line = strings.TrimPrefix(line, "\x1b[J")
@@ -53,7 +59,7 @@ func frames(shown string) (drawn []string, left string) {
 			drawn = append(drawn, line)
 		}
 	}
-	return drawn, ansi.Strip(strings.TrimSuffix(left, "\n"))
+	return drawn, strings.TrimSuffix(left, "\n")
 }
 
 // TestSilence checks that, on a terminal, ferry shows after a second what it waits for, in place, and clears it before
