@@ -117,8 +117,8 @@ func (q *limitedNode) wait(t *testing.T, hours int) waiter {
 	w := waiter{process: q.ferry(t, "ask", "--no-stdin", "-n", q.URL, "hello")}
 	w.lines = w.stderr()
 	w.start()
-	line, wait, err := waiting(w.lines)
-	errorIf(t, err != nil || math.Ceil(wait.Hours()) != float64(hours),
+	line, err := w.lines.ReadString('\n')
+	errorIf(t, err != nil || math.Ceil(statedWait(line).Hours()) != float64(hours),
 		"said %q, %v; want a wait of %d hours", line, err, hours)
 	return w
 }

@@ -219,19 +219,24 @@ func newAuthority(t testing.TB, name string, above *authority, hosts ...string) 
 		Subject: pkix.Name{CommonName: name}, DNSNames: hosts, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
+	a := &authority{file: filepath.Join(t.TempDir(), "ca.pem")}
+	a.cert, a.key = sign(t, template, above)
+	writePEM(t, a.file, "CERTIFICATE", a.cert.Raw)
+	return a
+}
+
+// sign returns a certificate with a new key. It is signed by an authority, or by itself if there is none.
+func sign(t testing.TB, template *x509.Certificate, by *authority) (*x509.Certificate, *ecdsa.PrivateKey) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(t, err)
-	a := &authority{key: key, file: filepath.Join(t.TempDir(), "ca.pem")}
-	signer := above
-	if signer == nil {
-		signer = &authority{cert: template, key: key}
+	if by == nil {
+		by = &authority{cert: template, key: key}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, signer.cert, &key.PublicKey, signer.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, by.cert, &key.PublicKey, by.key)
 	check(t, err)
-	a.cert, err = x509.ParseCertificate(der)
+	cert, err := x509.ParseCertificate(der)
 	check(t, err)
-	writePEM(t, a.file, "CERTIFICATE", der)
-	return a
+	return cert, key
 }
 
 func writePEM(t testing.TB, path, kind string, der []byte) {
@@ -248,11 +253,8 @@ func (a *authority) issue(t testing.TB, change func(*x509.Certificate), with ...
 	if change != nil {
 		change(template)
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(t, err)
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	check(t, err)
-	pair := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	cert, key := sign(t, template, a)
+	pair := tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
 	for _, above := range with {
 		pair.Certificate = append(pair.Certificate, above.cert.Raw)
 	}
@@ -289,9 +291,7 @@ func writeCertificate(t testing.TB, pair tls.Certificate) (cert, key string) {
 func pinOf(t testing.TB, der []byte) string {
 	cert, err := x509.ParseCertificate(der)
 	check(t, err)
-	public, err := x509.MarshalPKIXPublicKey(cert.PublicKey)
-	check(t, err)
-	hash := sha256.Sum256(public)
+	hash := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	return "sha256//" + base64.StdEncoding.EncodeToString(hash[:])
 }
 

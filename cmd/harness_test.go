@@ -112,14 +112,8 @@ func lacks(t testing.TB, what, got string, words ...string) {
 
 // pollUntil polls until reached returns true, for limit at most, and reports whether it did.
 func pollUntil(limit time.Duration, reached func() bool) bool {
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	late := time.NewTimer(limit)
-	defer late.Stop()
-	for !reached() {
-		select {
-		case <-poll.C:
-		case <-late.C:
+	for end := time.Now().Add(limit); !reached(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
 			return false
 		}
 	}

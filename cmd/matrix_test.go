@@ -339,7 +339,7 @@ func cellsOf(ca *authority, belongs func(wireFault) bool) (cells []cell) {
 // TestFaultMatrix runs ferry against every fault, on the first attempt and on a later one.
 func TestFaultMatrix(t *testing.T) {
 	skipIfShort(t, "every fault, four times")
-	before := goroutines()
+	before := runtime.NumGoroutine()
 	cells := cellsOf(nil, func(fault wireFault) bool {
 		return !raceEnabled || fault.name != "gzip bomb" // decompressing it takes half a minute under the race detector
 	})
@@ -364,16 +364,12 @@ func TestFaultMatrix(t *testing.T) {
 	awaitGoroutines(t, before)
 }
 
-func goroutines() int { return runtime.NumGoroutine() }
-
 // awaitGoroutines waits until no more goroutines run than before. Those of a closed connection end soon.
 func awaitGoroutines(t *testing.T, before int) {
 	t.Helper()
-	for end := time.Now().Add(testTimeout); goroutines() > before; runtime.Gosched() {
-		if time.Now().After(end) {
-			stacks := make([]byte, 1<<20)
-			t.Fatalf("got %d goroutines, want %d:\n%s", goroutines(), before, stacks[:runtime.Stack(stacks, true)])
-		}
+	if !pollUntil(testTimeout, func() bool { return runtime.NumGoroutine() <= before }) {
+		stacks := make([]byte, 1<<20)
+		t.Fatalf("got %d goroutines, want %d:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
 	}
 }
 
@@ -381,7 +377,7 @@ func awaitGoroutines(t *testing.T, before int) {
 func TestRefused(t *testing.T) {
 	for _, verb := range []string{"ask", "stream"} {
 		for _, late := range []bool{false, true} {
-			before := goroutines()
+			before := runtime.NumGoroutine()
 			server := newFaultServer(wireFault{query: "status=429"}, false, false)
 			if !late {
 				server.stop()

@@ -3,7 +3,6 @@
 package cmd_test
 
 import (
-	"bufio"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -330,46 +328,12 @@ func TestArchitectureTerminal(t *testing.T) {
 	}
 }
 
-// waitingProcess is a process that waits for the rate limit.
-type waitingProcess struct {
-	*process
-	name  string
-	reads sync.WaitGroup
-	text  strings.Builder
-	wait  time.Duration // wait that it printed; 0 if it printed none
-}
-
-// startWaiting starts n processes that share a home and send a request to the server, each under its own name.
-func startWaiting(t *testing.T, server *server, n int, limit string) []*waitingProcess {
-	home := t.TempDir()
-	var all []*waitingProcess
-	for i := range n {
-		one := &waitingProcess{name: fmt.Sprint(i)}
-		one.process = realFerry(t, "ask", "-n", server.URL+"?name="+one.name, "--no-stdin", "hello").with("HOME="+home, "FERRY_LIMIT="+limit)
-		said := one.stderr()
-		one.start()
-		one.reads.Go(func() {
-			for {
-				line, wait, err := waiting(said)
-				one.text.WriteString(line)
-				one.wait = max(one.wait, wait)
-				if err != nil {
-					return
-				}
-			}
-		})
-		all = append(all, one)
-	}
-	return all
-}
-
-// waiting reads a line, and returns the wait for the rate limit that it mentions.
-func waiting(said *bufio.Reader) (line string, wait time.Duration, err error) {
-	line, err = said.ReadString('\n')
+// statedWait returns the wait for the rate limit that a line mentions, 0 if it mentions none.
+func statedWait(line string) time.Duration {
 	var seconds float64
 	_, after, _ := strings.Cut(line, ": waiting ")
-	_, _ = fmt.Sscan(after, &seconds) // 0 if it mentions none
-	return line, time.Duration(seconds * float64(time.Second)), err
+	_, _ = fmt.Sscan(after, &seconds)
+	return time.Duration(seconds * float64(time.Second))
 }
 
 // checkPace checks that the k-th request arrives no earlier than the limit allows, however late the others are.
@@ -387,9 +351,13 @@ func TestProcessesInOrder(t *testing.T) {
 	skipIfShort(t, "seconds of a real limit")
 	t.Parallel()
 	const n, burst, each = 64, 5, 1200 * time.Millisecond
-	server := serve(t, nil)
+	server, home := serve(t, nil), t.TempDir()
 	start := time.Now()
-	all := startWaiting(t, server, n, "50/min burst 5")
+	var all []*process
+	for i := range n {
+		p := realFerry(t, "ask", "-n", fmt.Sprintf("%s?name=%d", server.URL, i), "--no-stdin", "hello")
+		all = append(all, p.with("HOME="+home, "FERRY_LIMIT=50/min burst 5").start())
+	}
 	eventually(t, "the burst arrives", func() bool { return server.count() >= burst })
 	for _, p := range all[:8] {
 		_ = p.Process.Kill() // processes of the burst may have ended by now
@@ -397,11 +365,11 @@ func TestProcessesInOrder(t *testing.T) {
 	eventually(t, "four more arrive", func() bool { return server.count() >= burst+4 })
 	requests := server.requests()
 	waits := map[string]time.Duration{}
-	for _, p := range all {
+	for i, p := range all {
 		_ = p.Process.Kill()
-		p.reads.Wait()
-		p.process.wait()
-		waits[p.name] = p.wait
+		for line := range strings.Lines(p.wait().stderr) {
+			waits[fmt.Sprint(i)] = max(waits[fmt.Sprint(i)], statedWait(line))
+		}
 	}
 	// No request was allowed before start, so this is true however slowly processes start.
 	checkPace(t, start, requests, each, burst)

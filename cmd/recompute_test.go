@@ -2,7 +2,6 @@ package cmd_test
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -38,34 +37,23 @@ func TestRecompute(t *testing.T) {
 			args := []string{script, dir}
 			for i, run := range runs {
 				file := filepath.Join(dir, fmt.Sprintf("run-%d.jsonl", i))
-				ferryOnce(t, append([]string{"bench", "-q", "--seed", fmt.Sprint(i + 1), "--save", file, "-o", "csv"}, run...))
+				inVirtualTime(t, append([]string{"bench", "-q", "--seed", fmt.Sprint(i + 1), "--save", file, "-o", "csv"}, run...)...)
 				// Virtual time always begins at the same moment, so the runs are moved to different days.
-				saved, err := os.ReadFile(file)
-				check(t, err)
-				moved := strings.Replace(string(saved), `"started":"2000-01-01T00`, fmt.Sprintf(`"started":"2000-01-%02dT%02d`, 1+2*i, 5*i), 1)
-				check(t, os.WriteFile(file, []byte(moved), 0o600))
+				moved := strings.Replace(read(t, file), `"started":"2000-01-01T00`, fmt.Sprintf(`"started":"2000-01-%02dT%02d`, 1+2*i, 5*i), 1)
+				write(t, file, moved)
 				args = append(args, file)
 			}
 			for form, suffix := range map[string]string{"json": "json", "csv": "csv", "prometheus": "prom", "markdown": "md", "text": "txt", "html": "html", "junit": "xml"} {
-				shown := ferryOnce(t, append([]string{"bench", "report", "-q", "-o", form}, args[2:]...))
-				check(t, os.WriteFile(filepath.Join(dir, "report."+suffix), []byte(shown), 0o600))
+				shown, _ := inVirtualTime(t, append([]string{"bench", "report", "-q", "-o", form}, args[2:]...)...)
+				write(t, filepath.Join(dir, "report."+suffix), shown.stdout)
 			}
 			out, err := exec.Command(node, args...).CombinedOutput()
 			errorIf(t, err != nil, "%v, want every figure as Node works it out:\n%s", err, out)
 			table := filepath.Join(dir, "report.md")
-			shown, err := os.ReadFile(table)
-			check(t, err)
-			check(t, os.WriteFile(table, []byte(strings.Replace(string(shown), "ms |", "9ms |", 1)), 0o600))
+			write(t, table, strings.Replace(read(t, table), "ms |", "9ms |", 1))
 			out, err = exec.Command(node, args...).CombinedOutput()
 			errorIf(t, err == nil || !strings.Contains(string(out), "\nmarkdown ") && !strings.HasPrefix(string(out), "markdown "),
 				"got %v, want the one wrong figure of Markdown named:\n%s", err, out)
 		})
 	}
-}
-
-// ferryOnce returns what a bench prints in virtual time, whatever its exit code.
-func ferryOnce(t *testing.T, args []string) string {
-	t.Helper()
-	r, _ := inVirtualTime(t, args...)
-	return r.stdout
 }
