@@ -3,12 +3,10 @@ package cmd_test
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,20 +27,18 @@ const (
 	brokenWrite  = "write"
 )
 
-// brokenCalls returns all refusals. Those with system calls refuse them with EIO, whatever their arguments.
-func brokenCalls() map[string][]uint32 {
-	return map[string][]uint32{
-		"fsync":  {unix.SYS_FSYNC, unix.SYS_FDATASYNC},
-		"rename": {unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2},
-		"chmod":  {unix.SYS_FCHMOD},
-		"chown":  {unix.SYS_FCHOWN},
-		"flock":  {unix.SYS_FLOCK},
-		"mkdir":  {unix.SYS_MKDIRAT},
-		"unlink": {unix.SYS_UNLINKAT},
+// brokenCalls are all refusals. Those with system calls refuse them with EIO, whatever their arguments.
+var brokenCalls = map[string][]uint32{
+	"fsync":  {unix.SYS_FSYNC, unix.SYS_FDATASYNC},
+	"rename": {unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2},
+	"chmod":  {unix.SYS_FCHMOD},
+	"chown":  {unix.SYS_FCHOWN},
+	"flock":  {unix.SYS_FLOCK},
+	"mkdir":  {unix.SYS_MKDIRAT},
+	"unlink": {unix.SYS_UNLINKAT},
 
-		brokenCreate: nil,
-		brokenWrite:  nil,
-	}
+	brokenCreate: nil,
+	brokenWrite:  nil,
 }
 
 // init applies the requested refusal before ferry begins. It needs no privilege and cannot be undone.
@@ -83,7 +79,7 @@ func filterOf(name string) []unix.SockFilter {
 		}
 	}
 	program := []unix.SockFilter{load(0)}
-	for _, call := range brokenCalls()[name] {
+	for _, call := range brokenCalls[name] {
 		program = append(program, jump(unix.BPF_JEQ, call, 0, 1), ret(unix.SECCOMP_RET_ERRNO|uint32(unix.EIO)))
 	}
 	return append(program, ret(unix.SECCOMP_RET_ALLOW))
@@ -115,16 +111,11 @@ func runWithRefusedCall(t *testing.T, home, call string, args ...string) result 
 	return r
 }
 
-// allBroken returns the names of all refusals.
-func allBroken() []string {
-	return slices.Sorted(maps.Keys(brokenCalls()))
-}
-
 // TestBrokenDisk refuses every kind of call that writes state. The answer still arrives, and the stored state stays
 // intact.
 func TestBrokenDisk(t *testing.T) {
 	skipIfShort(t, "every kind of call that writes, refused in turn")
-	for _, call := range allBroken() {
+	for call := range brokenCalls {
 		for _, begun := range []bool{true, false} {
 			t.Run(call+", begun "+strconv.FormatBool(begun), func(t *testing.T) {
 				home := t.TempDir()
@@ -165,7 +156,7 @@ func storedTurns(t *testing.T, home string) int {
 // TestBrokenConfigSet does the same to config set: it fails, and the file is the complete old or the complete new one.
 func TestBrokenConfigSet(t *testing.T) {
 	const before, after = "timeout: 10m # mine\n", "timeout: 5m # mine\n"
-	for _, call := range allBroken() {
+	for call := range brokenCalls {
 		home := t.TempDir()
 		path := filepath.Join(home, ".config", "ferry", "config.yaml")
 		write(t, path, before)

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -224,6 +225,19 @@ func write(t testing.TB, path, text string) {
 	t.Helper()
 	check(t, os.MkdirAll(filepath.Dir(path), 0o700))
 	check(t, os.WriteFile(path, []byte(text), 0o600))
+}
+
+// filesBelow returns the content of every regular file below a folder, by its path.
+func filesBelow(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	check(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			files[path] = read(t, path)
+		}
+		return err
+	}))
+	return files
 }
 
 // withConfig returns an environment with a configuration file and other files next to it.

@@ -6,9 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -87,12 +85,9 @@ func TestHoldCanary(t *testing.T) {
 				lacks(t, at, read(t, fmt.Sprintf("/proc/%d/%s", pid, at)), key, password, prompt)
 			}
 			for _, dir := range []string{r.run, r.home} {
-				check(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-					if err == nil && entry.Type().IsRegular() {
-						lacks(t, path, read(t, path), key, password, prompt)
-					}
-					return err
-				}))
+				for path, text := range filesBelow(t, dir) {
+					lacks(t, path, text, key, password, prompt)
+				}
 			}
 			var found []string
 			if !pollUntil(testTimeout/2, func() bool { found = r.findInMemory(pid, key, prompt); return len(found) == 0 }) {

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -177,6 +176,25 @@ func (g *testGateway) must(t *testing.T, method, path string, header http.Header
 	return r
 }
 
+// atOnce sends n messages at once, each with its token, and counts the statuses.
+func (g *testGateway) atOnce(t *testing.T, n int, token func(i int) string) map[int]int {
+	statuses := make(chan int, n)
+	for i := range n {
+		go func() {
+			r, err := g.ask("POST", "/api/v1/messages", tokenHeader(token(i)), smallMessage)
+			if err != nil {
+				t.Error(err)
+			}
+			statuses <- r.status
+		}()
+	}
+	count := map[int]int{}
+	for range n {
+		count[<-statuses]++
+	}
+	return count
+}
+
 // tokenHeader returns the headers of a message, with a token.
 func tokenHeader(token string, more ...string) http.Header {
 	h := http.Header{"X-Api-Key": {token}, "Anthropic-Version": {"2026-10-21"}, "Content-Type": {"application/json"}}
@@ -273,16 +291,8 @@ func TestNginxSticky(t *testing.T) {
 // TestNginxBurst sends fifty requests at once at 50 a minute. The next is told to wait and never reaches the API.
 func TestNginxBurst(t *testing.T) {
 	g, api := oneGateway(t, "rate: 50/min\n  burst: 49")
-	statuses := make([]int, 50)
 	started := time.Now()
-	var all sync.WaitGroup
-	for i := range statuses {
-		all.Go(func() {
-			r, _ := g.ask("POST", "/api/v1/messages", tokenHeader(g.tokens["dev"]), smallMessage)
-			statuses[i] = r.status
-		})
-	}
-	all.Wait()
+	statuses := g.atOnce(t, 50, func(int) string { return g.tokens["dev"] })
 	var next reply
 	passed := 0
 	for next.status != 429 { // on a slow machine a slot becomes free every 1.2 s
@@ -294,9 +304,7 @@ func TestNginxBurst(t *testing.T) {
 			t.Fatalf("%d requests more passed within %v, want at most %d", passed, time.Since(started), most)
 		}
 	}
-	for i, status := range statuses {
-		equal(t, fmt.Sprintf("status of request %d", i+1), status, 200)
-	}
+	equal(t, "statuses of the first", statuses, map[int]int{200: 50})
 	equal(t, "Retry-After of request 51", next.header.Get("Retry-After"), "2")
 	checkAPIError(t, "request 51", next, "rate_limit_error")
 	equal(t, "requests at the API", api.count(), 50+passed)
@@ -306,23 +314,7 @@ func TestNginxBurst(t *testing.T) {
 func TestNginxGuesses(t *testing.T) {
 	g, _ := oneGateway(t, "rate: 50/min\n  burst: 9")
 	const guesses = 60
-	statuses := make(chan int, guesses)
-	var all sync.WaitGroup
-	for i := range guesses {
-		all.Go(func() {
-			r, err := g.ask("POST", "/api/v1/messages", tokenHeader(fmt.Sprintf("ferry_%032d", i)), smallMessage)
-			if err != nil {
-				t.Error(err)
-			}
-			statuses <- r.status
-		})
-	}
-	all.Wait()
-	close(statuses)
-	count := map[int]int{}
-	for status := range statuses {
-		count[status]++
-	}
+	count := g.atOnce(t, guesses, func(i int) string { return fmt.Sprintf("ferry_%032d", i) })
 	errorIf(t, count[429] == 0 || count[401] < 10 || count[401]+count[429] != guesses,
 		"%d guesses got %v, want 401 for ten or more and 429 for the others", guesses, count)
 }

@@ -3,7 +3,6 @@ package cmd_test
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,7 +25,6 @@ const (
 // TestCanary looks for keys that a server echoes, in everything that any call prints or writes.
 func TestCanary(t *testing.T) {
 	skipIfShort(t, "every call that there is")
-	home := t.TempDir()
 	node := demo.New(demo.Options{Sleep: (&storyClock{waits: os.DevNull}).Sleep})
 	t.Cleanup(func() { _ = node.Close() })
 	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -34,17 +32,13 @@ func TestCanary(t *testing.T) {
 		w.Header().Set("Request-Id", r.Header.Get("X-Api-Key"))
 		node.ServeHTTP(w, r)
 	}))
-	env := map[string]string{
-		"HOME": home, "FERRY_KEY": canaryKey, "ANTHROPIC_API_KEY": canaryKey, "GATE": canaryHeader,
-		"ANTHROPIC_BASE_URL": server.URL, "NODE_KEY": canaryKey,
-	}
-	for _, set := range []string{
-		"nodes.gate.url " + server.URL + "?echo-key", "nodes.gate.key env:NODE_KEY", "nodes.gate.headers.X-Gate env:GATE",
-		"nodes.gate.proxy none", "audit.file audit.jsonl", "audit.content redacted",
-	} {
-		ferry(t, env, append([]string{"config", "set"}, strings.Fields(set)...)...).must()
-	}
-	ferry(t, env, "config", "set", "budget", "900000000000 tokens/day").must()
+	env := withConfig(t, fmt.Sprintf(`audit: {file: audit.jsonl, content: redacted}
+budget: 900000000000 tokens/day
+nodes:
+  gate: {url: "%s?echo-key", key: "env:NODE_KEY", headers: {X-Gate: "env:GATE"}, proxy: none}
+`, server.URL), nil)
+	env["FERRY_KEY"], env["ANTHROPIC_API_KEY"], env["GATE"] = canaryKey, canaryKey, canaryHeader
+	env["ANTHROPIC_BASE_URL"] = server.URL
 	for _, args := range canaryCalls(server.URL) {
 		r := ferry(t, env, args...)
 		checkNoKey(t, strings.Join(args, " "), r.stdout+r.stderr)
@@ -60,14 +54,11 @@ func TestCanary(t *testing.T) {
 	// The key that config key stores is in its own file and nowhere else.
 	r := ferryReads(t, env, canaryKey+"\n", "config", "key", "gate").must()
 	checkNoKey(t, "config key", r.stdout+r.stderr)
-	_ = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasSuffix(path, ".key") {
-			return err
+	for path, text := range filesBelow(t, env["HOME"]) {
+		if !strings.HasSuffix(path, ".key") {
+			checkNoKey(t, path, text)
 		}
-		content, err := os.ReadFile(path)
-		checkNoKey(t, path, string(content))
-		return err
-	})
+	}
 }
 
 // faultQueries are the queries for the faults that all canaries are tested with.
@@ -248,12 +239,10 @@ func TestKeyCutAtTheEnd(t *testing.T) {
 					panic(http.ErrAbortHandler)
 				}
 			})).URL
-			home := t.TempDir()
-			env := map[string]string{"HOME": home, "FERRY_KEY": key}
-			for _, set := range []string{"audit.file audit.jsonl", "audit.content redacted"} {
-				ferry(t, env, append([]string{"config", "set"}, strings.Fields(set)...)...).must()
-			}
-			check(t, os.WriteFile(filepath.Join(home, "in"), []byte("hi\n"), 0o600))
+			env := withConfig(t, "audit: {file: audit.jsonl, content: redacted}\n", nil)
+			env["FERRY_KEY"] = key
+			home := env["HOME"]
+			write(t, filepath.Join(home, "in"), "hi\n")
 			for _, args := range []string{
 				"ask -v", "ask -o json", "ask -o raw", "ask --session s", "stream -v", "stream -o json", "stream -o raw", "stream --session s",
 				"ask --batch " + filepath.Join(home, "in") + " --out " + filepath.Join(home, "out"),
@@ -268,12 +257,9 @@ func TestKeyCutAtTheEnd(t *testing.T) {
 			}
 			atLeast(t, "bytes of OUT.failed", len(read(t, filepath.Join(home, "out.failed"))), 1)
 			ferry(t, env, "bench", "-r", "1", "-o", "json", "--save", filepath.Join(home, "saved.jsonl"), url)
-			_ = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
-				if err == nil && !entry.IsDir() {
-					lacks(t, name+": "+path, read(t, path), part[7:15])
-				}
-				return err
-			})
+			for path, text := range filesBelow(t, home) {
+				lacks(t, name+": "+path, text, part[7:15])
+			}
 		}
 	}
 	url := serve(t, respondWith(200, "", `{"content":[{"type":"text","text":"it begins with `+part+`"}],"stop_reason":"end_turn"}`)).URL
@@ -388,11 +374,8 @@ func TestPersonalData(t *testing.T) {
 	skipIfShort(t, "every call that there is, twice")
 	url, key := personalServer(t)
 	for _, content := range []string{"none", "redacted"} {
-		home := t.TempDir()
-		env := map[string]string{"HOME": home, "FERRY_KEY": key}
-		for _, set := range [][]string{{"redact", `E-\d+`}, {"audit.file", "audit.jsonl"}, {"audit.content", content}} {
-			ferry(t, env, append([]string{"config", "set"}, set...)...).must()
-		}
+		env := withConfig(t, "redact: ['E-\\d+']\naudit: {file: audit.jsonl, content: "+content+"}\n", nil)
+		env["FERRY_KEY"] = key
 		calls := personalCalls(url)
 		shown := 0
 		for _, args := range calls {
@@ -405,16 +388,12 @@ func TestPersonalData(t *testing.T) {
 			shown += strings.Count(r.stderr, "[REDACTED]")
 		}
 		atLeast(t, "places that were redacted: if too few, this test looks at calls that do not meet the data", shown, 200)
-		log := read(t, filepath.Join(home, ".config", "ferry", "audit.jsonl"))
+		log := read(t, filepath.Join(filepath.Dir(env["FERRY_CONFIG"]), "audit.jsonl"))
 		atLeast(t, "lines of the log", strings.Count(log, "\n"), len(calls)*3/4)
 		equal(t, "prompts in the log with content: "+content, strings.Contains(log, `"prompt"`), content == "redacted")
-		_ = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
-			if err == nil && !entry.IsDir() {
-				text, _ := os.ReadFile(path)
-				checkNoPersonalData(t, path, strings.ReplaceAll(string(text), `E-\d+`, ""))
-			}
-			return err
-		})
+		for path, text := range filesBelow(t, env["HOME"]) {
+			checkNoPersonalData(t, path, strings.ReplaceAll(text, `E-\d+`, ""))
+		}
 	}
 }
 
