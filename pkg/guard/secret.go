@@ -192,25 +192,20 @@ func forms(value string) [][]byte {
 }
 
 // Bytes returns b with every known secret replaced with "***", or b itself if there is none.
-func (m *Masker) Bytes(b []byte) []byte {
-	s := MaskStream{masker: m}
-	out, rest, _ := s.scan(nil, b, false)
-	if s.replaced == 0 {
-		return b
-	}
-	return append(out, rest...)
-}
+func (m *Masker) Bytes(b []byte) []byte { return m.mask(b, false) }
 
 // BytesCut is Bytes for text whose end may be missing: an end that could be the beginning of a secret is replaced
 // too, unless it is too short to reveal anything.
-func (m *Masker) BytesCut(b []byte) []byte {
-	s := m.Stream()
-	out, rest, held := s.scan(nil, b, true)
+func (m *Masker) BytesCut(b []byte) []byte { return m.mask(b, true) }
+
+func (m *Masker) mask(b []byte, cut bool) []byte {
+	s := MaskStream{masker: m}
+	out, rest, held := s.scan(nil, b, cut)
 	s.held = held
 	if s.replaced == 0 && !s.Holding() {
 		return b
 	}
-	return s.Flush(append(out, rest...), true)
+	return s.Flush(append(out, rest...), cut)
 }
 
 // String is Bytes for strings.
