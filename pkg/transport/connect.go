@@ -134,12 +134,8 @@ func (o Options) lookUp(ctx context.Context) (all []netip.AddrPort, err error) {
 	hop := HostPort(o.Target)
 	if o.Proxy != nil {
 		hop = o.Proxy.Host
-		defer func() {
-			if err != nil && ctx.Err() == nil {
-				err = o.proxyError(err)
-			}
-		}()
 	}
+	defer func() { err = o.proxyError(ctx, err) }()
 	host, portText, err := net.SplitHostPort(hop)
 	if err != nil {
 		return nil, err
@@ -203,10 +199,7 @@ func (o Options) byTCP(
 		started = time.Now()
 		if stream, err = o.throughProxy(ctx, sock); err != nil {
 			sock.Close()
-			if ctx.Err() == nil {
-				err = o.proxyError(err)
-			}
-			return nil, err
+			return nil, o.proxyError(ctx, err)
 		}
 	}
 	made := &conn{Conn: stream, socket: sock, now: o.Now, expect: o.Expect}
@@ -239,10 +232,7 @@ func (o Options) dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) 
 	}
 	d := net.Dialer{Control: o.checkDialAddress, KeepAliveConfig: keepAliveProbes()}
 	c, err := d.DialContext(ctx, "tcp", at.String())
-	if err != nil && o.Proxy != nil && ctx.Err() == nil {
-		err = o.proxyError(err)
-	}
-	return c, err
+	return c, o.proxyError(ctx, err)
 }
 
 // secure performs the TLS handshake with the node.

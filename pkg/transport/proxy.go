@@ -2,6 +2,7 @@ package transport
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -118,8 +119,11 @@ func badProxy(reason string) *ProxyError {
 func ShowProxy(via *url.URL) string { return via.Scheme + "://" + via.Host }
 
 // proxyError adds the proxy's name to an error from before the node was reached. It does not change an error that the
-// proxy did not cause.
-func (o Options) proxyError(err error) error {
+// proxy did not cause, such as one without a proxy, or after ctx has ended.
+func (o Options) proxyError(ctx context.Context, err error) error {
+	if err == nil || o.Proxy == nil || ctx.Err() != nil {
+		return err
+	}
 	var dns *net.DNSError
 	var socks *net.OpError
 	name := ShowProxy(o.Proxy)

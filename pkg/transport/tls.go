@@ -266,7 +266,7 @@ func certificateNames(leaf *x509.Certificate) string {
 	return strings.Join(names, ", ")
 }
 
-func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // checkPins checks the verified chain against the pins. crypto/tls calls it after it has verified the chain and
 // before it sends its last handshake message, so no request can be sent before. It is also called for a resumed
