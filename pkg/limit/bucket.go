@@ -194,11 +194,10 @@ func (b *Bucket) change(ctx context.Context, since time.Time, step func(queue) (
 	}
 	defer leave()
 	if shared {
-		if err := b.onDisk(step); err == nil {
+		if err = b.onDisk(step); err == nil {
 			return nil
-		} else {
-			b.degrade(err)
 		}
+		b.degrade(err)
 	}
 	if next, keep := step(b.memory.moved(read(b.clock), b.rate)); keep {
 		b.memory = next
