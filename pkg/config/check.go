@@ -262,10 +262,8 @@ func checkHTTP3(s string) *Error {
 func checkPick(s string) *Error { return checkOneOf(s, "use order or fastest", "order", "fastest") }
 
 func checkAddress(s string) *Error {
-	if _, err := netip.ParseAddr(s); err != nil {
-		return newError("use IP addresses, such as 203.0.113.7", "")
-	}
-	return nil
+	_, err := netip.ParseAddr(s)
+	return require(err == nil, "use IP addresses, such as 203.0.113.7")
 }
 
 const maxSystem = 1 << 20

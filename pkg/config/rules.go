@@ -126,14 +126,10 @@ func checkPattern(s string) *Error {
 }
 
 func checkAuth(s string) *Error {
-	if s == AuthXAPIKey || s == AuthBearer || s == AuthNone {
-		return nil
+	if name, ok := strings.CutPrefix(s, "header:"); ok {
+		return checkHeaderName(name)
 	}
-	name, ok := strings.CutPrefix(s, "header:")
-	if !ok {
-		return newError("use x-api-key, bearer, header:NAME or none", "")
-	}
-	return checkHeaderName(name)
+	return require(s == AuthXAPIKey || s == AuthBearer || s == AuthNone, "use x-api-key, bearer, header:NAME or none")
 }
 
 // checkZone is the rule for a node's zone, such as cn or eu-west. Messages repeat it.
