@@ -60,15 +60,6 @@ func TestEveryHelpPage(t *testing.T) {
 	}
 }
 
-func TestPagesTwice(t *testing.T) {
-	first, second := pages(t), pages(t)
-	for name, text := range first {
-		if second[name] != text {
-			t.Errorf("%s differs from one run to the next", name)
-		}
-	}
-}
-
 // TestPagesWhole looks for what a page must not lose: its edition, flags with their defaults, long texts that are made
 // late, and every byte of an example.
 func TestPagesWhole(t *testing.T) {

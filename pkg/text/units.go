@@ -60,14 +60,7 @@ func Seconds(d time.Duration) string {
 
 // Brief formats a duration for a flag or the configuration: 2h, 1m30s.
 func Brief(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(d.String())
 }
 
 // Percent formats a share from 0 to 1 as a percentage without the sign, with no decimals or with this number of

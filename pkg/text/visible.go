@@ -76,12 +76,8 @@ func Excerpt(body []byte, limit int) string {
 // WholeRunes removes an incomplete rune at the end. It keeps bytes that are not UTF-8.
 func WholeRunes(b []byte) []byte {
 	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
-		tail := b[len(b)-n:]
-		if utf8.RuneStart(tail[0]) {
-			if !utf8.FullRune(tail) {
-				return b[:len(b)-n]
-			}
-			break
+		if !utf8.FullRune(b[len(b)-n:]) {
+			return b[:len(b)-n]
 		}
 	}
 	return b
