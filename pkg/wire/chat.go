@@ -30,8 +30,13 @@ func (chat) encode(r Request) (members, error) {
 	if r.System != "" {
 		turns = slices.Insert(turns, 0, Turn{Role: "system", Text: r.System})
 	}
-	out := members{{"model", r.Model}, {"max_tokens", r.MaxTokens}, {"messages", messageList{turns, chatFile}}, {"stream", r.Stream}}
-	if r.Stream { // the last chunk has the usage only if it was requested
+	tokens := "max_tokens"
+	if r.isHost("api.openai.com", tokens) {
+		tokens = "max_completion_tokens"
+	}
+	out := members{{"model", r.Model}, {tokens, r.MaxTokens}, {"messages", messageList{turns, chatFile}}, {"stream", r.Stream}}
+	// The last chunk has the usage only if it was requested. Mistral does not have the member.
+	if r.Stream && !r.isHost("api.mistral.ai", "stream_options") {
 		out = append(out, member{"stream_options", json.RawMessage(`{"include_usage":true}`)})
 	}
 	out = out.sampling(r, "stop")
@@ -40,6 +45,13 @@ func (chat) encode(r Request) (members, error) {
 			`{"type":"json_schema","json_schema":{"name":"answer","schema":` + string(r.Schema) + `,"strict":true}}`)})
 	}
 	return out, nil
+}
+
+// isHost reports whether a member is sent to a host that names it differently, or does not have it. A param with the
+// member's name takes precedence.
+func (r Request) isHost(host, member string) bool {
+	_, given := r.Params[member]
+	return r.Host == host && !given
 }
 
 // chatFile returns the JSON before and after the content of a picture.

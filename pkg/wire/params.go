@@ -11,50 +11,23 @@ import (
 	"unicode"
 )
 
-// hostFields are members that a server names differently than its dialect; "" means that the server does not have the
-// member. A param with the member's name takes precedence.
-var hostFields = []struct {
-	host     string
-	api      API
-	name, as string
-}{
-	{"api.openai.com", Chat, "max_tokens", "max_completion_tokens"},
-	{"api.mistral.ai", Chat, "stream_options", ""},
-}
-
-// rename renames a member; "" removes it.
-func (m members) rename(name, as string) members {
-	at := m.index(name)
-	switch {
-	case at < 0:
-	case as == "":
-		m = slices.Delete(m, at, at+1)
-	default:
-		m[at].name = as
-	}
-	return m
-}
-
-func (m members) index(name string) int {
-	return slices.IndexFunc(m, func(one member) bool { return one.name == name })
-}
-
 // apply sets or removes the members that params name. New members are appended in the order of their names, so that
 // the same request always has the same bytes.
 func (a API) apply(m members, params map[string]json.RawMessage) (members, error) {
 	for _, name := range slices.Sorted(maps.Keys(params)) {
-		value, at := params[name], m.index(name)
+		value := params[name]
 		if err := a.CheckParam(name, value); err != nil {
 			return nil, err
 		}
-		switch isNull := string(bytes.TrimSpace(value)) == "null"; {
-		case isNull && at >= 0:
-			m = slices.Delete(m, at, at+1)
-		case isNull:
-		case at >= 0:
-			m[at].value = value
-		default:
-			m = append(m, member{name, value})
+		set := members{{name, value}}
+		if string(bytes.TrimSpace(value)) == "null" {
+			set = nil
+		}
+		at := slices.IndexFunc(m, func(one member) bool { return one.name == name })
+		if at < 0 {
+			m = append(m, set...)
+		} else {
+			m = slices.Replace(m, at, at+1, set...)
 		}
 	}
 	return m, nil

@@ -198,11 +198,6 @@ func (a API) Encode(r Request) (Body, error) {
 		return nil, text.Errorf("send a shorter prompt; a control character has 6 bytes in JSON, a quote and a backslash 2",
 			"the request would have %d MiB as JSON, over the limit of %d MiB", (size+1<<20-1)>>20, maxEncoded>>20)
 	}
-	for _, field := range hostFields {
-		if _, said := r.Params[field.name]; !said && field.host == r.Host && field.api == a {
-			body = body.rename(field.name, field.as)
-		}
-	}
 	if len(r.Params) > 0 {
 		if body, err = a.apply(body, r.Params); err != nil {
 			return nil, err
