@@ -115,50 +115,6 @@ const (
 	chatEnd = `data: {"choices":[{"delta":{},"finish_reason":"stop"}]}` + "\n\n"
 )
 
-// TestStreamUsage checks that a later usage does not lose the numbers of an earlier one.
-func TestStreamUsage(t *testing.T) {
-	start := `data: {"type":"message_start","message":{"usage":{"input_tokens":9,"cache_read_input_tokens":4,"output_tokens":2}}}` + "\n\n"
-	for counted, want := range map[string]Usage{
-		`{"input_tokens":0,"output_tokens":0}`:                               {Input: 13, Output: 2, CacheRead: 4},
-		`{"output_tokens":30}`:                                               {Input: 13, Output: 30, CacheRead: 4},
-		`{"input_tokens":11,"cache_read_input_tokens":5,"output_tokens":31}`: {Input: 16, Output: 31, CacheRead: 5},
-		`null`:  {Input: 13, Output: 2, CacheRead: 4},
-		`"low"`: {Input: 13, Output: 2, CacheRead: 4},
-	} {
-		s := Messages.NewStream(strings.NewReader(start + `data: {"type":"message_delta","usage":` + counted + "}\n\n"))
-		readStream(s)
-		got := s.Answer().Usage
-		errorIf(t, got == nil || *got != want, "%s: %+v", counted, got)
-	}
-	for in, api := range map[string]API{
-		started: Messages,
-		"event: message_delta\ndata: {\"usage\":{\"output_tokens\":4}}\n\n" + chatHi + chatEnd: Chat, // an event of another dialect
-	} {
-		s := api.NewStream(strings.NewReader(in))
-		readStream(s)
-		errorIf(t, s.Answer().Usage != nil, "%s: got the usage %+v, want none", in, s.Answer().Usage)
-	}
-}
-
-// TestReasoningTokens checks the number of output tokens that are reasoning, as far as the server reports it.
-func TestReasoningTokens(t *testing.T) {
-	for counted, want := range map[string][2]int{ // output, reasoning
-		`{"prompt_tokens":9,"completion_tokens":100}`:                                                                         {100, 0},
-		`{"prompt_tokens":9,"completion_tokens":700,"completion_tokens_details":{"reasoning_tokens":600}}`:                    {700, 600},
-		`{"prompt_tokens":9,"completion_tokens":100,"total_tokens":709}`:                                                      {700, 600},
-		`{"prompt_tokens":9,"completion_tokens":100,"total_tokens":709,"completion_tokens_details":{"reasoning_tokens":600}}`: {700, 600},
-		`{"prompt_tokens":9,"completion_tokens":10,"completion_tokens_details":{"reasoning_tokens":600}}`:                     {10, 10},
-		`{"prompt_tokens":9,"completion_tokens":100,"completion_tokens_details":null}`:                                        {100, 0},
-		`{"input_tokens":9,"output_tokens":700,"output_tokens_details":{"reasoning_tokens":600}}`:                             {700, 600},
-	} {
-		s := Chat.NewStream(strings.NewReader(`data: {"choices":[],"usage":` + counted + "}\n\n"))
-		readStream(s)
-		if got := s.Answer().Usage; got == nil || [2]int{got.Output, got.Reasoning} != want {
-			t.Errorf("%s: got %+v, want %d tokens, %d of reasoning", counted, got, want[0], want[1])
-		}
-	}
-}
-
 // TestStreamReadError checks that the reader's error is reported, and that it does not affect a complete answer.
 func TestStreamReadError(t *testing.T) {
 	reset := errors.New("connection reset")
