@@ -347,18 +347,14 @@ func (r *chatReader) stopsAnother(index int) bool {
 // added returns what the chunk adds: its delta, or its message if no delta has arrived.
 func (r *chatReader) added() Delta {
 	s := r.s
-	var delta Delta
-	if len(r.delta.content) > 0 && r.delta.content[0] == '[' {
-		text, reasoning, _ := readParts(r.delta.content, maxNested)
-		delta = Delta{Text: s.addText(text), Reasoning: reasoning}
-	} else {
-		delta.Text = s.addText(s.text.read(r.delta.content))
+	text, reasoning, isList := readParts(r.delta.content, maxNested)
+	if !isList {
+		text = s.text.read(r.delta.content)
 	}
-	switch {
-	case len(r.delta.reasoning) > 0 && r.delta.reasoning[0] == '[':
-		_, reasoning, _ := readParts(r.delta.reasoning, maxNested)
-		delta.Reasoning = append(delta.Reasoning, reasoning...)
-	case len(delta.Reasoning) == 0:
+	delta := Delta{Text: s.addText(text), Reasoning: reasoning}
+	if _, more, isList := readParts(r.delta.reasoning, maxNested); isList {
+		delta.Reasoning = append(delta.Reasoning, more...)
+	} else if len(delta.Reasoning) == 0 {
 		delta.Reasoning = s.reasoning.read(r.delta.reasoning)
 	}
 	r.deltas = r.deltas || len(delta.Text) > 0
