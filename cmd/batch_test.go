@@ -240,28 +240,21 @@ func (l *batchKiller) runOnce(number int) (killed bool, r result) {
 	if number%2 == 1 {
 		args = append(args, "--again")
 	}
-	p := realFerry(l.t, args...)
-	var once sync.Once
-	shoot := func() { once.Do(func() { _ = p.Process.Kill() }) } // it may have ended already
-	left := 1 + l.random.IntN(killItems)
-	later := time.Duration(l.random.IntN(1500)) * time.Microsecond
-	byArrival := l.random.IntN(3) > 0
-	p.start()
-	l.mu.Lock()
-	l.trap = func() {
-		if left--; left == 0 && byArrival {
-			time.AfterFunc(later, shoot)
+	p := realFerry(l.t, args...).start()
+	kill := func() { _ = p.Process.Kill() } // it may have ended already
+	if l.random.IntN(3) > 0 {
+		left, later := 1+l.random.IntN(killItems), time.Duration(l.random.IntN(1500))*time.Microsecond
+		l.mu.Lock()
+		l.trap = func() {
+			if left--; left == 0 {
+				time.AfterFunc(later, kill)
+			}
 		}
-	}
-	l.mu.Unlock()
-	if !byArrival {
-		defer time.AfterFunc(time.Duration(l.random.IntN(30_000))*time.Microsecond, shoot).Stop()
+		l.mu.Unlock()
+	} else {
+		time.AfterFunc(time.Duration(l.random.IntN(30_000))*time.Microsecond, kill)
 	}
 	r = p.wait()
-	l.mu.Lock()
-	l.trap = nil
-	l.mu.Unlock()
-	once.Do(func() {}) // too late to kill it
 	return r.code == -1, r
 }
 

@@ -51,7 +51,15 @@ func TestGatewaysThatClose(t *testing.T) {
 			})
 			address := start(t, strings.TrimPrefix(api.url, "http://"))
 			left.Store(2)
-			equal(t, "what three curls get", curlThrice(t, "http://"+address+"/v1/complete"), []string{"502", "502", "200"})
+			var statuses []string
+			for range 3 { // as the script does it
+				curl := exec.CommandContext(t.Context(), findProgram(t, "curl"), "-sS", "--noproxy", "*", "-o", "/dev/null", "-w", "%{http_code}",
+					"-H", "Content-Type: application/json", "-d", `{"prompt":"dropped","max_tokens":100}`, "http://"+address+"/v1/complete")
+				out, err := curl.Output()
+				check(t, err)
+				statuses = append(statuses, string(out))
+			}
+			equal(t, "what three curls get", statuses, []string{"502", "502", "200"})
 			r := newLinkRig(t, "http://"+address)
 			r.warm()
 			for _, way := range linkWays {
@@ -74,18 +82,6 @@ func TestGatewaysThatClose(t *testing.T) {
 			}
 		})
 	}
-}
-
-// curlThrice sends requests as the script does, with one curl per attempt, and returns the statuses.
-func curlThrice(t *testing.T, url string) (statuses []string) {
-	curl := findProgram(t, "curl")
-	for range 3 {
-		out, err := exec.CommandContext(t.Context(), curl, "-sS", "--noproxy", "*", "-o", "/dev/null", "-w", "%{http_code}",
-			"-H", "Content-Type: application/json", "-d", `{"prompt":"dropped","max_tokens":100}`, url).Output()
-		check(t, err)
-		statuses = append(statuses, string(out))
-	}
-	return statuses
 }
 
 // limitedNode is a home whose node allows one request an hour, which is used up.

@@ -113,11 +113,10 @@ func TestHoldOfAnotherUser(t *testing.T) {
 	}
 	r, server := secureHoldRig(t)
 	pid := r.holder()
-	found := r.socketFiles()
-	equal(t, "sockets", len(found), 1)
+	socket := r.socketFile()
 	r.kill(pid)
 	eventually(t, "the holder is gone", func() bool { return len(r.holders()) == 0 })
-	check(t, os.Remove(found[0]))
+	check(t, os.Remove(socket))
 	elsewhere := shortDir(t)
 	check(t, os.Chmod(elsewhere, 0o777))
 	elsewhere = filepath.Join(elsewhere, "s")
@@ -127,9 +126,9 @@ func TestHoldOfAnotherUser(t *testing.T) {
 		return err
 	})
 	defer impostor.Close()
-	check(t, os.Rename(elsewhere, found[0]))
-	check(t, os.Chmod(found[0], 0o600))
-	check(t, os.Chown(found[0], os.Geteuid(), -1))
+	check(t, os.Rename(elsewhere, socket))
+	check(t, os.Chmod(socket, 0o600))
+	check(t, os.Chown(socket, os.Geteuid(), -1))
 	var spoken atomic.Int64
 	go func() {
 		for {
@@ -175,15 +174,14 @@ func TestHoldOtherUserGetsNothing(t *testing.T) {
 	}
 	r, server := secureHoldRig(t)
 	pid := r.holder()
-	found := r.socketFiles()
-	equal(t, "sockets", len(found), 1)
-	for path, mode := range map[string]os.FileMode{r.run: 0o711, filepath.Dir(found[0]): 0o711, found[0]: 0o666} {
+	socket := r.socketFile()
+	for path, mode := range map[string]os.FileMode{r.run: 0o711, filepath.Dir(socket): 0o711, socket: 0o666} {
 		check(t, os.Chmod(path, mode))
 		defer func() { check(t, os.Chmod(path, 0o700)) }()
 	}
 	var said []byte
 	speak := func() error {
-		conn, err := net.Dial("unix", found[0])
+		conn, err := net.Dial("unix", socket)
 		if err != nil {
 			return err
 		}
@@ -205,8 +203,9 @@ func TestHoldOtherUserGetsNothing(t *testing.T) {
 	errorIf(t, server.connections.Load() == 0, "the holder has no connection, want one")
 }
 
-func (r *holdRig) socketFiles() []string {
+// socketFile returns the socket of the only holder.
+func (r *holdRig) socketFile() string {
 	found, err := filepath.Glob(filepath.Join(r.run, "ferry", "*.sock"))
-	check(r.t, err)
-	return found
+	fatalIf(r.t, err != nil || len(found) != 1, "sockets %v, %v; want one", found, err)
+	return found[0]
 }

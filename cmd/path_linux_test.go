@@ -116,15 +116,13 @@ func TestPathBlocked(t *testing.T) {
 		lost func(data []byte) bool
 	}{
 		{"UDP dropped", newLinkUser(t, links[0], ca), isUDP},
-		{"no HTTP/3", newNear(t, links[1], farConfig(asPlain)), func([]byte) bool { return false }},
+		{"no HTTP/3", newNear(t, links[1], farConfig(asPlain)), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			overTCP := c.user.must(t, []string{c.user.ferry, "ask", "-q", "-n", "far", "hi"})
 			for try := 1; ; try++ {
-				saw := c.user.link.capture(t)
-				watch := func(outward bool, data []byte) bool { saw.see(outward, data); return c.lost(data) }
-				c.user.link.watch.Store(&watch)
+				saw := c.user.link.capture(c.lost)
 				took := c.user.must(t, []string{c.user.ferry, "ask", "-q", "-n", "far", "--http3", "hi"})
 				after, port := saw.firstTCP()
 				trips := saw.connection(port).trips()
@@ -260,7 +258,7 @@ func (l *linkUser) count(t *testing.T, w way, before func()) (saw, one *capture)
 		if before != nil {
 			before()
 		}
-		saw = l.link.capture(t)
+		saw = l.link.capture(nil)
 		l.must(t, w.args)
 		spoken, made := saw.ports()
 		fatalIf(t, len(spoken) == 0, "%s sent no packet", w.name)

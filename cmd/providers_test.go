@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -117,8 +118,10 @@ func askProvider(t *testing.T, name, api, url, auth, model, variable string, fla
 	equal(t, "the check of "+name, node.requests()[0].text(), "GET "+models+key+"\n")
 	contains(t, "the file", read(t, vars["FERRY_CONFIG"]), "# mine\n")
 
+	schema := filepath.Join(t.TempDir(), "schema.json")
+	write(t, schema, `{"type":"object"}`)
 	for form, args := range map[string][]string{
-		"ask": {"ask"}, "system": {"ask", "-s", "Be brief."}, "stream": {"stream"}, "schema": {"ask", "--schema", schemaFile(t)},
+		"ask": {"ask"}, "system": {"ask", "-s", "Be brief."}, "stream": {"stream"}, "schema": {"ask", "--schema", schema},
 	} {
 		node.newRequests()
 		args = append(slices.Clone(args), "-n", name, "hi")
@@ -137,12 +140,6 @@ func askProvider(t *testing.T, name, api, url, auth, model, variable string, fla
 	}
 	ferry(t, vars, "ask", "-n", name, "--api", api, "-m", model, "hi").want(0, "You wrote", "ferry: "+name+" is not in the file: using ")
 	equal(t, name+" without a configuration", node.last().text(), asked)
-}
-
-func schemaFile(t *testing.T) string {
-	path := t.TempDir() + "/schema.json"
-	write(t, path, `{"type":"object"}`)
-	return path
 }
 
 // providerBody returns the body of the prompt "hi" in one form.

@@ -137,7 +137,7 @@ func TestHappyEyeballs(t *testing.T) {
 func (l *linkUser) checkFamilies(t *testing.T, args []string, dead byte, want ...byte) {
 	t.Helper()
 	for try := 1; ; try++ {
-		saw := l.link.captureWithout(t, dead)
+		saw := l.link.capture(func(data []byte) bool { return data[0]>>4 == dead })
 		took := l.must(t, args)
 		tried, asked := saw.families()
 		t.Logf("%s with IPv%d lost: tried over IPv%d, answered in %d ms", args[4], dead, tried, took.Milliseconds())
@@ -151,14 +151,6 @@ func (l *linkUser) checkFamilies(t *testing.T, args []string, dead byte, want ..
 		}
 		return
 	}
-}
-
-// captureWithout starts a capture on a link that drops all packets of the given IP version.
-func (l *slowLink) captureWithout(t *testing.T, version byte) *capture {
-	c := l.capture(t)
-	watch := func(outward bool, data []byte) bool { c.see(outward, data); return data[0]>>4 == version }
-	l.watch.Store(&watch)
-	return c
 }
 
 // families returns the IP versions that were tried, and the number of connection packets sent before the second was

@@ -296,10 +296,11 @@ type packet struct {
 	syn, fin, udp bool
 }
 
-// capture starts a capture, which replaces an earlier one.
-func (l *slowLink) capture(t *testing.T) *capture {
+// capture starts a capture, which replaces an earlier one. The link drops each packet for which lost returns true; nil
+// drops none.
+func (l *slowLink) capture(lost func(data []byte) bool) *capture {
 	c := &capture{started: time.Now()}
-	watch := func(outward bool, data []byte) bool { c.see(outward, data); return false }
+	watch := func(outward bool, data []byte) bool { c.see(outward, data); return lost != nil && lost(data) }
 	l.watch.Store(&watch)
 	return c
 }
