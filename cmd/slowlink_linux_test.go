@@ -309,26 +309,25 @@ func (c *capture) see(outward bool, data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	protocol, rest := ipPayload(data)
+	p := packet{at: time.Since(c.started), outward: outward, version: data[0] >> 4, size: len(data), udp: protocol == 17}
 	switch {
-	case protocol == 17 && len(rest) >= 8:
-		p := packet{at: time.Since(c.started), outward: outward, version: data[0] >> 4, size: len(data), payload: len(rest) - 8,
-			port: binary.BigEndian.Uint16(rest[2:]), udp: true}
-		if outward {
-			c.others++
-			p.port = binary.BigEndian.Uint16(rest)
-			initial := p.payload > 0 && rest[8]&0xf0 == 0xc0 // RFC 9000 section 17.2.2
-			p.syn = initial && !slices.ContainsFunc(c.packets, func(q packet) bool { return q.udp && q.port == p.port })
-		}
-		c.packets = append(c.packets, p)
+	case p.udp && len(rest) >= 8:
+		p.payload = len(rest) - 8
 	case protocol == 6 && len(rest) >= 20 && len(rest) >= int(rest[12]>>4)*4:
-		payload := rest[int(rest[12]>>4)*4:]
-		p := packet{at: time.Since(c.started), outward: outward, version: data[0] >> 4, size: len(data), payload: len(payload),
-			port: binary.BigEndian.Uint16(rest[2:]), fin: rest[13]&1 != 0, syn: rest[13]&2 != 0}
-		if outward {
-			p.port = binary.BigEndian.Uint16(rest)
-		}
-		c.packets = append(c.packets, p)
+		p.payload, p.fin, p.syn = len(rest)-int(rest[12]>>4)*4, rest[13]&1 != 0, rest[13]&2 != 0
+	default:
+		return
 	}
+	p.port = binary.BigEndian.Uint16(rest[2:])
+	if outward {
+		p.port = binary.BigEndian.Uint16(rest)
+	}
+	if p.udp && outward {
+		c.others++
+		initial := p.payload > 0 && rest[8]&0xf0 == 0xc0 // RFC 9000 section 17.2.2
+		p.syn = initial && !slices.ContainsFunc(c.packets, func(q packet) bool { return q.udp && q.port == p.port })
+	}
+	c.packets = append(c.packets, p)
 }
 
 // ipPayload returns the protocol that an IP packet carries, and its payload.

@@ -7,8 +7,21 @@ import (
 	"syscall"
 	"testing"
 
+	"ferry/cmd"
+
 	"golang.org/x/sys/windows"
 )
+
+// limitedMain is Main: Windows has no limit on a file's size.
+func limitedMain() int { return cmd.Main() }
+
+// TestNoHolders checks that without holders the flag is refused, the file's setting gets a note, and the list says so.
+func TestNoHolders(t *testing.T) {
+	env := configure(t, serve(t, nil).URL, "hold: 5m")
+	ferry(t, env, "ask", "-n", "n", "hello").want(0, "hello", "ferry: hold is off: windows has no holders\n")
+	ferry(t, env, "ask", "--hold", "1m", "-n", "n", "hello").fails(2, "Error: --hold: windows has no holders\nhint: leave it out")
+	ferry(t, env, "config", "hold").exactly(0, "", "ferry: windows has no holders\n")
+}
 
 // TestCtrlBreak ends a call and a measurement from the console, as Ctrl-C does. The call reports that it may have been
 // billed; the measurement reports its results so far.
