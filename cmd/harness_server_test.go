@@ -121,6 +121,21 @@ func listeningAt(t testing.TB, address string) func(*server) {
 	}
 }
 
+// sieve is a listener without the connections that takes takes.
+type sieve struct {
+	net.Listener
+	takes func(net.Conn) bool
+}
+
+func (l sieve) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil || !l.takes(conn) {
+			return conn, err
+		}
+	}
+}
+
 // respondWith returns a handler that gives every request the same answer.
 func respondWith(status int, mime, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {

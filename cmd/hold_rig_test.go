@@ -195,7 +195,7 @@ func newHoldServer(t *testing.T, secure bool) *holdServer {
 	s := &holdServer{
 		arrived: make(chan string, 1000), over: t.Context().Done(), prompts: map[string]int{}, gates: map[string]chan struct{}{},
 	}
-	how := []func(*server){func(one *server) { one.Listener = &muteListener{one.Listener, s} }}
+	how := []func(*server){func(one *server) { one.Listener = sieve{one.Listener, s.takes} }}
 	if secure {
 		root := newAuthority(t, "root", nil)
 		s.ca = root.file
@@ -334,21 +334,15 @@ func (s *holdServer) times(prompt string) int {
 // muteConnection is the name that arrived receives for a connection that gets no data.
 const muteConnection = "a connection"
 
-type muteListener struct {
-	net.Listener
-	server *holdServer
-}
-
-func (l *muteListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil || !l.server.mute.Load() {
-			return conn, err
-		}
-		go func() {
-			<-l.server.over
-			conn.Close()
-		}()
-		l.server.arrived <- muteConnection
+// takes keeps a new connection without data while the server is mute.
+func (s *holdServer) takes(conn net.Conn) bool {
+	if !s.mute.Load() {
+		return false
 	}
+	go func() {
+		<-s.over
+		conn.Close()
+	}()
+	s.arrived <- muteConnection
+	return true
 }

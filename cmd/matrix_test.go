@@ -200,7 +200,7 @@ func newFaultServer(fault wireFault, stream, late bool) *faultServer {
 	s := &faultServer{fault: fault, stream: stream, late: late, over: make(chan struct{}), node: demo.New(demo.Options{})}
 	s.Server = httptest.NewUnstartedServer(s)
 	s.Config.ErrorLog = quietLog()
-	s.Listener = &faultListener{s.Listener, s}
+	s.Listener = sieve{s.Listener, s.takes}
 	s.Start()
 	return s
 }
@@ -235,25 +235,15 @@ func (s *faultServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.fault.reply(hit{conn, r.Header.Get("X-Api-Key"), s.stream, s.over})
 }
 
-// faultListener applies a fault to connections.
-type faultListener struct {
-	net.Listener
-	server *faultServer
-}
-
-func (l *faultListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		spared := l.server.accepted.Add(1) == 1 && l.server.late
-		if l.server.fault.accept == nil || spared {
-			return conn, nil
-		}
-		l.server.fault.accept(conn)
-		conn.Close()
+// takes applies a fault to a new connection.
+func (s *faultServer) takes(conn net.Conn) bool {
+	spared := s.accepted.Add(1) == 1 && s.late
+	if s.fault.accept == nil || spared {
+		return false
 	}
+	s.fault.accept(conn)
+	conn.Close()
+	return true
 }
 
 // cell is one call of the matrix: a fault, a command, and whether only a later attempt gets the fault.
