@@ -86,9 +86,12 @@ func newStore(t *testing.T) Store {
 	return Store{filepath.Join(t.TempDir(), "state", "sessions")}
 }
 
+// mustOpen opens a session until the end of the test, or until it is closed.
 func mustOpen(t *testing.T, s Store, name string, now time.Time) *Handle {
 	t.Helper()
-	return must(s.Open(t.Context(), name, now, 10*time.Minute))(t)
+	h := must(s.Open(t.Context(), name, now, 10*time.Minute))(t)
+	t.Cleanup(h.Close)
+	return h
 }
 
 // createSession creates a session with one turn.

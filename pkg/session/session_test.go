@@ -58,7 +58,6 @@ func TestConversation(t *testing.T) {
 		t.Errorf("the file is\n%s\nwant\n%s", got, want)
 	}
 	h = mustOpen(t, s, "work", later)
-	defer h.Close()
 	got := h.Session()
 	if got.Name != "work" || got.Token != token || !got.Started.Equal(start) || !got.Used.Equal(later) ||
 		got.Nodes != "hongkong,singapore" || len(got.Turns) != 2 || got.Turns[0].Text != "why <is> the sky blue?\n" {
@@ -80,7 +79,6 @@ func TestPromptIsKept(t *testing.T) {
 	check(t, h.Ask("first", nil, start.Add(time.Second)))
 	h.Close()
 	h = mustOpen(t, s, "work", start.Add(2*time.Second))
-	defer h.Close()
 	if got := h.Session(); got.Pending != "first" || len(got.Turns) != 2 {
 		t.Fatalf("got %+v", got)
 	}
@@ -115,7 +113,6 @@ func TestCrashKeepsThePrompt(t *testing.T) {
 	check(t, child.Process.Kill())
 	_ = child.Wait() // it was killed
 	h := mustOpen(t, s, "work", start)
-	defer h.Close()
 	if got := h.Session(); got.Pending != "do not lose me" || len(got.Turns) != 0 {
 		t.Errorf("after the crash: %+v", got)
 	}
@@ -158,8 +155,7 @@ func TestTwoAtOnceTakeTurns(t *testing.T) {
 
 func TestOpenWaitsUntilContextEnds(t *testing.T) {
 	s := newStore(t)
-	h := mustOpen(t, s, "work", start)
-	defer h.Close()
+	mustOpen(t, s, "work", start)
 	why := errors.New("time over")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	waiting := make(chan error)
@@ -173,8 +169,7 @@ func TestOpenWaitsUntilContextEnds(t *testing.T) {
 		text.Hint(err) != "another ferry process is using it" {
 		t.Errorf("got %v, hint %q", err, text.Hint(err))
 	}
-	other := mustOpen(t, s, "other", start) // only "work" is locked
-	other.Close()
+	mustOpen(t, s, "other", start) // only "work" is locked
 }
 
 func TestModes(t *testing.T) {
@@ -201,7 +196,6 @@ func TestModes(t *testing.T) {
 func TestFull(t *testing.T) {
 	s := newStore(t)
 	h := mustOpen(t, s, "work", start)
-	defer h.Close()
 	check(t, h.Ask("small", nil, start))
 	if h.limit != maxSize {
 		t.Errorf("the limit is %d", h.limit)
@@ -217,7 +211,7 @@ func TestFull(t *testing.T) {
 }
 
 func TestTokenIdle(t *testing.T) {
-	const idle = 10 * time.Minute
+	const idle = 10 * time.Minute // of mustOpen
 	tests := []struct {
 		name  string
 		after time.Duration
@@ -234,8 +228,7 @@ func TestTokenIdle(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStore(t)
 			token := createSession(t, s, "work", start).Token
-			h := must(s.Open(t.Context(), "work", start.Add(tt.after), idle))(t)
-			defer h.Close()
+			h := mustOpen(t, s, "work", start.Add(tt.after))
 			got := h.Session()
 			if fresh := got.Token != token; fresh != tt.fresh || !isToken(got.Token) || len(got.Turns) != 2 {
 				t.Errorf("token %s after %s, %d turns; want a new one: %v", got.Token, token, len(got.Turns), tt.fresh)
@@ -269,7 +262,6 @@ func TestTokenForm(t *testing.T) {
 	path := filepath.Join(s.Dir, "work.json")
 	write(t, path, strings.Replace(content(t, path), token, `x\r\nX-Bad: 1`, 1))
 	h := mustOpen(t, s, "work", start)
-	defer h.Close()
 	if !isToken(h.Session().Token) {
 		t.Errorf("token %q", h.Session().Token)
 	}

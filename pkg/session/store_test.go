@@ -202,7 +202,6 @@ func TestUnavailable(t *testing.T) {
 func TestDiskFailsInBetween(t *testing.T) {
 	s := newStore(t)
 	h := mustOpen(t, s, "work", start)
-	defer h.Close()
 	away := s.Dir + "-away"
 	if err := os.Rename(s.Dir, away); err != nil {
 		t.Skip("the folder cannot be moved while it is in use: ", err)
