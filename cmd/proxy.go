@@ -64,7 +64,7 @@ func (a *app) showProxy(e *endpoint) {
 // list returns every effective setting. For direct, the nodes of the file and the nodes in use it includes the
 // effective proxy, even if it comes from the environment.
 func (s *settings) list() []config.Entry {
-	entries := config.List(s.values, s.file)
+	entries := config.List(s.values)
 	for _, name := range slices.Concat([]string{"direct"}, s.file.Nodes, s.values.Nodes) {
 		node, err := s.selectNode(name)
 		if err != nil || node.IsDemo() {

@@ -105,7 +105,7 @@ func TestGatewaySet(t *testing.T) {
 	file := mustParse(t, string(src))
 	v := must(Resolve(file, nil, nil))(t)
 	for _, p := range pairs {
-		if got, ok := Get(List(v, file), "gateway."+p[0]); !ok || got != p[1] {
+		if got, ok := Get(List(v), "gateway."+p[0]); !ok || got != p[1] {
 			t.Errorf("%s: read back as %q, %v", p[0], got, ok)
 		}
 	}

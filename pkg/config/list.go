@@ -16,7 +16,7 @@ type Entry struct {
 
 // List returns every effective setting and every key of the file's nodes, roles and gateway, each with its origin. A
 // secret is shown as its reference, a proxy without its password.
-func List(v *Values, file *File) []Entry {
+func List(v *Values) []Entry {
 	var list []Entry
 	for _, k := range keys {
 		if k.Usage == "" {
@@ -31,14 +31,14 @@ func List(v *Values, file *File) []Entry {
 		}
 		list = append(list, Entry{k.Key, guard.HideKeys(val.text), val.origin})
 	}
-	for _, name := range file.Nodes {
-		list = append(list, file.node(name).entries()...)
+	for _, name := range v.file.Nodes {
+		list = append(list, v.file.node(name).entries()...)
 	}
-	for _, role := range file.under("roles") {
+	for _, role := range v.file.under("roles") {
 		list = append(list, Entry{"roles." + role.Key, guard.HideKeys(role.Value), role.Origin})
 	}
-	if _, ok := file.positions["gateway"]; ok {
-		list = append(list, file.gatewayEntries()...)
+	if _, ok := v.file.positions["gateway"]; ok {
+		list = append(list, v.file.gatewayEntries()...)
 	}
 	return list
 }

@@ -56,7 +56,7 @@ func TestPinsParse(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 		v := must(Resolve(f, nil, nil))(t)
-		if got, ok := Get(List(v, f), "nodes.a.pins"); !ok || got != pinA+","+pinB {
+		if got, ok := Get(List(v), "nodes.a.pins"); !ok || got != pinA+","+pinB {
 			t.Errorf("%s: get gives %q", name, got)
 		}
 		if !strings.HasPrefix(n.Origin("pins"), "config.yaml:") {
@@ -106,7 +106,7 @@ func TestNodeListInFile(t *testing.T) {
 		if got := v.Nodes; !slices.Equal(got, []string{"a", "b"}) {
 			t.Errorf("%q: got %q", src, got)
 		}
-		if shown, _ := Get(List(v, f), "node"); shown != "a,b" {
+		if shown, _ := Get(List(v), "node"); shown != "a,b" {
 			t.Errorf("%q: shown as %q", src, shown)
 		}
 	}

@@ -243,7 +243,7 @@ func TestListHidesSecrets(t *testing.T) {
 	v := mustResolve(t, f, vars("FERRY_PROXY", "http://u@d:"+canary+"@h:1"), nil)
 	var all strings.Builder
 	got := map[string]Entry{}
-	for _, e := range List(v, f) {
+	for _, e := range List(v) {
 		all.WriteString(e.Key + "=" + e.Value + " " + e.Origin + "\n")
 		got[e.Key] = e
 	}
@@ -267,10 +267,10 @@ func TestListHidesSecrets(t *testing.T) {
 			t.Errorf("got %+v, want %+v", got[want.Key], want)
 		}
 	}
-	if text, ok := Get(List(v, f), "nodes.qwen.headers.x-gate"); !ok || text != "env:GATE" {
+	if text, ok := Get(List(v), "nodes.qwen.headers.x-gate"); !ok || text != "env:GATE" {
 		t.Errorf("got %q, %v", text, ok)
 	}
-	if _, ok := Get(List(v, f), "nodes.qwen.label"); ok {
+	if _, ok := Get(List(v), "nodes.qwen.label"); ok {
 		t.Error("a key that is not said was found")
 	}
 }
