@@ -25,6 +25,27 @@ func mustRef(t *testing.T, s string) Ref {
 	return Ref(s)
 }
 
+// wantKey resolves a reference. It wants a secret, or else an error, in which … is "the key from" and the reference, and
+// a hint; * is any hint.
+func wantKey(t *testing.T, k Keys, ref, secret, fault, hint string) {
+	t.Helper()
+	got, err := k.Resolve(t.Context(), mustRef(t, ref))
+	if fault == "" {
+		if err != nil || got.Reveal() != secret || got.Source() != ref {
+			t.Errorf("%s: got %q from %s, %v, want %q", ref, got.Reveal(), got.Source(), err, secret)
+		}
+		return
+	}
+	fault = strings.Replace(fault, "…", "the key from "+ref, 1)
+	shown := text.Hint(err)
+	switch {
+	case err == nil, err.Error() != fault, shown != hint && hint != "*", shown == "" && hint == "*":
+		t.Errorf("%s: got %v, hint %q, want %s, hint %q", ref, err, shown, fault, hint)
+	case strings.Contains(err.Error()+shown, canary):
+		t.Errorf("%s: the secret is repeated: %v, hint %q", ref, err, shown)
+	}
+}
+
 func TestResolveEnvAndFile(t *testing.T) {
 	dir, home := filepath.Join(t.TempDir(), "a folder"), t.TempDir()
 	check(t, os.Mkdir(dir, 0o700))
@@ -44,46 +65,33 @@ func TestResolveEnvAndFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		absentHint = "put the key in it"
 	}
-	tests := []struct{ ref, want, hint string }{
-		{"env:K", "", ""},
-		{"env:ABSENT", "the key from env:ABSENT is not set or empty", text.SetVariable("ABSENT", "…")},
-		{"env:EMPTY", "the key from env:EMPTY is not set or empty", text.SetVariable("EMPTY", "…")},
-		{"env:SPACE", "the key from env:SPACE has a space at byte 20", "*"},
-		{"env:LINE", "", ""},
-		{"env:CRLF", "", ""},
-		{"env:LINES", "the key from env:LINES has a line break at byte 20", "*"},
-		{"env:FIRST", "the key from env:FIRST has a line break at byte 1", "*"},
-		{"env:ONLY", "the key from env:ONLY is empty", "*"},
-		{"file:plain", "", ""},
-		{"file:newline", "", ""},
-		{"file:crlf", "", ""},
-		{"file:~/key", "", ""},
-		{"file:" + filepath.Join(dir, "plain"), "", ""},
-		{"file:two", "the key from file:two has a line break at byte 20", "*"},
-		{"file:empty", "the key from file:empty is empty", "*"},
-		{"file:absent", "the key from file:absent is not there: " + filepath.Join(dir, "absent") + ": cannot open: no such file or directory",
+	tests := []struct{ ref, secret, fault, hint string }{
+		{"env:K", canary, "", ""},
+		{"env:ABSENT", "", "… is not set or empty", text.SetVariable("ABSENT", "…")},
+		{"env:EMPTY", "", "… is not set or empty", text.SetVariable("EMPTY", "…")},
+		{"env:SPACE", "", "… has a space at byte 20", "*"},
+		{"env:LINE", canary, "", ""},
+		{"env:CRLF", canary, "", ""},
+		{"env:LINES", "", "… has a line break at byte 20", "*"},
+		{"env:FIRST", "", "… has a line break at byte 1", "*"},
+		{"env:ONLY", "", "… is empty", "*"},
+		{"file:plain", canary, "", ""},
+		{"file:newline", canary, "", ""},
+		{"file:crlf", canary, "", ""},
+		{"file:~/key", canary, "", ""},
+		{"file:" + filepath.Join(dir, "plain"), canary, "", ""},
+		{"file:two", "", "… has a line break at byte 20", "*"},
+		{"file:empty", "", "… is empty", "*"},
+		{"file:absent", "", "… is not there: " + filepath.Join(dir, "absent") + ": cannot open: no such file or directory",
 			absentHint},
-		{"file:open", filepath.Join(dir, "open") + ": can be read or written by others (mode 0644)", "chmod 600 '" + filepath.Join(dir, "open") + "'"},
+		{"file:open", "", filepath.Join(dir, "open") + ": can be read or written by others (mode 0644)",
+			"chmod 600 '" + filepath.Join(dir, "open") + "'"},
 	}
 	if runtime.GOOS == "windows" { // there files have no mode: TestAccessLists of pkg/state tests the equivalent
 		tests = tests[:len(tests)-1]
 	}
 	for _, tt := range tests {
-		got, err := k.Resolve(t.Context(), mustRef(t, tt.ref))
-		if tt.want == "" {
-			if err != nil || got.Reveal() != canary || got.Source() != tt.ref {
-				t.Errorf("%s: got %q from %s, %v", tt.ref, got.Reveal(), got.Source(), err)
-			}
-			continue
-		}
-		hint := text.Hint(err)
-		if err == nil || err.Error() != tt.want || hint == "" || tt.hint != "*" && hint != tt.hint {
-			t.Errorf("%s: got %v, want %s", tt.ref, err, tt.want)
-			continue
-		}
-		if strings.Contains(err.Error()+hint, canary) {
-			t.Errorf("%s: the secret is repeated: %v", tt.ref, err)
-		}
+		wantKey(t, k, tt.ref, tt.secret, tt.fault, tt.hint)
 	}
 }
 
@@ -113,15 +121,12 @@ func TestResolveHeader(t *testing.T) {
 }
 
 func TestResolveErrorTypes(t *testing.T) {
-	k := Keys{}
-	for ref, want := range map[Ref]string{
-		"file:~/key": "the key from file:~/key begins with ~/, and HOME is not set", "": "the key from  is not a reference to a key",
-	} {
-		if _, err := k.Resolve(t.Context(), ref); err == nil || err.Error() != want || text.Hint(err) == "" {
-			t.Errorf("%s: got %v, want %s and a hint", ref, err, want)
-		}
+	wantKey(t, Keys{}, "file:~/key", "", "… begins with ~/, and HOME is not set", "*")
+	_, err := Keys{}.Resolve(t.Context(), "")
+	if err == nil || err.Error() != "the key from  is not a reference to a key" || text.Hint(err) == "" {
+		t.Errorf("no reference: got %v, hint %q", err, text.Hint(err))
 	}
-	_, err := k.Resolve(t.Context(), mustRef(t, "file:"+t.TempDir()))
+	_, err = Keys{}.Resolve(t.Context(), mustRef(t, "file:"+t.TempDir()))
 	if _, ok := errors.AsType[*state.Error](err); !ok {
 		t.Errorf("a folder: %T", err)
 	}
@@ -175,26 +180,20 @@ func (mute) Set(string, string, string) error   { select {} }
 
 func TestKeyring(t *testing.T) {
 	keyring.MockInit()
-	ring, work := SystemKeyring(vars("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")), mustRef(t, "keyring:work")
-	refused := func(k Keys, want, hint string) {
-		t.Helper()
-		if _, err := k.Resolve(t.Context(), work); err == nil || err.Error() != "the key from keyring:work "+want || text.Hint(err) != hint {
-			t.Errorf("got %v, hint %q, want %s, hint %q", err, text.Hint(err), want, hint)
-		}
-	}
-	refused(Keys{Keyring: ring}, "is not there: no such entry in the keyring", "")
+	ring, work := SystemKeyring(vars("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")), "keyring:work"
+	wantKey(t, Keys{Keyring: ring}, work, "", "… is not there: no such entry in the keyring", "")
 	secret := must(guard.NewSecret(canary, "standard input"))(t)
 	check(t, StoreInKeyring(t.Context(), ring, "work", secret))
-	if got, err := (Keys{Keyring: ring}).Resolve(t.Context(), work); err != nil || got.Reveal() != canary || got.Source() != "keyring:work" {
-		t.Errorf("got %v, %v", got.Source(), err)
-	}
+	wantKey(t, Keys{Keyring: ring}, work, canary, "", "")
 	keyring.MockInitWithError(errors.New("locked\x1b[2J"))
-	refused(Keys{Keyring: ring}, `cannot be read: locked\x1b[2J`, "")
-	refused(Keys{}, "cannot be read: there is no keyring here", "use env:NAME, file:PATH or cmd:COMMAND instead")
-	refused(Keys{Keyring: mute{}, Limit: time.Millisecond}, "cannot be read: no answer after 1ms", "is the keyring locked?")
+	wantKey(t, Keys{Keyring: ring}, work, "", `… cannot be read: locked\x1b[2J`, "")
+	wantKey(t, Keys{}, work, "", "… cannot be read: there is no keyring here",
+		"use env:NAME, file:PATH or cmd:COMMAND instead")
+	wantKey(t, Keys{Keyring: mute{}, Limit: time.Millisecond}, work, "",
+		"… cannot be read: no answer after 1ms", "is the keyring locked?")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := Keys{Keyring: mute{}}.Resolve(ctx, work)
+	_, err := Keys{Keyring: mute{}}.Resolve(ctx, Ref(work))
 	for _, err := range []error{err, StoreInKeyring(ctx, mute{}, "work", secret)} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled: got %v", err)
