@@ -79,15 +79,6 @@ func (d *document) stretch(height int) {
 		height, units, height)
 }
 
-// addPoint adds a point to a path, or begins a line there.
-func addPoint(path *strings.Builder, begins bool, x int, y any) {
-	verb := 'L'
-	if begins {
-		verb = 'M'
-	}
-	fmt.Fprintf(path, "%c%d %v", verb, x, y)
-}
-
 func (d *document) phases() {
 	longest := 0.0
 	for _, r := range d.s.Rows {

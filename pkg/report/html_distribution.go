@@ -79,11 +79,12 @@ func (d *document) curve(heights []float64) {
 		last--
 	}
 	x := func(i int) int { return i * units / (len(heights) - 1) }
-	var path strings.Builder
+	var points []string
 	for i := first; i <= last; i++ {
-		addPoint(&path, i == first, x(i), fmt.Sprintf("%.1f", curveGround-heights[i]*(curveGround-curveTop)))
+		points = append(points, fmt.Sprintf("%d %.1f", x(i), curveGround-heights[i]*(curveGround-curveTop)))
 	}
-	d.writef(`<path class="area" d="%sV%dH%dZ"/><path class="outline" d="%s"/>`, path.String(), curveGround, x(first), path.String())
+	line := "M" + strings.Join(points, "L")
+	d.writef(`<path class="area" d="%sV%dH%dZ"/><path class="outline" d="%s"/>`, line, curveGround, x(first), line)
 }
 
 // selected returns at most 400 of the latencies, evenly selected from the shortest to the longest, so that a million

@@ -132,7 +132,7 @@ const (
 // medians returns the line of medians: the answers in order, divided into parts of equal number.
 func medians(points []bench.Point, time, a axis) string {
 	answered := slices.DeleteFunc(slices.Clone(points), func(p bench.Point) bool { return !p.OK })
-	var path strings.Builder
+	path := ""
 	for from, i := 0, 1; i <= len(answered); i++ {
 		if i < len(answered) && answered[i].At-answered[i-1].At <= medianGap*(time.hi-time.lo) {
 			continue
@@ -140,11 +140,16 @@ func medians(points []bench.Point, time, a axis) string {
 		stretch := answered[from:i]
 		from = i
 		parts := min(max(medianParts*len(stretch)/len(answered), 3), len(stretch)/medianFew)
-		for k := 0; parts >= 3 && k < parts; k++ {
+		if parts < 3 {
+			continue
+		}
+		var line []string
+		for k := range parts {
 			part := stretch[k*len(stretch)/parts : (k+1)*len(stretch)/parts]
 			latencies := slices.Sorted(slices.Values(each(part, func(p bench.Point) float64 { return p.Latency })))
-			addPoint(&path, k == 0, time.x(part[len(part)/2].At), timelineY(a, latencies[len(latencies)/2]))
+			line = append(line, fmt.Sprint(time.x(part[len(part)/2].At), timelineY(a, latencies[len(latencies)/2])))
 		}
+		path += "M" + strings.Join(line, "L")
 	}
-	return path.String()
+	return path
 }
