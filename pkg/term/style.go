@@ -50,11 +50,8 @@ func Table(rows [][]string, width, keep int, heading Style) string {
 	for i, row := range rows {
 		var line strings.Builder
 		for c, cell := range row {
-			if c > 0 {
-				line.WriteString(gap)
-			}
 			cell = text.Cut(cell, widths[c])
-			line.WriteString(cell + strings.Repeat(" ", widths[c]-text.Width(cell)))
+			line.WriteString(cell + strings.Repeat(" ", widths[c]-text.Width(cell)) + gap)
 		}
 		text := strings.TrimRight(line.String(), " ")
 		if i == 0 {
@@ -68,20 +65,17 @@ func Table(rows [][]string, width, keep int, heading Style) string {
 // TableOrCards returns the table if it fits into the width uncut, else a card for each row: the first keep cells on one
 // line, and below it one line for each other cell, with its heading.
 func TableOrCards(rows [][]string, width, keep int, heading Style) string {
-	shown, kept := dropEmpty(rows, keep)
-	if tableWidth(columnWidths(shown)) <= width {
+	rows, keep = dropEmpty(rows, keep)
+	if tableWidth(columnWidths(rows)) <= width {
 		return Table(rows, width, keep, heading)
 	}
-	label := 0
-	for _, title := range shown[0][kept:] {
-		label = max(label, text.Width(title))
-	}
+	titles := rows[0][keep:]
+	label := slices.Max(append(columnWidths([][]string{titles}), 0))
 	var b strings.Builder
-	for _, row := range shown[1:] {
-		b.WriteString(heading.Render(strings.TrimSpace(strings.Join(row[:kept], " "))) + "\n")
-		for c, cell := range row[kept:] {
-			if cell != "" {
-				title := shown[0][kept+c]
+	for _, row := range rows[1:] {
+		b.WriteString(heading.Render(strings.TrimSpace(strings.Join(row[:keep], " "))) + "\n")
+		for c, cell := range row[keep:] {
+			if title := titles[c]; cell != "" {
 				b.WriteString(gap + title + strings.Repeat(" ", label-text.Width(title)) + gap + cell + "\n")
 			}
 		}
