@@ -36,14 +36,16 @@ type document struct {
 // markup is text that is already HTML: the program's own text, or a result of markupf.
 type markup string
 
-// markupf fills a format of the program. It escapes every argument that is neither a number nor markup, so that nothing
-// stays unescaped by mistake: names, labels and texts of failures come from outside.
+// markupf fills a format of the program. It escapes every argument that is neither a number, markup nor a list of
+// markup, so that nothing stays unescaped by mistake: names, labels and texts of failures come from outside.
 func markupf(format string, args ...any) markup {
 	for i, arg := range args {
 		switch arg := arg.(type) {
 		case int, float64:
 		case markup:
 			args[i] = string(arg)
+		case []markup:
+			args[i] = strings.Join(each(arg, func(m markup) string { return string(m) }), "")
 		default:
 			args[i] = escapeHTML(fmt.Sprint(arg))
 		}
@@ -96,7 +98,7 @@ func changesAsHTML(c *bench.Changes, o Options) (string, error) {
 	names := each(c.Nodes, func(n *bench.Change) string { return n.Title })
 	d.head(d.translate("Before and after: %s", d.nodeList(names)),
 		markupf("%s", d.translate("old: %s, new: %s", d.moment(c.Old.Started), d.moment(c.New.Started))))
-	outcome := each(d.outcome(c), func(said line) markup { return markupf(`<p class="first sentence"><b>%s</b></p>`, said.text) })
+	outcome := each(d.outcome(c), func(said line) markup { return markupf(`<p class="first sentence"><b>%s</b></p>`+"\n", said.text) })
 	d.verdictSection(outcome, each(c.Nodes, func(n *bench.Change) markup { return d.listItem(n.Title, d.changeFinding(n)) }))
 	d.thresholds(o.Checks)
 	d.warnings(append(d.stopReason("old run: %s", c.Old), d.stopReason("new run: %s", c.New)...), c.Warnings)
@@ -164,11 +166,9 @@ func bestFirst(s *bench.Summary) *bench.Summary {
 // end writes the definitions and the footer.
 func (d *document) end(all []definition) {
 	d.open("definitions", "Definitions")
-	d.writef("<dl class=\"definitions\">\n")
-	for _, word := range all {
-		d.writef("<div><dt>%s</dt><dd>%s</dd></div>\n", word.Term, word.Text)
-	}
-	d.writef("</dl></section>\n")
+	d.writef("<dl class=\"definitions\">\n%s</dl></section>\n", each(all, func(word definition) markup {
+		return markupf("<div><dt>%s</dt><dd>%s</dd></div>\n", word.Term, word.Text)
+	}))
 	d.writef("<footer><p>ferry %s · %s <code>%s</code></p></footer>\n</main>\n</body>\n</html>\n",
 		d.s.Header.Program, d.translate("schema %d · run", d.s.Header.Schema), d.s.Header.ID)
 }
@@ -233,23 +233,16 @@ func (d *document) when() (when markup) {
 
 // verdictSection writes the verdict: what is best, or why nothing is, and then the results for the others.
 func (d *document) verdictSection(first, others []markup) {
-	d.writef(`<section class="verdict" id="verdict"><h2 class="hidden">%s</h2>`+"\n", d.translate("Verdict"))
-	for _, sentence := range first {
-		d.writef("%s\n", sentence)
-	}
+	d.writef(`<section class="verdict" id="verdict"><h2 class="hidden">%s</h2>`+"\n%s", d.translate("Verdict"), first)
 	if len(others) > 0 {
-		d.writef("<ul>\n")
-		for _, sentence := range others {
-			d.writef("<li>%s</li>\n", sentence)
-		}
-		d.writef("</ul>\n")
+		d.writef("<ul>\n%s</ul>\n", others)
 	}
 	d.writef("</section>\n")
 }
 
-// listItem returns the result for a row or a node.
+// listItem returns the result for a row or a node as an item of a list.
 func (d *document) listItem(name, finding string) markup {
-	return markupf("<b><bdi>%s</bdi></b>%s%s", name, d.translate(": "), joinUnits(finding))
+	return markupf("<li><b><bdi>%s</bdi></b>%s%s</li>\n", name, d.translate(": "), joinUnits(finding))
 }
 
 // verdict writes first which row is best at each vantage, or why there is none.
@@ -263,13 +256,13 @@ func (d *document) verdict() {
 	first := each(d.s.Best, func(c bench.Choice) markup {
 		if len(c.Rows) == 1 {
 			best := leader(d.s, c)
-			return markupf(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`, d.title(d.s, best), badge("best"), joinUnits(d.finding(d.s, best)))
+			return markupf(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`+"\n", d.title(d.s, best), badge("best"), joinUnits(d.finding(d.s, best)))
 		}
 		names := each(c.Rows, func(i int) string { return string(markupf(`<b><bdi>%s</bdi></b>`, d.title(d.s, d.s.Rows[i]))) })
-		return markupf(`<p class="first">%s%s</p>`, markup(strings.Join(names, d.translate(" or "))), badge("no difference shown"))
+		return markupf(`<p class="first">%s%s</p>`+"\n", markup(strings.Join(names, d.translate(" or "))), badge("no difference shown"))
 	})
 	if len(first) == 0 {
-		first = []markup{markupf(`<p class="first sentence">%s</p>`, d.translate(noBest(d.s).Error()))}
+		first = []markup{markupf(`<p class="first sentence">%s</p>`+"\n", d.translate(noBest(d.s).Error()))}
 	}
 	others := slices.DeleteFunc(slices.Clone(d.s.Rows), d.s.Leads)
 	d.verdictSection(first, each(others, func(r *bench.Row) markup { return d.listItem(d.title(d.s, r), d.finding(d.s, r)) }))
@@ -279,22 +272,18 @@ func (d *document) warnings(stopped []markup, all []bench.Warning) {
 	if len(all)+len(stopped) == 0 {
 		return
 	}
-	d.writef(`<section class="warnings" id="warnings"><h2>%s</h2>`+"\n<ul>\n", d.translate("Warnings"))
-	for _, line := range stopped {
-		d.writef("<li>%s</li>\n", line)
-	}
-	for _, w := range all {
-		d.writef(`<li data-warning="%s">%s</li>`+"\n", w.Code, d.warning(d.s, w))
-	}
-	d.writef("</ul></section>\n")
+	warnings := each(all, func(w bench.Warning) markup {
+		return markupf(`<li data-warning="%s">%s</li>`+"\n", w.Code, d.warning(d.s, w))
+	})
+	d.writef(`<section class="warnings" id="warnings"><h2>%s</h2>`+"\n<ul>\n%s%s</ul></section>\n", d.translate("Warnings"), stopped, warnings)
 }
 
-// stopReason returns the line that says why a run ended early, nothing if it did not.
+// stopReason returns the item of a list that says why a run ended early, nothing if it did not.
 func (d *document) stopReason(sentence string, s *bench.Summary) []markup {
 	if s.Stopped == "" {
 		return nil
 	}
-	return []markup{markupf("%s", d.translate(sentence, d.stopped(s.Stopped)))}
+	return []markup{markupf("<li>%s</li>\n", d.translate(sentence, d.stopped(s.Stopped)))}
 }
 
 // facts writes what was requested, how and from where.

@@ -87,16 +87,15 @@ func (d *document) phases() {
 	if longest == 0 {
 		return
 	}
-	legend := markup(`<p class="legend" aria-hidden="true">`)
-	for _, part := range phasesOf(&bench.Row{}) {
-		legend += markupf(`<span><i class="swatch %s"></i> %s</span>`, part.name, d.translate(part.words))
-	}
+	legend := each(phasesOf(&bench.Row{}), func(part phase) markup {
+		return markupf(`<span><i class="swatch %s"></i> %s</span>`, part.name, d.translate(part.words))
+	})
 	const height = 26
 	a := linear(longest * 1.02)
 	d.chart(chart{
 		id: "phases", heading: "Time per phase",
 		note:  d.translate("Mean time in each phase of the successful attempt. Phases that a reused connection skips are not shown."),
-		above: legend + "</p>\n", height: height, axis: a, ticks: a.ticks(), label: a.label, describe: d.describePhases,
+		above: markupf(`<p class="legend" aria-hidden="true">%s</p>`+"\n", legend), height: height, axis: a, ticks: a.ticks(), label: a.label, describe: d.describePhases,
 		draw: func(r *bench.Row) {
 			from := 0.0
 			for _, part := range nonzeroPhases(r) {
@@ -110,11 +109,9 @@ func (d *document) phases() {
 		},
 		// The figures of each phase: the shortest phases are too thin to see, and colours do not name a phase.
 		after: func(r *bench.Row) {
-			d.writef(`<p class="values">`)
-			for _, part := range nonzeroPhases(r) {
-				d.writef(`<span><i class="swatch %s"></i>%s %s</span> `, part.name, d.translate(part.words), joinUnits(text.Millis(part.ms)))
-			}
-			d.writef(`</p>`)
+			d.writef(`<p class="values">%s</p>`, each(nonzeroPhases(r), func(part phase) markup {
+				return markupf(`<span><i class="swatch %s"></i>%s %s</span> `, part.name, d.translate(part.words), joinUnits(text.Millis(part.ms)))
+			}))
 		},
 	})
 }
