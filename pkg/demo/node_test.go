@@ -54,9 +54,7 @@ func TestInMemory(t *testing.T) {
 		if want := map[bool]int64{true: 1, false: 30}[keepAlive]; dials.Load() != want {
 			t.Errorf("keep-alive %v: %d dials, want %d", keepAlive, dials.Load(), want)
 		}
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
+		check(t, n.Close())
 	}
 	awaitGoroutines(t)
 }
@@ -121,9 +119,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	idle, err := n.DialContext(t.Context(), "tcp", "demo:80")
 	check(t, err)
 	for range 2 {
-		if err := n.Close(); err != nil {
-			t.Error(err)
-		}
+		check(t, n.Close())
 	}
 	wg.Wait()
 	if _, err := idle.Read(make([]byte, 1)); err == nil {
@@ -136,9 +132,7 @@ func TestCloseEndsEverything(t *testing.T) {
 }
 
 func TestCloseWithoutDialAndDialsThatRace(t *testing.T) {
-	if err := New(Options{}).Close(); err != nil {
-		t.Error(err)
-	}
+	check(t, New(Options{}).Close())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	n := New(Options{})

@@ -116,9 +116,8 @@ func TestEventsAreFlushedAndPaced(t *testing.T) {
 		r := bufio.NewReader(resp.Body)
 		for range 4 {
 			for line := "x"; line != "\n"; {
-				if line, err = r.ReadString('\n'); err != nil {
-					t.Fatal(err)
-				}
+				line, err = r.ReadString('\n')
+				check(t, err)
 			}
 			step <- struct{}{}
 		}

@@ -210,20 +210,13 @@ func FuzzDecode(f *testing.F) {
 			}
 			answer, err := api.Decode(status, body)
 			_, checked := api.check(status, body)
-			switch {
-			case err == nil && checked != nil && !isEvents(body):
-				t.Fatalf("%s: an answer where check says %v", api, checked)
-			case err == nil && checked != nil && status != 200:
-				t.Fatalf("%s: HTTP %d with events became a success", api, status)
-			case err == nil && status != 200 && api != Complete:
-				t.Fatalf("%s: HTTP %d became a success", api, status)
-			case err == nil && EndingOf(answer.StopReason) == Failed:
-				t.Fatalf("%s: a failure became a success", api)
-			case err != nil && err.Error() == "":
-				t.Fatalf("%s: an error without a text", api)
-			}
-			got := found(t, err)
-			fatalIf(t, got == 200 && err != nil, "%s: an error of status 200", api)
+			got, isAnswer := found(t, err), err == nil
+			fatalIf(t, isAnswer && checked != nil && !isEvents(body), "%s: an answer where check says %v", api, checked)
+			fatalIf(t, isAnswer && checked != nil && status != 200, "%s: HTTP %d with events became a success", api, status)
+			fatalIf(t, isAnswer && status != 200 && api != Complete, "%s: HTTP %d became a success", api, status)
+			fatalIf(t, isAnswer && EndingOf(answer.StopReason) == Failed, "%s: a failure became a success", api)
+			fatalIf(t, !isAnswer && err.Error() == "", "%s: an error without a text", api)
+			fatalIf(t, !isAnswer && got == 200, "%s: an error of status 200", api)
 		}
 	})
 }

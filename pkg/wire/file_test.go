@@ -33,9 +33,7 @@ func pictures(t testing.TB) map[string][]byte {
 		"image/gif":  func(w io.Writer) error { return gif.Encode(w, picture, nil) },
 	} {
 		var b bytes.Buffer
-		if err := write(&b); err != nil {
-			t.Fatal(err)
-		}
+		check(t, write(&b))
 		out[name] = b.Bytes()
 	}
 	return out
