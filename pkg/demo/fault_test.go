@@ -112,8 +112,8 @@ func TestFaultsOfAnswers(t *testing.T) {
 		for _, a := range asks {
 			r := post(t, client, url+a.path+"?"+c.query, a.body)
 			got := r.header.Get(c.header)
-			isRight := r.err == nil && r.status == c.status && got == c.value && regexp.MustCompile(c.body).MatchString(r.body)
-			errorIf(t, !isRight, "%s?%s: got %d, %s %q, %s, %v, want %d, %q and a body with %s",
+			hasBody := regexp.MustCompile(c.body).MatchString(r.body)
+			errorIf(t, r.err != nil || r.status != c.status || got != c.value || !hasBody, "%s?%s: got %d, %s %q, %s, %v, want %d, %q and a body with %s",
 				a.path, c.query, r.status, c.header, got, r.body, r.err, c.status, c.value, c.body)
 		}
 	}

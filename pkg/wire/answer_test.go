@@ -41,7 +41,8 @@ func checkCase(t *testing.T, title string, api API, how, body, want string) {
 	}
 	got := described(answer, err)
 	errorIf(t, got != want, "%s: got\n%s\nwant\n%s", title, got, want)
-	errorIf(t, err == nil && answer.Empty != (answer.Text == ""), "%s: empty is %t of %q", title, answer.Empty, answer.Text)
+	errorIf(t, err == nil && answer.Empty != (answer.Text == ""),
+		"%s: empty is %t of %q", title, answer.Empty, answer.Text)
 	if failed, ok := errors.AsType[*APIError](err); ok && (failed.HTTPStatus != status || string(failed.Body) != body) {
 		t.Errorf("%s: got HTTP %d with %q, want HTTP %d with %q", title, failed.HTTPStatus, failed.Body, status, body)
 	}

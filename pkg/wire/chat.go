@@ -34,7 +34,8 @@ func (chat) encode(r Request) (members, error) {
 	if r.isHost("api.openai.com", tokens) {
 		tokens = "max_completion_tokens"
 	}
-	out := members{{"model", r.Model}, {tokens, r.MaxTokens}, {"messages", messageList{turns, chatFile}}, {"stream", r.Stream}}
+	out := members{{"model", r.Model}, {tokens, r.MaxTokens}}
+	out = append(out, member{"messages", messageList{turns, chatFile}}, member{"stream", r.Stream})
 	// The last chunk has the usage only if it was requested. Mistral does not have the member.
 	if r.Stream && !r.isHost("api.mistral.ai", "stream_options") {
 		out = append(out, member{"stream_options", json.RawMessage(`{"include_usage":true}`)})

@@ -141,8 +141,10 @@ func read(t *testing.T, api API, body string) readings {
 	answer, err := api.Decode(200, []byte(body))
 	out := readings{answer.Text, api.Partial([]byte(body)), err}
 	found(t, err) // no error of another type
-	fatalIf(t, err == nil && EndingOf(answer.StopReason) == Failed, "%s: a failure is taken for a whole answer:\n%s", api, body)
-	fatalIf(t, err == nil && answer.Empty != (answer.Text == ""), "%s: empty is %t of %q", api, answer.Empty, answer.Text)
+	fatalIf(t, err == nil && EndingOf(answer.StopReason) == Failed,
+		"%s: a failure is taken for a whole answer:\n%s", api, body)
+	fatalIf(t, err == nil && answer.Empty != (answer.Text == ""),
+		"%s: empty is %t of %q", api, answer.Empty, answer.Text)
 	if _, isOne := parse(trimDone([]byte(body))); isOne || !isEvents([]byte(body)) {
 		fatalIf(t, err == nil && containsFailure(api, body), "%s: a failure is taken for a whole answer:\n%s", api, body)
 		return out

@@ -212,7 +212,8 @@ func FuzzDecode(f *testing.F) {
 			_, checked := api.check(status, body)
 			got, isAnswer := found(t, err), err == nil
 			fatalIf(t, isAnswer && checked != nil && !isEvents(body), "%s: an answer where check says %v", api, checked)
-			fatalIf(t, isAnswer && checked != nil && status != 200, "%s: HTTP %d with events became a success", api, status)
+			fatalIf(t, isAnswer && checked != nil && status != 200,
+				"%s: HTTP %d with events became a success", api, status)
 			fatalIf(t, isAnswer && status != 200 && api != Complete, "%s: HTTP %d became a success", api, status)
 			fatalIf(t, isAnswer && EndingOf(answer.StopReason) == Failed, "%s: a failure became a success", api)
 			fatalIf(t, !isAnswer && err.Error() == "", "%s: an error without a text", api)

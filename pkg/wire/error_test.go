@@ -66,7 +66,8 @@ func TestErrorKinds(t *testing.T) {
 			"spend cap": failed.SpendCap(), "in flight": failed.InFlightBudget(),
 			"unknown model": failed.UnknownModel(), "only streams": failed.OnlyStreams(),
 		} {
-			errorIf(t, is != (kind == test.kind), "%d %s: got %s %t, want the kind %q", test.status, test.body, kind, is, test.kind)
+			errorIf(t, is != (kind == test.kind),
+				"%d %s: got %s %t, want the kind %q", test.status, test.body, kind, is, test.kind)
 		}
 		failed.Status = 503
 		errorIf(t, failed.OnlyStreams(), "%s with status 503: taken for a refusal", test.body)

@@ -226,7 +226,8 @@ func FuzzEvents(f *testing.F) {
 				}
 				name, data := string(event.Name), string(event.Data)
 				r.buffered()
-				fatalIf(t, string(event.Name) != name || string(event.Data) != data, "%q became %q", name+"|"+data, event)
+				fatalIf(t, string(event.Name) != name || string(event.Data) != data,
+					"%q became %q", name+"|"+data, event)
 				got = append(got, name+"|"+data)
 			}
 			fatalIf(t, fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want), "%q: %q\nwhole: %q", in, got, want)

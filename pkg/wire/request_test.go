@@ -21,8 +21,8 @@ func params(pairs ...string) map[string]json.RawMessage {
 }
 
 // TestEncode checks the exact bytes of requests: a gateway that signs, logs or caches bodies sees exactly these. A case
-// of testdata/requests.txt has the dialect and a name, the fields of the Request as JSON, and the body. A request has the
-// prompt p, 1 token and, except in complete, the model m, unless the case sets others.
+// of testdata/requests.txt has the dialect and a name, the fields of the Request as JSON, and the body. A request has
+// the prompt p, 1 token and, except in complete, the model m, unless the case sets others.
 func TestEncode(t *testing.T) {
 	for _, c := range readCases(t, "testdata/requests.txt") {
 		name, _, _ := strings.Cut(c.title, " ")
@@ -33,11 +33,13 @@ func TestEncode(t *testing.T) {
 		}
 		check(t, json.Unmarshal([]byte(c.head), &in))
 		got, err := api.Encode(in)
-		errorIf(t, err != nil || string(got.Display()) != c.body || !json.Valid(got.Display()) || got.Len() != int64(len(c.body)),
+		isJSON := json.Valid(got.Display())
+		errorIf(t, err != nil || string(got.Display()) != c.body || !isJSON || got.Len() != int64(len(c.body)),
 			"%s: got %s, %v\nwant %s", c.title, got.Display(), err, c.body)
 	}
 	got, err := Complete.Encode(Request{Prompt: "p", Params: params("max_tokens", " null ", "none", " null ")})
-	errorIf(t, err != nil || string(got.Display()) != `{"prompt":"p"}`, "null with white space: got %s, %v", got.Display(), err)
+	errorIf(t, err != nil || string(got.Display()) != `{"prompt":"p"}`,
+		"null with white space: got %s, %v", got.Display(), err)
 }
 
 // FuzzEncode checks that a prompt is unchanged after encoding in every dialect.

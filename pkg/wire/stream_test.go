@@ -96,7 +96,8 @@ func TestCutAtEveryByte(t *testing.T) {
 				cut, isCut := errors.AsType[*TruncatedError](got.err)
 				isWhole := got.err == io.EOF && got.text == want.text
 				isCut = isCut && cut.Events == got.events && cut.Err == nil
-				fatalIf(t, n >= last && !isWhole || n < last && !isCut, "%s, %s, %d of %d bytes: %+v", api, name, n, len(stream), got)
+				fatalIf(t, n >= last && !isWhole || n < last && !isCut,
+					"%s, %s, %d of %d bytes: %+v", api, name, n, len(stream), got)
 				fatalIf(t, !strings.HasPrefix(want.text, got.text) || !strings.HasPrefix(want.reasoning, got.reasoning),
 					"%s, %s, %d of %d bytes: %q", api, name, n, len(stream), got.text)
 			}
