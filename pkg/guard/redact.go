@@ -266,7 +266,8 @@ func extendToMarks(s string, c span) span {
 	return c
 }
 
-// replace replaces every span with "[REDACTED]", or returns s itself if there is none. The spans are sorted; overlapping spans become one.
+// replace replaces every span with "[REDACTED]", or returns s itself if there is none. The spans are sorted;
+// overlapping spans become one.
 func replace(s string, spans []span) string {
 	if len(spans) == 0 {
 		return s

@@ -136,15 +136,13 @@ func TestLedgerBroken(t *testing.T) {
 		m := newMachine(t)
 		write(t, m.path(usageSuffix), []byte(damaged))
 		l := m.ledger(1000)
-		if _, err := l.Reserve(t.Context(), 1, 0); !errors.Is(err, errBroken) || !strings.Contains(text.Hint(err), m.path(usageSuffix)) {
-			t.Errorf("%q: Reserve returns %v", damaged, err)
-		}
-		if err := reserveTokens(t, m.ledger(0), 1).Charge(1, 1); !errors.Is(err, errBroken) {
-			t.Errorf("%q: Charge returns %v", damaged, err)
-		}
-		if _, err := Usage(m.dir); !errors.Is(err, errBroken) {
-			t.Errorf("%q: Usage says %v", damaged, err)
-		}
+		_, err := l.Reserve(t.Context(), 1, 0)
+		errorIf(t, !errors.Is(err, errBroken) || !strings.Contains(text.Hint(err), m.path(usageSuffix)),
+			"%q: Reserve returns %v", damaged, err)
+		err = reserveTokens(t, m.ledger(0), 1).Charge(1, 1)
+		errorIf(t, !errors.Is(err, errBroken), "%q: Charge returns %v", damaged, err)
+		_, err = Usage(m.dir)
+		errorIf(t, !errors.Is(err, errBroken), "%q: Usage says %v", damaged, err)
 		after, err := os.ReadFile(m.path(usageSuffix))
 		errorIf(t, err != nil || string(after) != damaged, "%q became %q, %v", damaged, after, err)
 	}

@@ -12,22 +12,17 @@ import (
 
 // If the folder cannot be used, the bucket works within the process.
 func TestBucketDegraded(t *testing.T) {
-	tests := []struct {
-		name  string
-		spoil func(dir string) error
-	}{
-		{"a file in its place", func(dir string) error { return os.WriteFile(dir, nil, 0o600) }},
-		{"under a file", func(dir string) error { return os.WriteFile(filepath.Dir(dir), nil, 0o600) }},
-		{"a folder as the lock", func(dir string) error { return os.MkdirAll(path(dir, ".bucket.lock"), 0o700) }},
-		{"a folder as the bucket", func(dir string) error { return os.MkdirAll(path(dir, ".bucket"), 0o700) }},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+	for name, spoil := range map[string]func(dir string) error{
+		"a file in its place": func(dir string) error {
+			return errors.Join(os.MkdirAll(filepath.Dir(dir), 0o700), os.WriteFile(dir, nil, 0o600))
+		},
+		"under a file":           func(dir string) error { return os.WriteFile(filepath.Dir(dir), nil, 0o600) },
+		"a folder as the lock":   func(dir string) error { return os.MkdirAll(path(dir, ".bucket.lock"), 0o700) },
+		"a folder as the bucket": func(dir string) error { return os.MkdirAll(path(dir, ".bucket"), 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
 			m := newMachine(t, "state", "limit")
-			if strings.HasPrefix(tt.name, "a file") {
-				must(t, os.MkdirAll(filepath.Dir(m.dir), 0o700))
-			}
-			must(t, tt.spoil(m.dir))
+			must(t, spoil(m.dir))
 			b := m.bucket(bursty)
 			must(t, b.Degraded()) // not before the first use
 			var last *Reservation
@@ -55,7 +50,8 @@ func TestBucketDegradesLater(t *testing.T) {
 	must(t, os.RemoveAll(m.dir), os.WriteFile(m.dir, nil, 0o600))
 	equal(t, "cancelled", last.Cancel(), true)
 	r, err := b.Reserve(t.Context(), Forever)
-	errorIf(t, err != nil || r.Wait != 3600*time.Millisecond || b.Degraded() == nil, "got %+v, %v, %v", r, err, b.Degraded())
+	must(t, err)
+	errorIf(t, r.Wait != 3600*time.Millisecond || b.Degraded() == nil, "got %+v, %v", r, b.Degraded())
 }
 
 // Removing the files, as ferry config purge does, is not an error.

@@ -117,34 +117,31 @@ func TestBucketBrokenFile(t *testing.T) {
 	whole := with(func(*queue) {})
 	flipped := slices.Clone(whole)
 	flipped[20] ^= 1
-	tests := []struct {
-		name string
-		data []byte
-	}{
-		{"empty", nil},
-		{"cut", whole[:len(whole)-1]},
-		{"half", whole[:len(whole)/2]},
-		{"no checksum", whole[9:]},
-		{"one bit", flipped},
-		{"zeros", make([]byte, 4096)},
-		{"noise", []byte(strings.Repeat("\xff", 4096))},
-		{"an older ferry's", []byte("ferry bucket boot - 0 wall 0 ahead 0 rate 1 1000000000 1 next 0 gaps 0 sum 12345678\n")},
-		{"not JSON", []byte("00000000 \n")},
-		{"another shape", encode(pending{})},
-		{"ahead out of bounds", with(func(q *queue) { q.Ahead = maxAhead + 1 })},
-		{"behind", with(func(q *queue) { q.Ahead = -1 })},
-		{"no rate", with(func(q *queue) { q.Rate = Rate{} })},
-		{"a number out of bounds", with(func(q *queue) { q.Next = maxNumber + 1 })},
-		{"a time out of bounds", with(func(q *queue) { q.At.Wall = math.MaxInt64 })},
-		{"a gap behind the end", gaps(1, gap{9, 9, 1})},
-		{"a gap before one behind the end", gaps(1, gap{8, 10, 1})},
-		{"a gap that is over", gaps(1, gap{8, 9, 0})},
-		{"too many gaps", gaps(maxGaps+1, gap{8, 9, 5})},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+	const older = "ferry bucket boot - 0 wall 0 ahead 0 rate 1 1000000000 1 next 0 gaps 0 sum 12345678\n"
+	for name, data := range map[string][]byte{
+		"empty":                           nil,
+		"cut":                             whole[:len(whole)-1],
+		"half":                            whole[:len(whole)/2],
+		"no checksum":                     whole[9:],
+		"one bit":                         flipped,
+		"zeros":                           make([]byte, 4096),
+		"noise":                           []byte(strings.Repeat("\xff", 4096)),
+		"an older ferry's":                []byte(older),
+		"not JSON":                        []byte("00000000 \n"),
+		"another shape":                   encode(pending{}),
+		"ahead out of bounds":             with(func(q *queue) { q.Ahead = maxAhead + 1 }),
+		"behind":                          with(func(q *queue) { q.Ahead = -1 }),
+		"no rate":                         with(func(q *queue) { q.Rate = Rate{} }),
+		"a number out of bounds":          with(func(q *queue) { q.Next = maxNumber + 1 }),
+		"a time out of bounds":            with(func(q *queue) { q.At.Wall = math.MaxInt64 }),
+		"a gap behind the end":            gaps(1, gap{9, 9, 1}),
+		"a gap before one behind the end": gaps(1, gap{8, 10, 1}),
+		"a gap that is over":              gaps(1, gap{8, 9, 0}),
+		"too many gaps":                   gaps(maxGaps+1, gap{8, 9, 5}),
+	} {
+		t.Run(name, func(t *testing.T) {
 			m := newMachine(t)
-			write(t, m.path(".bucket"), tt.data)
+			write(t, m.path(".bucket"), data)
 			b := m.bucket(bursty)
 			equal(t, "as after a whole burst", waits(t, b, 3), "1.2s 2.4s 3.6s")
 			equal(t, "read again", waits(t, m.bucket(bursty), 1), "4.8s")

@@ -119,7 +119,8 @@ func TestReadPrivateOnce(t *testing.T) {
 	data, err := ReadPrivate(p.in("large"), size)
 	runtime.ReadMemStats(&after)
 	took := after.TotalAlloc - before.TotalAlloc
-	errorIf(t, err != nil || len(data) != size || took > size*5/4, "%d bytes of %d took %d, %v", len(data), size, took, err)
+	must(t, err)
+	errorIf(t, len(data) != size || took > size*5/4, "%d bytes of %d took %d", len(data), size, took)
 }
 
 // A file that grows after its size was checked must not be truncated silently: /dev/zero has size 0 and no end.

@@ -151,11 +151,9 @@ func TestBodyCap(t *testing.T) {
 	over := append(bytes.Clone(exact), 'y')
 	bomb := bytes.Repeat([]byte{0}, 8*limit)
 	tests := []struct {
-		name    string
-		body    []byte
-		gzip    bool
-		chunked bool
-		fits    bool
+		name                string
+		body                []byte
+		gzip, chunked, fits bool
 	}{
 		{"just fits", exact, false, false, true},
 		{"just fits, chunked", exact, false, true, true},
@@ -181,12 +179,9 @@ func TestBodyCap(t *testing.T) {
 			errorIf(t, err != nil || got != string(exact), "%s: got %d bytes, %v, want all", test.name, len(got), err)
 			continue
 		}
-		var over *text.LimitError
-		if !errors.As(err, &over) || over.Limit != limit || len(got) != limit {
-			t.Errorf("%s: got %d bytes, %v, want %d and a LimitError", test.name, len(got), err, limit)
-			continue
-		}
-		errorIf(t, err.Error() != "a reply is over 1 MiB", "%s: got %v, want a reply is over 1 MiB", test.name, err)
+		over, ok := errors.AsType[*text.LimitError](err)
+		errorIf(t, !ok || over.Limit != limit || over.Error() != "a reply is over 1 MiB" || len(got) != limit,
+			"%s: got %d bytes, %v, want %d and that a reply is over 1 MiB", test.name, len(got), err, limit)
 	}
 	got := (&text.LimitError{What: "a reply", Limit: 1000}).Error()
 	errorIf(t, got != "a reply is over 1000 bytes", "got %s, want a reply is over 1000 bytes", got)

@@ -39,7 +39,8 @@ func postOn(t *testing.T, rt http.RoundTripper, o Options, words []byte) (status
 func expectOn(t *testing.T, rt http.RoundTripper, o Options, words []byte, want string) {
 	t.Helper()
 	status, text, err := postOn(t, rt, o, words)
-	fatalIf(t, status != 200 || err != nil || !strings.Contains(text, want), "got %d, %q, %v, want %q", status, text, err, want)
+	check(t, err)
+	fatalIf(t, status != 200 || !strings.Contains(text, want), "got %d, %q, want %q", status, text, want)
 }
 
 // TestRefusedWithoutAnswer uses a server that closes the connection during a long request, without a response.

@@ -45,11 +45,8 @@ func TestConnectTimeoutOfTLS(t *testing.T) {
 	} {
 		o.ConnectTimeout = timeout
 		_, err := build(t, o).RoundTrip(request(t, o.Target.String(), body("prompt")))
-		var late *ConnectTimeoutError
-		if !errors.As(err, &late) || late.Timeout != timeout || late.Hint() == "" {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
+		late, ok := errors.AsType[*ConnectTimeoutError](err)
+		fatalIf(t, !ok || late.Timeout != timeout || late.Hint() == "", "%s: got %v, want a ConnectTimeoutError", name, err)
 		via := ""
 		if o.Proxy != nil {
 			via = " through the proxy " + o.Proxy.String()

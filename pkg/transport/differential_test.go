@@ -244,9 +244,9 @@ func kind(t *testing.T, err error) string {
 		return "bad request"
 	}
 	for _, sign := range []string{
-		"malformed", "invalid", "unsupported", "bad Content-Length", "too many transfer encodings", "suspiciously long trailer",
-		"chunked line ends", "too much non-data", "chunk length", "multiple Content-Length", "chunked encoding",
-		"line too long", "message too large", "flate: ",
+		"malformed", "invalid", "unsupported", "bad Content-Length", "too many transfer encodings",
+		"suspiciously long trailer", "chunked line ends", "too much non-data", "chunk length", "multiple Content-Length",
+		"chunked encoding", "line too long", "message too large", "flate: ",
 	} {
 		if strings.Contains(err.Error(), sign) {
 			return "malformed"

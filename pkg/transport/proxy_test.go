@@ -122,11 +122,8 @@ func TestParseProxyRefusesWithoutEcho(t *testing.T) {
 		"http://user:hunter2@", "hunter2:x://p.test",
 	} {
 		got, err := ParseProxy(raw)
-		var refused *ProxyError
-		if !errors.As(err, &refused) || got != nil {
-			t.Errorf("%q: got %v, %v, want an error", raw, got, err)
-			continue
-		}
+		refused, ok := errors.AsType[*ProxyError](err)
+		fatalIf(t, !ok || got != nil, "%q: got %v, %v, want an error", raw, got, err)
 		for _, text := range []string{err.Error(), refused.Hint(), fmt.Sprintf("%+v", err)} {
 			errorIf(t, text == "" || strings.Contains(text, "hun") || strings.Contains(text, "ter2"),
 				"%q: got %q, want words without the password", raw, text)
@@ -150,7 +147,8 @@ func TestPlainHTTPThroughAProxy(t *testing.T) {
 	errorIf(t, !slices.Equal(p.seen(), []string{"POST " + target.URL + "/v1"}), "the proxy saw %q, want one request of it", p.seen())
 	o.Proxy.User = nil
 	_, _, err = post(t, o)
-	ofProxy(t, "no password", err, "the proxy "+o.Proxy.String()+" answered 407 Proxy Authentication Required", "it needs a user and a password")
+	ofProxy(t, "no password", err, "the proxy "+o.Proxy.String()+" answered 407 Proxy Authentication Required",
+		"it needs a user and a password")
 }
 
 func TestCONNECT(t *testing.T) {
@@ -168,7 +166,8 @@ func TestCONNECT(t *testing.T) {
 	header := fmt.Sprint(p.header)
 	errorIf(t, strings.Contains(header, "prompt"), "the proxy saw %s, want nothing of the request", header)
 
-	unauthorized := "the proxy " + ShowProxy(o.Proxy) + " answered 407 Proxy Authentication Required to a connection to " + address
+	unauthorized := "the proxy " + ShowProxy(o.Proxy) + " answered 407 Proxy Authentication Required to a connection to " +
+		address
 	o.Proxy.User = url.UserPassword("user", "wrong")
 	_, _, err = post(t, o)
 	ofProxy(t, "a wrong password", err, unauthorized, "does not accept the user and the password")

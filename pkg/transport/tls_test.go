@@ -61,6 +61,7 @@ func TestGroups(t *testing.T) {
 func TestTLSAccepts(t *testing.T) {
 	ca := privateCA(t)
 	clientCert, clientKey := ca.files(ca.issue(nil))
+	old := TLS{CA: ca.file, Min: "1.2"}
 	tests := []struct {
 		name    string
 		server  *tls.Config
@@ -69,8 +70,8 @@ func TestTLSAccepts(t *testing.T) {
 	}{
 		{"a private authority", ca.config(), TLS{CA: ca.file}, "TLS 1.3"},
 		{"the system's authorities", systemCA.config(), TLS{}, "TLS 1.3"},
-		{"a TLS 1.2 server where the node allows it", upTo(tls.VersionTLS12, ca.config()), TLS{CA: ca.file, Min: "1.2"}, "TLS 1.2"},
-		{"the newest that both speak", ca.config(), TLS{CA: ca.file, Min: "1.2"}, "TLS 1.3"},
+		{"a TLS 1.2 server where the node allows it", upTo(tls.VersionTLS12, ca.config()), old, "TLS 1.2"},
+		{"the newest that both speak", ca.config(), old, "TLS 1.3"},
 		{"a client certificate", ca.asks(), TLS{CA: ca.file, Cert: clientCert, Key: clientKey}, "TLS 1.3"},
 	}
 	for _, test := range tests {
@@ -128,7 +129,8 @@ func TestTLSRefusesCertificates(t *testing.T) {
 	own := TLS{CA: ca.file}
 	checkRefusals(t, []refusal{
 		{"expired", valid(date(2023, 1, 2), date(2025, 1, 2)), own, expired + "2025-01-02", "renew"},
-		{"not yet valid", valid(date(2999, 1, 2), date(3000, 1, 2)), own, "its certificate is not valid before 2999-01-02", "clock"},
+		{"not yet valid", valid(date(2999, 1, 2), date(3000, 1, 2)), own,
+			"its certificate is not valid before 2999-01-02", "clock"},
 		{"signed by an authority that expired", old.config(), TLS{CA: old.file}, expired + "2024-03-04", "renew"},
 		{"another host", named([]string{"a.test", "b.test"}), own, "its certificate is for a.test, b.test", "url"},
 		{"many other hosts", named([]string{"a.test"}, net.IP{10, 0, 0, 1}, net.IP{10, 0, 0, 2}, net.IP{10, 0, 0, 3}), own,
@@ -154,7 +156,8 @@ func TestTLSRefusesHandshakes(t *testing.T) {
 	dislikes.VerifyConnection = func(tls.ConnectionState) error { return errors.New("not you") }
 	const advice = "tls.cert and tls.key"
 	checkRefusals(t, []refusal{
-		{"TLS 1.2 under 1.3", upTo(tls.VersionTLS12, ca.config()), TLS{CA: ca.file}, "does not offer TLS 1.3", `tls: {min: "1.2"}`},
+		{"TLS 1.2 under 1.3", upTo(tls.VersionTLS12, ca.config()), TLS{CA: ca.file},
+			"does not offer TLS 1.3", `tls: {min: "1.2"}`},
 		{"TLS 1.1 under 1.2", ancient, TLS{CA: ca.file, Min: "1.2"},
 			"refused the TLS handshake: protocol version not supported", ""},
 		{"no client certificate, TLS 1.3", ca.asks(), TLS{CA: ca.file}, "asks for a client certificate", advice},
@@ -188,13 +191,15 @@ func TestHandshakeFaults(t *testing.T) {
 	for _, test := range []struct{ address, reason, advice string }{
 		{plain.Listener.Addr().String(), "does not speak TLS on this port", "http://"},
 		{scripted(t, "SSH-2.0-something\r\n"), "does not speak TLS on this port", "http://"},
-		{scripted(t, string(hello)), "failed the TLS handshake: server selected unsupported protocol version", "nothing was sent"},
+		{scripted(t, string(hello)),
+			"failed the TLS handshake: server selected unsupported protocol version", "nothing was sent"},
 	} {
 		_, _, err := post(t, ca.node(t, test.address))
 		refused(t, err, test.address, test.reason, test.advice)
 	}
 	_, _, err := post(t, ca.node(t, scripted(t, 5)))
-	errorIf(t, err == nil || errors.As(err, new(*guard.TrustError)), "a server that hung up: got %v, want a fault of the network", err)
+	errorIf(t, err == nil || errors.As(err, new(*guard.TrustError)),
+		"a server that hung up: got %v, want a fault of the network", err)
 }
 
 func TestCertificateFiles(t *testing.T) {
