@@ -70,20 +70,20 @@ type itemLine struct {
 // byteOrderMark can be at the start of the input.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// parseItem parses a line. A blank line is not an item.
-func parseItem(number int, line []byte) (item Item, blank bool) {
+// parseItem parses a line. A blank line is the zero Item.
+func parseItem(number int, line []byte) Item {
 	if number == 1 {
 		line = bytes.TrimPrefix(line, byteOrderMark)
 	}
 	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 	if len(bytes.TrimSpace(line)) == 0 {
-		return Item{}, true
+		return Item{}
 	}
-	item = Item{Line: number, ID: strconv.Itoa(number), Prompt: string(line), numbered: true}
+	item := Item{Line: number, ID: strconv.Itoa(number), Prompt: string(line), numbered: true}
 	if fault := item.read(line); fault != "" {
-		return invalidItem(number, fault), false
+		return invalidItem(number, fault)
 	}
-	return item, false
+	return item
 }
 
 // read fills the item from its line. It returns the fault, "" if there is none.
@@ -322,8 +322,7 @@ func (in *BatchInput) items(seen io.Writer, ids *seenIDs, each func(Item) error)
 		case err != nil:
 			return fileError(in.Name, "cannot read", err)
 		default:
-			var blank bool
-			if item, blank = parseItem(lines.number, line); blank {
+			if item = parseItem(lines.number, line); item.Line == 0 {
 				continue
 			}
 		}

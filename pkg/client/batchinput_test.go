@@ -47,17 +47,17 @@ func TestParseItem(t *testing.T) {
 		{"caf\xe9", "line 3: is not UTF-8"},
 		{"a\x00b", "line 3: has a NUL byte"},
 	} {
-		item, blank := parseItem(3, []byte(c.line))
+		item := parseItem(3, []byte(c.line))
 		got := fmt.Sprintf("%s %q %q %d", item.ID, item.Prompt, item.Model, item.MaxTokens)
 		switch {
 		case item.fault != "":
 			got = fmt.Sprintf("line %d: %s", item.Line, item.fault)
-		case blank:
+		case item.Line == 0:
 			got = "blank"
 		}
 		errorIf(t, got != c.want, "%q: %s, want %s", c.line, got, c.want)
 	}
-	if item, _ := parseItem(1, []byte("\ufeff{\"prompt\":\"p\"}")); item.fault != "" || item.Prompt != "p" {
+	if item := parseItem(1, []byte("\ufeff{\"prompt\":\"p\"}")); item.fault != "" || item.Prompt != "p" {
 		t.Errorf("with a byte order mark: %+v", item)
 	}
 }
@@ -66,9 +66,9 @@ func FuzzParseItem(f *testing.F) {
 	f.Add([]byte("hello"))
 	f.Add([]byte(`{"id":"a","prompt":"p","max_tokens":5}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		item, blank := parseItem(2, line)
+		item := parseItem(2, line)
 		bad := strings.TrimSpace(item.Prompt) == "" || item.ID == "" || len(item.ID) > maxID
-		if item.fault == "" && !blank && bad {
+		if item.fault == "" && item.Line != 0 && bad {
 			t.Errorf("%q became %+v", line, item)
 		}
 	})
