@@ -74,13 +74,14 @@ type runState struct {
 	fileMemory *Memory
 
 	// The batch's mu guards the fields below. consecutiveFailures is the number of failures since the last success.
-	// spent is the number of billed tokens, reserved the maximum that may be billed for items in flight. asking is the
-	// number of calls in progress, ended of finished calls. changed is signalled when spent, reserved or ended changes
-	// and when the sending ends.
+	// spent is the number of billed tokens, reserved the maximum that may be billed for items in flight. changed is
+	// signalled when one of them changes and when the sending ends. asking is the number of calls in progress. ended is
+	// closed, and replaced, when one of them ends.
 	consecutiveFailures int
 	spent, reserved     int64
-	asking, ended       int
 	changed             *sync.Cond
+	asking              int
+	ended               chan struct{}
 }
 
 // Run sends the items that are not done, and returns when no item is in flight. The error is the reason why it stopped
@@ -89,7 +90,8 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 	sending, halt := context.WithCancelCause(how.Sending)
 	defer halt(nil)
 	r := &runState{
-		Batch: b, BatchRun: how, ctx: ctx, sending: sending, halt: halt, memory: NewMemory(), fileMemory: NewMemory(), changed: sync.NewCond(&b.mu),
+		Batch: b, BatchRun: how, ctx: ctx, sending: sending, halt: halt, memory: NewMemory(), fileMemory: NewMemory(),
+		changed: sync.NewCond(&b.mu), ended: make(chan struct{}),
 	}
 	if err := r.begin(); err != nil {
 		return Tally{}, err
@@ -254,8 +256,10 @@ func (r *runState) runItem(item Item) {
 
 // noteFailed records in the journal that an item is not in flight. It does not do so if an earlier run left the item in
 // flight, because that run's request may have been carried out.
-func (r *runState) noteFailed(item Item) bool {
-	return r.record.sent.has(item.Line) || r.check(r.journal.note('f', item.Line))
+func (r *runState) noteFailed(item Item) {
+	if !r.record.sent.has(item.Line) {
+		r.check(r.journal.note('f', item.Line))
+	}
 }
 
 // ask writes the "s" line of an item to the journal and sends the item. Before the call's time limit starts, it waits
@@ -270,12 +274,17 @@ func (r *runState) ask(item Item, call *Call) (*Result, error) {
 		if !r.check(r.journal.note('s', item.Line)) {
 			return &Result{}, errStopped
 		}
-		asked, seen, err := r.askOnce(call)
+		asked, ended, err := r.askOnce(call)
 		var spent *limit.SpentError
-		if len(asked.Attempts) > 0 || !errors.As(err, &spent) || spent.Reserved == 0 || seen < 0 {
+		if len(asked.Attempts) > 0 || !errors.As(err, &spent) || spent.Reserved == 0 || ended == nil {
 			return asked, err
 		}
-		if !r.noteFailed(item) || !r.waitForCallEnd(seen) {
+		r.noteFailed(item)
+		select {
+		case <-ended:
+		case <-r.sending.Done():
+		}
+		if r.stopped() {
 			return asked, errStopped
 		}
 	}
@@ -295,9 +304,9 @@ func (r *runState) waitForRateLimit(call *Call) bool {
 	return true
 }
 
-// askOnce makes the call. seen is the number of ended calls that its result takes into account, -1 if no other call was
-// in progress.
-func (r *runState) askOnce(call *Call) (asked *Result, seen int, err error) {
+// askOnce makes the call. ended is closed when another call ends that the result does not take into account, nil if no
+// other call was in progress.
+func (r *runState) askOnce(call *Call) (asked *Result, ended <-chan struct{}, err error) {
 	r.mu.Lock()
 	r.asking++
 	before := r.ended
@@ -306,27 +315,16 @@ func (r *runState) askOnce(call *Call) (asked *Result, seen int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asking--
+	since := r.ended
+	close(since)
+	r.ended = make(chan struct{})
 	switch {
-	case r.ended > before: // these calls have released the tokens that they did not use
-		seen = before
+	case since != before: // these calls have released the tokens that they did not use
+		ended = before
 	case r.asking > 0:
-		seen = r.ended + 1
-	default:
-		seen = -1
+		ended = r.ended
 	}
-	r.ended++
-	r.changed.Broadcast()
-	return asked, seen, err
-}
-
-// waitForCallEnd waits until more than seen calls have ended. It returns false if the sending ended.
-func (r *runState) waitForCallEnd(seen int) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for r.ended == seen && !r.stopped() {
-		r.changed.Wait()
-	}
-	return !r.stopped()
+	return asked, ended, err
 }
 
 // resultOf returns the result line of an item.
