@@ -12,44 +12,29 @@ import (
 	"ferry/pkg/text"
 )
 
-// rateLimiter is a bucket that reports when it is no longer shared with other processes.
-type rateLimiter struct {
-	*limit.Bucket
-	degraded func(error)
-}
-
-// Reserve returns the next reservation.
-func (l *rateLimiter) Reserve(ctx context.Context, maxWait time.Duration) (*limit.Reservation, error) {
-	reserved, err := l.Bucket.Reserve(ctx, maxWait)
-	if why := l.Degraded(); why != nil {
-		l.degraded(why)
-	}
-	return reserved, err
-}
-
 // setLimit gives an endpoint the rate limit of its address. Nodes with the same address share it, even if it cannot be
 // shared with other processes. It touches no file.
 func (s *settings) setLimit(e *endpoint, rate limit.Rate) error {
 	folder, noHome := s.limitsDir()
 	key := limit.AddressKey(e.address()) + " " + rate.String()
-	limiter := s.limiters[key]
-	if limiter == nil {
-		bucket, err := limit.NewBucket(folder, e.address(), rate, limitClock(s.Clock))
-		if err != nil {
+	bucket := s.limiters[key]
+	if bucket == nil {
+		var err error
+		if bucket, err = limit.NewBucket(folder, e.address(), rate, limitClock(s.Clock)); err != nil {
 			return err
 		}
 		if s.noStore || noHome != nil {
 			bucket.Alone()
 		}
-		limiter = &rateLimiter{Bucket: bucket, degraded: func(why error) {
+		bucket.OnDegraded = func(why error) {
 			s.limitWarning.Do(func() { s.note("the limit of %v applies only to this ferry process: %s", rate, why) })
-		}}
-		s.limiters[key] = limiter
+		}
+		s.limiters[key] = bucket
 	}
 	if noHome != nil && !s.noStore {
-		limiter.degraded(noHome)
+		bucket.OnDegraded(noHome)
 	}
-	e.Limiter = limiter
+	e.Limiter = bucket
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"ferry/pkg/config"
 	"ferry/pkg/guard"
+	"ferry/pkg/limit"
 
 	"github.com/spf13/pflag"
 )
@@ -35,7 +36,7 @@ type settings struct {
 	// systems has the system prompts that were read, by the names of their files.
 	systems map[string]string
 	// limiters has the rate limiters in use, by address and rate.
-	limiters                    map[string]*rateLimiter
+	limiters                    map[string]*limit.Bucket
 	limitWarning, budgetWarning sync.Once
 }
 
@@ -132,5 +133,5 @@ func (a *app) settings(o nodeOptions) (*settings, error) {
 			return nil, err
 		}
 	}
-	return &settings{app: a, nodeOptions: o, file: file, values: values, limiters: map[string]*rateLimiter{}}, nil
+	return &settings{app: a, nodeOptions: o, file: file, values: values, limiters: map[string]*limit.Bucket{}}, nil
 }

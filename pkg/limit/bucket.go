@@ -19,6 +19,9 @@ const Forever time.Duration = math.MaxInt64
 // folder and address share it.
 type Bucket struct {
 	*sharedFile
+	// OnDegraded is called with the reason at each reservation that other processes cannot see. It may be nil.
+	OnDegraded func(why error)
+
 	clock  Clock
 	rate   Rate
 	memory queue     // latest known state, used if the file cannot be used
@@ -95,6 +98,9 @@ func (b *Bucket) Reserve(ctx context.Context, maxWait time.Duration) (*Reservati
 		q.Next++
 		return q, true
 	})
+	if why := b.Degraded(); why != nil && b.OnDegraded != nil {
+		b.OnDegraded(why)
+	}
 	if err = cmp.Or(err, late); err != nil {
 		return nil, err
 	}
