@@ -318,9 +318,9 @@ func (s *settings) newEndpoint(ctx context.Context, node config.Node, o endpoint
 		s.setBudget(e, node.Budget)
 	}
 	if node.Rate.Events > 0 {
-		err = s.setLimit(e, limit.Rate(node.Rate))
+		s.setLimit(e, limit.Rate(node.Rate))
 	}
-	return e, err
+	return e, nil
 }
 
 // clientEnv returns what the stages of a call need. From here on SIGQUIT ends the program with ferry's own message.

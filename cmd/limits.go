@@ -14,15 +14,12 @@ import (
 
 // setLimit gives an endpoint the rate limit of its address. Nodes with the same address share it, even if it cannot be
 // shared with other processes. It touches no file.
-func (s *settings) setLimit(e *endpoint, rate limit.Rate) error {
+func (s *settings) setLimit(e *endpoint, rate limit.Rate) {
 	folder, noHome := s.limitsDir()
 	key := limit.AddressKey(e.address()) + " " + rate.String()
 	bucket := s.limiters[key]
 	if bucket == nil {
-		var err error
-		if bucket, err = limit.NewBucket(folder, e.address(), rate, limitClock(s.Clock)); err != nil {
-			return err
-		}
+		bucket, _ = limit.NewBucket(folder, e.address(), rate, limitClock(s.Clock)) // the configuration has checked the rate
 		if s.noStore || noHome != nil {
 			bucket.Alone()
 		}
@@ -35,7 +32,6 @@ func (s *settings) setLimit(e *endpoint, rate limit.Rate) error {
 		bucket.OnDegraded(noHome)
 	}
 	e.Limiter = bucket
-	return nil
 }
 
 // setBudget gives an endpoint the budget of its address. It touches no file.
