@@ -320,7 +320,7 @@ func (s *settings) addNode(ctx context.Context, node string, fields []config.Ent
 		return err
 	}
 	model := ""
-	if asked, err := added.selectNode(node); err == nil && asked.CheckModel() != nil {
+	if asked, err := added.values.Select(node, added.api); err == nil && asked.CheckModel() != nil {
 		model = " -m MODEL"
 	}
 	s.note("ferry ask -n %s%s hi sends it a prompt; ferry config set node %[1]s makes it the default", node, model)
@@ -333,7 +333,7 @@ const maxAutoModels = 20
 
 // chooseModel returns a model from the node's list, or "" if the user has to choose or the list has the node's default.
 func (s *settings) chooseModel(ctx context.Context, name string) string {
-	node, err := s.selectNode(name)
+	node, err := s.values.Select(name, s.api)
 	if err != nil {
 		return ""
 	}

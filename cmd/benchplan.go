@@ -164,7 +164,7 @@ func (s *settings) benchNode(name string, names []string, best bool) (config.Nod
 	if !strings.Contains(name, ":") {
 		plain, only = strings.CutSuffix(name, http3Suffix)
 	}
-	node, err := s.selectNode(plain)
+	node, err := s.values.Select(plain, s.api)
 	switch {
 	case only && best:
 		return node, usagef("-o text shows which one is faster", "-o best prints a node name for ferry ask, and %s is not one", name)

@@ -60,7 +60,7 @@ func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOpt
 	nodes := make([]config.Node, len(names))
 	for i, name := range names {
 		var err error
-		if nodes[i], err = s.selectNode(name); err != nil {
+		if nodes[i], err = s.values.Select(name, s.api); err != nil {
 			return err
 		}
 	}

@@ -158,7 +158,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 	c := listCmd("nodes", "List the nodes", a.fileSettings, func(s *settings, form string) error {
 		var nodes []nodeJSON
 		for _, name := range s.nodeNames(s.file) {
-			node, err := s.selectNode(name)
+			node, err := s.values.Select(name, s.api)
 			if err != nil {
 				return err
 			}

@@ -51,7 +51,7 @@ func (s *settings) order(ctx context.Context, names []string, o endpointOptions)
 	}
 	order.OnSkip = func(skipped client.Candidate, err error) { s.note("%s cannot be used: %s", skipped.Name, err) }
 	for i, name := range names {
-		node, err := s.selectNode(name)
+		node, err := s.values.Select(name, s.api)
 		if err == nil && strings.HasPrefix(node.System, "@") {
 			node.System, err = s.systemPrompt(ctx, node.System)
 		}
@@ -213,10 +213,6 @@ func (e *endpoint) close() {
 	if e.demo != nil {
 		_ = e.demo.Close()
 	}
-}
-
-func (s *settings) selectNode(name string) (config.Node, error) {
-	return s.values.Select(name, s.api)
 }
 
 // endpointOptions say what an endpoint is used for.

@@ -38,7 +38,7 @@ func runConfigKey(ctx context.Context, s *settings, args []string) error {
 	if _, err := s.configPath(); err != nil {
 		return err
 	}
-	node, err := s.selectNode(name)
+	node, err := s.values.Select(name, s.api)
 	if err != nil {
 		return err
 	}

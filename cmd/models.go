@@ -58,7 +58,7 @@ func runConfigModels(ctx context.Context, s *settings, name string, o modelsOpti
 	if s.closed != nil {
 		return s.closed
 	}
-	node, err := s.selectNode(name)
+	node, err := s.values.Select(name, s.api)
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (a *app) completeModels(c *cobra.Command, args []string, _ string) ([]strin
 	}
 	var ids []string
 	for _, name := range names {
-		if node, err := s.selectNode(name); err == nil {
+		if node, err := s.values.Select(name, s.api); err == nil {
 			ids = append(ids, s.storedModels(node).Models...)
 			ids = slices.AppendSeq(ids, maps.Keys(node.Aliases))
 		}

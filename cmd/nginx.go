@@ -122,7 +122,7 @@ func (g *gatewayFile) node(ctx context.Context, name string, unread bool) (gatew
 		e.Err = err
 		return e
 	}
-	node, err := g.selectNode(name)
+	node, err := g.values.Select(name, g.api)
 	if err != nil {
 		return gateway.Node{}, fault("names no node that can be used", err)
 	}

@@ -26,7 +26,7 @@ func runConfigPin(ctx context.Context, s *settings, args []string) error {
 	if s.closed != nil {
 		return s.closed
 	}
-	node, err := s.selectNode(args[0])
+	node, err := s.values.Select(args[0], s.api)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,9 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 		info, err := os.Stat(f.Name)
 		f.Again = err == nil && info.Mode().IsRegular()
 	}
-	parts = append(parts, attached.Texts()...)
+	if len(o.files) > 0 {
+		parts = append(parts, attached.Texts()...)
+	}
 	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
 	size := 0
 	for _, part := range parts {

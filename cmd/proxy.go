@@ -66,7 +66,7 @@ func (a *app) showProxy(e *endpoint) {
 func (s *settings) list() []config.Entry {
 	entries := config.List(s.values)
 	for _, name := range slices.Concat([]string{"direct"}, s.file.Nodes, s.values.Nodes) {
-		node, err := s.selectNode(name)
+		node, err := s.values.Select(name, s.api)
 		if err != nil || node.IsDemo() {
 			continue // the command that uses an unknown node reports it
 		}
