@@ -84,7 +84,6 @@ func TestTextNumbers(t *testing.T) {
 	}
 }
 
-// TestTextPipe: in a pipe nothing is wrapped or styled, whatever the given width.
 // TestNoEmptyTable checks that a table without any value is not written.
 func TestNoEmptyTable(t *testing.T) {
 	s := three()
@@ -98,6 +97,7 @@ func TestNoEmptyTable(t *testing.T) {
 	}
 }
 
+// TestTextPipe: in a pipe nothing is wrapped or styled, whatever the given width.
 func TestTextPipe(t *testing.T) {
 	got := write(t, Text, three(), Options{Facts: term.Facts{Width: 20}})
 	if want := write(t, Text, three(), Options{Facts: term.Facts{Plain: true, Width: 80}}); got != want {

@@ -96,12 +96,8 @@ func (m *Markdown) put(dst, text []byte, s style) []byte {
 
 // lineStart reads the marker at the beginning of a line and returns its size, 0 if it needs more text.
 func (m *Markdown) lineStart(dst, rest []byte, last bool) ([]byte, int) {
-	head := rest[:min(len(rest), maxMarker)]
-	end := bytes.IndexByte(head, '\n')
-	if end >= 0 {
-		head = head[:end]
-	}
-	complete := last || end >= 0 || len(head) == maxMarker
+	head, _, ends := bytes.Cut(rest[:min(len(rest), maxMarker)], []byte("\n"))
+	complete := last || ends || len(head) == maxMarker
 	size, marker, known := m.marker(head, complete)
 	if !known {
 		return dst, 0
@@ -159,10 +155,7 @@ func (m *Markdown) codeLine(head []byte, complete bool) (known bool) {
 		margin += ">"
 	}
 	text := bytes.TrimLeft(head, margin)
-	run := 0
-	if len(text) > 0 && text[0] == m.fence {
-		run = runLength(text)
-	}
+	run := len(text) - len(bytes.TrimLeft(text, string(m.fence)))
 	m.line = code
 	if len(bytes.TrimRight(text[run:], " \t")) > 0 {
 		return true
