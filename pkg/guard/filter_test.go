@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -186,11 +187,7 @@ func naive(words []string, text string) (want Match, ok bool) {
 			if len(w) <= longest || len(w) > end {
 				continue
 			}
-			same := true
-			for i := range w {
-				same = same && w[i].r == symbols[end-len(w)+i].r
-			}
-			if same {
+			if slices.EqualFunc(w, symbols[end-len(w):end], func(x, y sym) bool { return x.r == y.r }) {
 				longest = len(w)
 				want, ok = Match{line + 1, symbols[end-len(w)].from, symbols[end-1].to}, true
 			}
