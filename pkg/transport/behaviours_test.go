@@ -81,33 +81,32 @@ var statusLines = []string{
 	"HTTP/1.1 200 " + strings.Repeat("x", 5000), strings.Repeat("x", 5000),
 }
 
-// headerLines are header lines of a 200 with a Content-Length.
-var headerLines = []string{
-	"no colon\r\n", "nocolon\r\n", ": no name\r\n", "X : space before\r\n", " X: space first\r\n", "\tX: tab first\r\n",
-	"X: a\r\n b: folded\r\n", "X: a\r\n\tfolded by a tab\r\n", "X: a\r\n \r\n", "X: \r\n", "X:\r\n", "X:tight\r\n",
-	"X:  loose  \r\n",
-	"X: bare LF\n", "X: a\nY: b\n", "X: lone\rCR\r\n", "X: CR before\r\r\n", "X\r: name\r\n", "X: NUL \x00\r\n",
-	"X\x00: NUL\r\n",
-	"X: bell \x07\r\n", "X: \xff\xfe\r\n", "X: é\r\n", "É: x\r\n", "X Y: z\r\n", "X(Y): z\r\n", "X/Y: z\r\n",
-	"\"X\": z\r\n",
-	"x-lower: a\r\nX-LOWER: b\r\n", "X: a\r\nX: b\r\n", "\x7f: del\r\n", "X: del \x7f\r\n", "X: tab\tin\r\n",
-	"X: a: b\r\n",
-	"Host: elsewhere\r\n", "Set-Cookie: a=b\r\n", "Upgrade: h2c\r\n", "Alt-Svc: h3=\":443\"\r\n", "Location: /x\r\n",
-	"Pragma: no-cache\r\n", "Content-Encoding: br\r\n", "Content-Type\r\n", "Trailer: X-T\r\n",
-	"Trailer: Content-Length\r\n",
-	"Connection: close\r\n", "Connection: Close\r\n", "Connection: keep-alive, close\r\n", "Connection: keep-alive\r\n",
-	"Connection: closed\r\n", "Connection: close\r\nConnection: keep-alive\r\n", "Connection: upgrade\r\n",
-	"Proxy-Connection: close\r\n", "Keep-Alive: timeout=0\r\n", "X: " + strings.Repeat("x", 5000) + "\r\n",
-	strings.Repeat("X: x\r\n", 2000), strings.Repeat("X", 5000) + ": x\r\n",
+// each returns every value between the same texts.
+func each(before, after string, values ...string) (all []string) {
+	for _, value := range values {
+		all = append(all, before+value+after)
+	}
+	return all
 }
 
 // headers returns a header line for each value.
-func headers(name string, values ...string) (lines []string) {
-	for _, value := range values {
-		lines = append(lines, name+": "+value+"\r\n")
-	}
-	return lines
-}
+func headers(name string, values ...string) []string { return each(name+": ", "\r\n", values...) }
+
+// headerLines are header lines of a 200 with a Content-Length.
+var headerLines = slices.Concat(
+	each("", "\r\n",
+		"no colon", "nocolon", ": no name", "X : space before", " X: space first", "\tX: tab first", "X:", "X:tight",
+		"X\r: name", "X\x00: NUL", "É: x", "X Y: z", "X(Y): z", "X/Y: z", "\"X\": z", "\x7f: del", "x-lower: a\r\nX-LOWER: b",
+		"Host: elsewhere", "Set-Cookie: a=b", "Upgrade: h2c", "Alt-Svc: h3=\":443\"", "Location: /x", "Pragma: no-cache",
+		"Content-Encoding: br", "Content-Type", "Trailer: X-T", "Trailer: Content-Length", "Proxy-Connection: close",
+		"Keep-Alive: timeout=0", strings.Repeat("X", 5000)+": x"),
+	headers("X",
+		"a\r\n b: folded", "a\r\n\tfolded by a tab", "a\r\n ", "", " loose  ", "lone\rCR", "CR before\r", "NUL \x00",
+		"bell \x07", "\xff\xfe", "é", "a\r\nX: b", "del \x7f", "tab\tin", "a: b", strings.Repeat("x", 5000)),
+	headers("Connection",
+		"close", "Close", "keep-alive, close", "keep-alive", "closed", "close\r\nConnection: keep-alive", "upgrade"),
+	[]string{"X: bare LF\n", "X: a\nY: b\n", strings.Repeat("X: x\r\n", 2000)},
+)
 
 // lengths are header lines about the length of the body hello. The connection ends after the body.
 var lengths = slices.Concat(
@@ -126,27 +125,20 @@ var lengths = slices.Concat(
 	})
 
 // chunks are chunked bodies, most of them invalid. The connection ends after the body.
-var chunks = []string{
-	"5\nhello\n0\n\n", "5\r\nhello\r\n0\r\n", "5\r\nhello\r\n0", "5\r\nhello\r\n", "5\r\nhello",
-	"5\r\nhelloX\r\n0\r\n\r\n",
-	"5\r\nhello\n0\r\n\r\n", "5\r\nhello0\r\n\r\n", "5\r\nhel\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n",
-	" 5\r\nhello\r\n0\r\n\r\n",
-	"05\r\nhello\r\n0\r\n\r\n", "0000000000000005\r\nhello\r\n0\r\n\r\n", "00000000000000005\r\nhello\r\n0\r\n\r\n",
-	"0x5\r\nhello\r\n0\r\n\r\n", "-5\r\nhello\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", "g\r\nhello\r\n0\r\n\r\n",
-	"\r\nhello\r\n0\r\n\r\n", "\r\n5\r\nhello\r\n0\r\n\r\n", "5;\r\nhello\r\n0\r\n\r\n",
-	"5;a\nb\r\nhello\r\n0\r\n\r\n", "5\rhello\r\n0\r\n\r\n",
-	"ffffffffffffffff\r\nhello\r\n0\r\n\r\n", "fffffffffffffffff\r\nhello\r\n0\r\n\r\n", "7fffffffffffffff\r\nhello",
-	"8000000000000000\r\nhello", "5\r\nhello\r\n00\r\n\r\n", "5\r\nhello\r\n-0\r\n\r\n", "5;" + strings.Repeat("x",
-		5000) + "\r\nhello\r\n0\r\n\r\n",
-	strings.Repeat("1;"+strings.Repeat("x", 3000)+"\r\na\r\n", 10) + "0\r\n\r\n", strings.Repeat("1\r\na\r\n", 3000) + "0\r\n\r\n",
-	"A\r\nhelloworld\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: t\r\n\r\n", "5\r\nhello\r\n0\r\nno colon\r\n\r\n",
-	"5\r\nhello\r\n0\r\nX-T: t\r\n",
-	"5\r\nhello\r\n0\r\nX-T: t", "5\r\nhello\r\n0\r\n: t\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: a\r\n b\r\n\r\n",
-	"5\r\nhello\r\n0\r\nContent-Length: 9\r\n\r\n",
-	"5\r\nhello\r\n0\r\nX-T: " + strings.Repeat("t", 5000) + "\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: t\n\n",
-	"5\r\nhello\r\n0\r\n\r", "hello",
-	"0\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\nX\x00: t\r\n\r\n",
-}
+var chunks = slices.Concat(
+	each("", "\r\nhello\r\n0\r\n\r\n", // sizes of a chunk
+		"5 ", " 5", "05", "0000000000000005", "00000000000000005", "0x5", "-5", "+5", "g", "", "\r\n5", "5;", "5;a\nb",
+		"ffffffffffffffff", "fffffffffffffffff", "5;"+strings.Repeat("x", 5000), "0\r\n\r\n5"),
+	each("5\r\nhello\r\n", "", // ends of a body
+		"0\r\n", "0", "", "00\r\n\r\n", "-0\r\n\r\n", "0\r\n\r", "0\r\nX-T: t\r\n\r\n", "0\r\nno colon\r\n\r\n",
+		"0\r\nX-T: t\r\n", "0\r\nX-T: t", "0\r\n: t\r\n\r\n", "0\r\nX-T: a\r\n b\r\n\r\n", "0\r\nX-T: t\n\n",
+		"0\r\nContent-Length: 9\r\n\r\n", "0\r\nX-T: "+strings.Repeat("t", 5000)+"\r\n\r\n", "0\r\nX\x00: t\r\n\r\n"),
+	[]string{
+		"5\nhello\n0\n\n", "5\r\nhello", "5\r\nhelloX\r\n0\r\n\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhello0\r\n\r\n",
+		"5\r\nhel\r\n0\r\n\r\n", "5\rhello\r\n0\r\n\r\n", "7fffffffffffffff\r\nhello", "8000000000000000\r\nhello",
+		"A\r\nhelloworld\r\n0\r\n\r\n", "hello", strings.Repeat("1\r\na\r\n", 3000) + "0\r\n\r\n",
+		strings.Repeat("1;"+strings.Repeat("x", 3000)+"\r\na\r\n", 10) + "0\r\n\r\n",
+	})
 
 // other are other responses, most of them invalid. The connection ends after the response.
 var other = map[string]string{
