@@ -28,13 +28,11 @@ func (f *Filter) chain() *filterChain {
 func (c *filterChain) take(p []byte, last bool) (safe []byte, blocked error) {
 	c.held += len(p)
 	for i, s := range c.streams {
-		out, match := s.Write(p)
-		if match == nil && last {
-			out = bytes.Clone(out)
-			var rest []byte
-			rest, match = s.Close()
-			out = append(out, rest...)
+		add := s.Write
+		if last {
+			add = s.Close
 		}
+		out, match := add(p)
 		if match != nil {
 			blocked, last = &guard.BlockedError{List: c.lists[i].List(), Line: match.Line, Where: "answer"}, true
 		}

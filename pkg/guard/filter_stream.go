@@ -37,8 +37,8 @@ func (f *Filter) Stream() *FilterStream {
 // has returned all text before the match. From then on it returns only the match.
 func (s *FilterStream) Write(p []byte) (safe []byte, m *Match) { return s.advance(p, false) }
 
-// Close returns the text that was held back, or the text before a match and the match.
-func (s *FilterStream) Close() (safe []byte, m *Match) { return s.advance(nil, true) }
+// Close is Write for the last piece, so it also returns the text that was held back.
+func (s *FilterStream) Close(p []byte) (safe []byte, m *Match) { return s.advance(p, true) }
 
 func (s *FilterStream) advance(p []byte, last bool) ([]byte, *Match) {
 	if s.done {

@@ -229,7 +229,7 @@ func FuzzFilter(f *testing.F) {
 			}
 			shown, blocked = append(shown, safe...), got
 		})
-		safe, blocked := stream.Close()
+		safe, blocked := stream.Close(nil)
 		shown = append(shown, safe...)
 		switch {
 		case ok != (blocked != nil):
@@ -333,7 +333,7 @@ func TestFilterHostile(t *testing.T) {
 		safe, _ := stream.Write(piece)
 		n += len(safe)
 	}
-	safe, _ := stream.Close()
+	safe, _ := stream.Close(nil)
 	errorIf(t, n != 0 || len(safe) != 1+3<<18, "let %d bytes pass, then %d", n, len(safe))
 }
 
@@ -379,7 +379,7 @@ func BenchmarkFilterFind(b *testing.B) {
 			for rest := []byte(text); len(rest) > 0; rest = rest[min(len(rest), 16):] {
 				stream.Write(rest[:min(len(rest), 16)])
 			}
-			stream.Close()
+			stream.Close(nil)
 		}
 	})
 }
