@@ -20,13 +20,6 @@ func series(node, failures int, class string, ms ...float64) []Outcome {
 }
 
 func TestChoose(t *testing.T) {
-	streamed := func(node int, ttft time.Duration, ms ...float64) []Outcome {
-		records := rounds(node, ms...)
-		for i := range records {
-			records[i].TTFT = ttft
-		}
-		return records
-	}
 	refusing := func(run *Run) { run.Series[1].Ended = "HTTP 401" }
 	for _, c := range []struct {
 		name    string
@@ -53,8 +46,8 @@ func TestChoose(t *testing.T) {
 		{"a node that says nothing", append(rounds(0, around(100, 20)...), series(1, 20, Empty)...), nil, "a of a"},
 		{"typically faster, with the higher p50", append(rounds(0, slices.Repeat([]float64{102}, 100)...),
 			rounds(1, append(slices.Repeat([]float64{100, 1000}, 49), 100, 100)...)...), nil, "a of a"},
-		{"streams, by their first text", append(streamed(0, 50*time.Millisecond, around(100, 20)...),
-			streamed(1, 60*time.Millisecond, around(80, 20)...)...), nil, "a of a"},
+		{"streams, by their first text", append(streamed(0, 50*time.Millisecond, 0, 0, 0, around(100, 20)...),
+			streamed(1, 60*time.Millisecond, 0, 0, 0, around(80, 20)...)...), nil, "a of a"},
 		{"a kept connection does not compete", append(rounds(0, around(100, 20)...), rounds(1, around(10, 20)...)...), func(run *Run) {
 			run.Series[1].Node.Connection = Reused
 		}, "a of a"},
@@ -82,11 +75,9 @@ func TestReferenceReplaced(t *testing.T) {
 	s := Summarise([]*Run{newRun(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c")}, records...)})
 	equal(t, "comparisons", []string{inShort(s.Rows[0].VsReference), inShort(s.Rows[1].VsReference), inShort(s.Rows[2].VsReference)},
 		[]string{"", "", "20 pairs, 0.80 of b, faster"})
-	if !slices.ContainsFunc(s.Warnings, func(w Warning) bool {
-		return w.Code == OtherReference && w.Node == "a" &&
-			w.Text == "a: the reference had no success: the others are compared with b instead"
-	}) {
-		t.Errorf("got the warnings %v, want that the reference was replaced", s.Warnings)
+	const replaced = "reference_replaced a: a: the reference had no success: the others are compared with b instead"
+	if got := warned(s); !slices.Contains(strings.Split(got, "\n"), replaced) {
+		t.Errorf("got the warnings %s, want that the reference was replaced", got)
 	}
 	records = append(rounds(0, around(100, 20)...), records[20:]...)
 	s = Summarise([]*Run{newRun(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c")}, records...)})

@@ -41,44 +41,28 @@ func TestParseThreshold(t *testing.T) {
 
 func TestParseThresholdErrors(t *testing.T) {
 	for _, c := range []struct {
-		text   string
 		column int
 		want   string
+		texts  []string
 	}{
-		{"", 1, "a metric"},
-		{"p96<1s", 1, "a metric"},
-		{"a: p96<1s", 4, "a metric"},
-		{"香港:p96<1s", 4, "a metric"},
-		{":p95<1s", 1, "a node before the colon"},
-		{"a:", 3, "a metric"},
-		{"latency.p95<1s", 1, "a metric"},
-		{"tps<1", 1, "a metric"},
-		{"ttft.success<1", 1, "a metric"},
-		{"success.p95<1", 1, "a metric"},
-		{"https://h/api", 7, "a metric"},
-		{"p95", 4, "one of < <= > >="},
-		{"p95=1s", 4, "one of < <= > >="},
-		{"p95 != 1s", 5, "one of < <= > >="},
-		{"p95<", 5, "a duration"},
-		{"p95<1200", 5, "a duration"},
-		{"p95< 5%", 6, "a duration"},
-		{"p95<-1s", 5, "a duration"},
-		{"p95<<1s", 5, "a duration"},
-		{"success>=95", 10, "a share"},
-		{"success>=101%", 10, "a share"},
-		{"success>=-1%", 10, "a share"},
-		{"success>=%", 10, "a share"},
-		{"success>=1s", 10, "a share"},
-		{"success>=0x1p-2", 10, "a share"},
-		{"tps.p50>1e3", 9, "a number"},
-		{"tps.p50>inf", 9, "a number"},
-		{"tps.p50>NaN", 9, "a number"},
-		{"tps.p50>.", 9, "a number"},
+		{1, "a metric", []string{"", "p96<1s", "latency.p95<1s", "tps<1", "ttft.success<1", "success.p95<1"}},
+		{3, "a metric", []string{"a:"}},
+		{4, "a metric", []string{"a: p96<1s", "香港:p96<1s"}},
+		{7, "a metric", []string{"https://h/api"}},
+		{1, "a node before the colon", []string{":p95<1s"}},
+		{4, "one of < <= > >=", []string{"p95", "p95=1s"}},
+		{5, "one of < <= > >=", []string{"p95 != 1s"}},
+		{5, "a duration", []string{"p95<", "p95<1200", "p95<-1s", "p95<<1s"}},
+		{6, "a duration", []string{"p95< 5%"}},
+		{10, "a share", []string{"success>=95", "success>=101%", "success>=-1%", "success>=%", "success>=1s", "success>=0x1p-2"}},
+		{9, "a number", []string{"tps.p50>1e3", "tps.p50>inf", "tps.p50>NaN", "tps.p50>."}},
 	} {
-		got, err := ParseThreshold(c.text)
-		want := fmt.Sprintf("threshold %q: column %d: expected %s", c.text, c.column, c.want)
-		if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(text.Hint(err), "ttft.p95") || got != (Threshold{}) {
-			t.Errorf("%q: got %+v, %v; want %s", c.text, got, err, want)
+		for _, s := range c.texts {
+			got, err := ParseThreshold(s)
+			want := fmt.Sprintf("threshold %q: column %d: expected %s", s, c.column, c.want)
+			if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(text.Hint(err), "ttft.p95") || got != (Threshold{}) {
+				t.Errorf("%q: got %+v, %v; want %s", s, got, err, want)
+			}
 		}
 	}
 }
@@ -116,15 +100,12 @@ func FuzzParseThreshold(f *testing.F) {
 
 func TestCheck(t *testing.T) {
 	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c", "d")}
-	streamed := rounds(0, slices.Repeat([]float64{100}, 1000)...)
-	for i := range streamed {
-		streamed[i].TTFT, streamed[i].OutputTokens, streamed[i].TextTokens, streamed[i].Chunks = 20*time.Millisecond, 5, 17, 17
-	}
-	streamed[7].Class = "reset"
-	streamed[8].Attempts = 2
+	stream := streamed(0, 20*time.Millisecond, 5, 17, 17, slices.Repeat([]float64{100}, 1000)...)
+	stream[7].Class = "reset"
+	stream[8].Attempts = 2
 	failed := rounds(2, 5, 5)
 	failed[0].Class, failed[1].Class = "reset", "429"
-	s := Summarise([]*Run{newRun(h, slices.Concat(streamed, rounds(1, 1200.4, 300), failed)...)})
+	s := Summarise([]*Run{newRun(h, slices.Concat(stream, rounds(1, 1200.4, 300), failed)...)})
 	for _, c := range []struct {
 		text string
 		want []string
