@@ -372,10 +372,7 @@ func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 	var giveUp sync.WaitGroup
 	giveUp.Go(func() {
 		left := b.plan.drainTime() - b.plan.Clock.Now().Sub(b.origin)
-		late := b.plan.Clock.Sleep(draining, left) == nil && b.plan.Clock.Now().Sub(b.origin) >= b.plan.drainTime()
-		if !late && sending.Err() == nil {
-			return // all requests were sent
-		}
+		late := b.plan.Clock.Sleep(draining, left) == nil // otherwise sending ended, or all requests were sent
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, q := range b.queues {
