@@ -160,12 +160,10 @@ func runHere(t *testing.T, p Plan) *Run {
 	return run
 }
 
-func roundsOf(s *Series) []int {
-	var rounds []int
-	for sample := range s.samples.all() {
+func roundsOf(s *Series) (rounds []int) {
+	for _, sample := range byRound(s) {
 		rounds = append(rounds, int(sample.Round))
 	}
-	slices.Sort(rounds)
 	return rounds
 }
 

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"reflect"
@@ -185,20 +186,13 @@ func TestCheckMergeable(t *testing.T) {
 		first := file(func(h *Header) { h.ID = "6f1d20" }, 3, 2, 1)
 		middle := file(func(h *Header) { h.ID = "third"; h.Nodes = h.Nodes[:1] }, 1, 2, 3)
 		err := checkMergeable([]*Run{first, middle, file(test.change, test.rounds...)}, []string{"a", "b", "c"})
-		if test.want == "" {
-			if err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-			continue
+		var want any
+		if test.want != "" {
+			want = "a and c cannot be merged: " + test.want
 		}
-		if err == nil || err.Error() != "a and c cannot be merged: "+test.want || text.Hint(err) != test.hint {
-			t.Errorf("%s: got %v (%s), want %s (%s)", name, err, text.Hint(err), test.want, test.hint)
-		}
+		equal(t, name, []any{err, text.Hint(err)}, []any{want, test.hint})
 	}
-	if err := checkMergeable(nil, nil); err != nil {
-		t.Errorf("no runs: %v", err)
-	}
-	if err := checkMergeable([]*Run{file(func(*Header) {})}, []string{"a"}); err != nil {
-		t.Errorf("one run: %v", err)
+	for _, runs := range [][]*Run{nil, {file(func(*Header) {})}} {
+		equal(t, fmt.Sprint("error with runs: ", len(runs)), checkMergeable(runs, []string{"a"}), nil)
 	}
 }

@@ -80,7 +80,7 @@ func ParseThreshold(s string) (Threshold, error) {
 	case t.op == "":
 		return fail(metric[1], "one of < <= > >=")
 	}
-	if want := t.parseValue(words(value)); want != "" {
+	if want, ok := t.parseValue(words(value)); !ok {
 		return fail(value[0], want)
 	}
 	return t, nil
@@ -101,28 +101,22 @@ func (t *Threshold) parseMetric(metric string) bool {
 	return slices.Contains(StatNames(), stat) || t.Compares() && (family == "latency" || family == "ttft")
 }
 
-// parseValue parses a value of the metric's kind. If it cannot, it returns what was expected.
-func (t *Threshold) parseValue(text string) (want string) {
-	ok := false
+// parseValue parses a value of the metric's kind. It returns what is expected, and whether text is that.
+func (t *Threshold) parseValue(text string) (want string, ok bool) {
 	switch {
 	case t.Compares():
 		t.value, ok = parseDecimal(text, "")
-		want = "a ratio, such as 1.2"
+		return "a ratio, such as 1.2", ok
 	case t.family == "success", t.family == "first_success":
 		t.value, ok = ParseShare(text)
-		want = "a share from 0 to 1 or from 0% to 100%, such as 95% or 0.95"
+		return "a share from 0 to 1 or from 0% to 100%, such as 95% or 0.95", ok
 	case t.family == "tps":
 		t.value, ok = parseDecimal(text, "")
-		want = "a number of tokens per second, such as 40"
-	default:
-		d, err := time.ParseDuration(text)
-		t.value, ok = milliseconds(d), err == nil && d >= 0
-		want = "a duration with its unit, such as 1200ms or 1.2s"
+		return "a number of tokens per second, such as 40", ok
 	}
-	if ok {
-		return ""
-	}
-	return want
+	d, err := time.ParseDuration(text)
+	t.value = milliseconds(d)
+	return "a duration with its unit, such as 1200ms or 1.2s", err == nil && d >= 0
 }
 
 // ParseShare parses 5% or 0.05, at most 1. It converts a percentage by shifting the decimal point in its text: 99.9
