@@ -72,7 +72,7 @@ func TestChoose(t *testing.T) {
 // A reference without a success is replaced by the first node that answered, and a warning says so.
 func TestReferenceReplaced(t *testing.T) {
 	records := slices.Concat(series(0, 20, "connect"), rounds(1, around(100, 20)...), rounds(2, around(80, 20)...))
-	s := Summarise([]*Run{newRun(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c")}, records...)})
+	s := summary("a b c", records...)
 	equal(t, "comparisons", []string{inShort(s.Rows[0].VsReference), inShort(s.Rows[1].VsReference), inShort(s.Rows[2].VsReference)},
 		[]string{"", "", "20 pairs, 0.80 of b, faster"})
 	const replaced = "reference_replaced a: a: the reference had no success: the others are compared with b instead"
@@ -80,7 +80,7 @@ func TestReferenceReplaced(t *testing.T) {
 		t.Errorf("got the warnings %s, want that the reference was replaced", got)
 	}
 	records = append(rounds(0, around(100, 20)...), records[20:]...)
-	s = Summarise([]*Run{newRun(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c")}, records...)})
+	s = summary("a b c", records...)
 	equal(t, "a reference that answers", inShort(s.Rows[2].VsReference), "20 pairs, 0.80 of a, faster")
 }
 

@@ -290,6 +290,12 @@ func nodesOf(names ...string) []Node {
 	return nodes
 }
 
+// summary returns the summary of a run of the named nodes, the first of which is the reference.
+func summary(names string, records ...Outcome) *Summary {
+	nodes := nodesOf(strings.Fields(names)...)
+	return Summarise([]*Run{newRun(Header{ID: "x", Reference: nodes[0].Name, Nodes: nodes}, records...)})
+}
+
 // rounds returns successes of a node in rounds 0 and on, 100 ms apart, with the given latencies in ms.
 func rounds(node int, ms ...float64) []Outcome {
 	var records []Outcome

@@ -13,7 +13,7 @@ func TestFailures(t *testing.T) {
 		records[i].Class, records[i].Detail = class, fmt.Sprint(class, " ", i)
 	}
 	records[1].Attempts = 2
-	r := Summarise([]*Run{newRun(Header{Nodes: nodesOf("a")}, records...)}).Rows[0]
+	r := summary("a", records...).Rows[0]
 	var got []string
 	for _, f := range r.Failures {
 		got = append(got, fmt.Sprintf("%s×%d %s, %g ms: %s", f.Class, f.Count, f.Blame, f.Latency.Mean, f.Detail))
@@ -44,7 +44,7 @@ func TestPhasesAreOfSuccesses(t *testing.T) {
 		records[i].Phases = Phases{DNS: time.Duration(i+1) * time.Millisecond, Transfer: time.Second}
 	}
 	records[2].Class = "reset"
-	r := Summarise([]*Run{newRun(Header{Nodes: nodesOf("a", "b")}, records...)})
+	r := summary("a b", records...)
 	equal(t, "phases", r.Rows[0].Phases, PhaseMeans{DNS: 1.5, Transfer: 1000})
 	equal(t, "phases of nothing", r.Rows[1].Phases, PhaseMeans{})
 }

@@ -211,7 +211,7 @@ func TestPlanOfMergedRuns(t *testing.T) {
 }
 
 func TestBuckets(t *testing.T) {
-	r := Summarise([]*Run{newRun(Header{ID: "x", Nodes: nodesOf("a")}, streamed(0, 5*time.Millisecond, 0, 0, 0, 1, 2.5, 2.6, 60_000, 200_000)...)}).Rows[0]
+	r := summary("a", streamed(0, 5*time.Millisecond, 0, 0, 0, 1, 2.5, 2.6, 60_000, 200_000)...).Rows[0]
 	equal(t, "latencies up to 1, 2.5, 5, 60,000 and 120,000 ms", []int{r.LatencyBuckets[0], r.LatencyBuckets[1], r.LatencyBuckets[2],
 		r.LatencyBuckets[14], r.LatencyBuckets[15]}, []int{1, 2, 3, 4, 4})
 	equal(t, "TTFT up to 2.5 and 5 ms", r.TTFTBuckets[1:3], []int{0, 5})
@@ -260,8 +260,7 @@ func TestInterTokenLatency(t *testing.T) {
 			"buffered a: a: first and last text arrived together in 20 of 20 answers: a proxy may be buffering the stream"},
 		{"a short text after long reasoning", 1050 * time.Millisecond, 700, 20, 20, "2.1053", "475", ""},
 	} {
-		h := Header{ID: "x", Stream: true, Nodes: nodesOf("a")}
-		s := Summarise([]*Run{newRun(h, streamed(0, c.ttft, c.tokens, c.textTokens, c.chunks, whole...)...)})
+		s := summary("a", streamed(0, c.ttft, c.tokens, c.textTokens, c.chunks, whole...)...)
 		equal(t, c.name+": warnings", warned(s), c.warning)
 		r := s.Rows[0]
 		equal(t, c.name+": ITL, decode rate", []string{typical(r.ITL), typical(r.DecodeRate)}, []string{c.itl, c.decode})
@@ -273,9 +272,8 @@ func TestInterTokenLatency(t *testing.T) {
 
 // Only long answers show whether they arrived at once, and the warning counts only these.
 func TestBufferedCountsLongAnswers(t *testing.T) {
-	h := Header{ID: "x", Stream: true, Nodes: nodesOf("a")}
 	records := append(streamed(0, 1080*time.Millisecond, 100, 100, 1, around(1090, 6)...), streamed(0, 100*time.Millisecond, 2, 2, 2, around(1090, 14)...)...)
-	s := Summarise([]*Run{newRun(h, records...)})
+	s := summary("a", records...)
 	equal(t, "warnings", fmt.Sprint(s.Warnings[0].Text, len(s.Warnings)),
 		"a: first and last text arrived together in 6 of 6 answers: a proxy may be buffering the stream1")
 }
@@ -283,37 +281,34 @@ func TestBufferedCountsLongAnswers(t *testing.T) {
 // Text that arrives faster than any model sends it was buffered, whatever its share of a short latency. If this is so
 // for most answers, the others do not show the time between tokens either.
 func TestBufferedHasNoTimeBetweenTokens(t *testing.T) {
-	h := Header{ID: "x", Stream: true, Nodes: nodesOf("a")}
 	for bursts, want := range map[int]bool{17: false, 11: false, 10: true} {
 		records := append(streamed(0, 10*time.Millisecond, 100, 100, 100, around(15, bursts)...),
 			streamed(0, 10*time.Millisecond, 100, 100, 100, around(35, 20-bursts)...)...)
-		r := Summarise([]*Run{newRun(h, records...)}).Rows[0]
+		r := summary("a", records...).Rows[0]
 		equal(t, fmt.Sprint(bursts, " of 20 at once: ITL and decode rate known"), []bool{r.ITL != nil, r.DecodeRate != nil}, []bool{want, want})
 	}
 }
 
 // Streams are compared by their first text, however long the complete answers take.
 func TestStreamsAreComparedByTTFT(t *testing.T) {
-	h := Header{ID: "x", Stream: true, Reference: "a", Nodes: nodesOf("a", "b")}
 	a, b := streamed(0, 400*time.Millisecond, 100, 100, 100, around(2000, 20)...), streamed(1, 200*time.Millisecond, 100, 100, 100, around(3000, 20)...)
-	s := Summarise([]*Run{newRun(h, append(a, b...)...)})
+	s := summary("a b", append(a, b...)...)
 	equal(t, "figure and comparison", []any{s.Figure, inShort(s.Rows[1].VsReference), s.Rows[1].VsReference.P50, s.Rows[1].VsReference.ReferenceP50},
 		[]any{TTFTFigure, "20 pairs, 0.50 of a, faster", 200, 400})
 	equal(t, "best", s.Leads(s.Rows[1]), true)
 	for i := range b {
 		b[i].TTFT = 0
 	}
-	s = Summarise([]*Run{newRun(h, append(a, b...)...)})
+	s = summary("a b", append(a, b...)...)
 	equal(t, "without a first text of one", []any{s.Figure, inShort(s.Rows[1].VsReference)}, []any{LatencyFigure, "20 pairs, 1.50 of a, slower"})
 }
 
 func TestAnswersOfDifferentLengthWarn(t *testing.T) {
-	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
 	for tokens, want := range map[int64]string{
 		20: "answer_lengths_differ: answer lengths differ: b typically has 20 tokens, a 100; longer answers take longer",
 		90: "", 0: "",
 	} {
-		s := Summarise([]*Run{newRun(h, append(streamed(0, 0, 100, 0, 0, around(800, 20)...), streamed(1, 0, tokens, 0, 0, around(700, 20)...)...)...)})
+		s := summary("a b", append(streamed(0, 0, 100, 0, 0, around(800, 20)...), streamed(1, 0, tokens, 0, 0, around(700, 20)...)...)...)
 		equal(t, fmt.Sprint(tokens, " tokens"), warned(s), want)
 	}
 }
@@ -326,7 +321,7 @@ func TestTimeline(t *testing.T) {
 		records[i].Start, records[i].Round = time.Duration(n-i)*time.Second, i
 	}
 	records[0].Class = "reset"
-	points := Summarise([]*Run{newRun(Header{Nodes: nodesOf("a")}, records...)}).Rows[0].Timeline
+	points := summary("a", records...).Rows[0].Timeline
 	if len(points) != timelinePoints || points[0].At != 1 || points[len(points)-1] != (Point{n, 3.25, false}) {
 		t.Fatalf("%d points, from %+v to %+v", len(points), points[0], points[len(points)-1])
 	}
@@ -339,11 +334,11 @@ func TestTimeline(t *testing.T) {
 		records[i].Start, records[i].Latency = 0, time.Duration(n-i)*time.Millisecond
 	}
 	records[n/2].Start = 9 * time.Hour
-	points = Summarise([]*Run{newRun(Header{Nodes: nodesOf("a")}, records...)}).Rows[0].Timeline
+	points = summary("a", records...).Rows[0].Timeline
 	if points[0] != (Point{0, 1, true}) || points[len(points)-1] != (Point{32400, n / 2, true}) || points[1].Latency != 11 {
 		t.Fatalf("from %+v, %+v to %+v", points[0], points[1], points[len(points)-1])
 	}
-	if few := Summarise([]*Run{newRun(Header{Nodes: nodesOf("a")}, records[:7]...)}).Rows[0].Timeline; len(few) != 7 {
+	if few := summary("a", records[:7]...).Rows[0].Timeline; len(few) != 7 {
 		t.Errorf("%d points of 7 requests", len(few))
 	}
 }
@@ -351,7 +346,7 @@ func TestTimeline(t *testing.T) {
 func TestSummariseNothing(t *testing.T) {
 	s := Summarise(nil)
 	equal(t, "no run", []any{len(s.Best), len(s.Rows)}, []any{0, 0})
-	s = Summarise([]*Run{newRun(Header{Nodes: nodesOf("a"), Reference: "a"})})
+	s = summary("a")
 	equal(t, "no request", []any{len(s.Best), s.Rows[0].Success.Value, s.Rows[0].Latency.Mean}, []any{0, math.NaN(), math.NaN()})
 }
 
@@ -440,6 +435,6 @@ func TestPreciseRatio(t *testing.T) {
 func TestInstantAnswer(t *testing.T) {
 	instant := rounds(0, 0)
 	instant[0].OutputTokens = 16
-	r := Summarise([]*Run{newRun(Header{ID: "x", Nodes: nodesOf("a")}, instant...)}).Rows[0]
+	r := summary("a", instant...).Rows[0]
 	equal(t, "successes, tokens/s", []any{r.OK, r.TokensPerSecond}, []any{1, (*Stats)(nil)})
 }

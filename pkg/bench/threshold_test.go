@@ -99,13 +99,12 @@ func FuzzParseThreshold(f *testing.F) {
 }
 
 func TestCheck(t *testing.T) {
-	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c", "d")}
 	stream := streamed(0, 20*time.Millisecond, 5, 17, 17, slices.Repeat([]float64{100}, 1000)...)
 	stream[7].Class = "reset"
 	stream[8].Attempts = 2
 	failed := rounds(2, 5, 5)
 	failed[0].Class, failed[1].Class = "reset", "429"
-	s := Summarise([]*Run{newRun(h, slices.Concat(stream, rounds(1, 1200.4, 300), failed)...)})
+	s := summary("a b c d", slices.Concat(stream, rounds(1, 1200.4, 300), failed)...)
 	for _, c := range []struct {
 		text string
 		want []string
@@ -159,7 +158,7 @@ func TestCheckFailures(t *testing.T) {
 	for i := range 6 {
 		records[i*10].Class = "timeout"
 	}
-	s := Summarise([]*Run{newRun(Header{ID: "x", Nodes: nodesOf("a")}, records...)})
+	s := summary("a", records...)
 	for text, want := range map[string][2]string{
 		"p90<1s":              {"a: p90<1s met: 100ms", "a: p90<1s met: 100ms"},
 		"p95<1s":              {"a: p95<1s missed: failure (6 of 100 requests failed)", "a: p95<1s met: 100ms"},
