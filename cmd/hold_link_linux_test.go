@@ -43,12 +43,12 @@ func TestHoldDeadPath(t *testing.T) {
 	equal(t, "times that the holder lent", l.holder(t).Requests, 3)
 }
 
-// linkUser is a user at the near end of a link, with three ways to reach its far end.
+// linkUser is a user at the near end of a link, with two ways to reach its far end.
 type linkUser struct {
-	link                           *slowLink
-	ferry, dir                     string
-	env                            []string
-	curlArgs, directArgs, heldArgs []string
+	link               *slowLink
+	ferry, dir         string
+	env                []string
+	curlArgs, heldArgs []string
 }
 
 func newLinkUser(t *testing.T, link *slowLink, ca string) *linkUser {
@@ -56,7 +56,6 @@ func newLinkUser(t *testing.T, link *slowLink, ca string) *linkUser {
 	l := newNear(t, link, farConfig(farNode{"far", url, ca, "api: messages"}))
 	l.curlArgs = []string{findProgram(t, "curl"), "-q", "-sS", "--fail", "--tlsv1.3", "--cacert", ca, "-H", "x-api-key: canary-key-0008",
 		"-H", "anthropic-version: 2026-10-21", "-H", "content-type: application/json", "-d", smallMessage, url + "/v1/messages"}
-	l.directArgs = []string{l.ferry, "ask", "-n", "far", "hi"}
 	l.heldArgs = []string{l.ferry, "ask", "-n", "far", "--hold", "5m", "hi"}
 	t.Cleanup(func() { l.stopHolders(t) }) // before the folder and the link are removed
 	return l

@@ -156,22 +156,18 @@ func TestHoldMemory(t *testing.T) {
 		}
 		fatalIf(t, tries == 1000, "of %d calls %d were held, want 100", tries, held)
 	}
-	now := memoryOf(t, pid, "VmRSS")
-	if !pollUntil(testTimeout/2, func() bool { now = memoryOf(t, pid, "VmRSS"); return now <= holderLimit }) {
+	status := fmt.Sprintf("/proc/%d/status", pid)
+	now := memoryIn(t, status, "VmRSS")
+	if !pollUntil(testTimeout/2, func() bool { now = memoryIn(t, status, "VmRSS"); return now <= holderLimit }) {
 		t.Errorf("a holder has %d KiB in memory, the limit is %d", now, holderLimit)
 	}
 	t.Logf("after 100 calls: %.1f MiB, of which its own %.1f MiB; at most %.1f MiB", float64(now)/1024,
-		float64(memoryOf(t, pid, "RssAnon"))/1024, float64(memoryOf(t, pid, "VmHWM"))/1024)
+		float64(memoryIn(t, status, "RssAnon"))/1024, float64(memoryIn(t, status, "VmHWM"))/1024)
 }
 
-// memoryOf returns a memory figure of a process, in KiB.
-func memoryOf(t *testing.T, pid int, name string) int {
-	return statusFigure(t, read(t, fmt.Sprintf("/proc/%d/status", pid)), name)
-}
-
-// statusFigure returns a figure from text such as /proc/self/status, in KiB.
-func statusFigure(t *testing.T, status, name string) (kib int) {
-	_, after, _ := strings.Cut(status, "\n"+name+":")
+// memoryIn returns a memory figure from a file such as /proc/self/status, in KiB.
+func memoryIn(t *testing.T, status, name string) (kib int) {
+	_, after, _ := strings.Cut(read(t, status), "\n"+name+":")
 	_, err := fmt.Sscan(after, &kib)
 	check(t, err)
 	return kib

@@ -89,7 +89,6 @@ type heldCall struct {
 	Attempts []struct {
 		Class           string
 		Ambiguous, Held bool
-		Phases          struct{ DNS, Connect, TLS, Wait float64 } `json:"phases_ms"`
 	}
 	Error *struct{ Class, Message string }
 	result
@@ -172,13 +171,13 @@ func (r *holdRig) kill(pid int) {
 	r.signal(pid, syscall.SIGKILL)
 }
 
-// holdServer is a node that counts its connections, its handshakes and how often each prompt arrived, and answers with
+// holdServer is a node that counts its connections and how often each prompt arrived, and answers with
 // the prompt. The do= in a request's address makes it stop at some point.
 type holdServer struct {
 	*server
 	ca string
 
-	handshakes, requests atomic.Int64
+	requests atomic.Int64
 	// arrived receives the name of each request that has reached the point where it stops, or its end.
 	arrived chan string
 	over    <-chan struct{} // closed when the test ends
@@ -201,7 +200,6 @@ func newHoldServer(t *testing.T, secure bool) *holdServer {
 		s.ca = root.file
 		how = append(how, withTLS(&tls.Config{
 			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{root.issue(t, nil)},
-			VerifyConnection: func(tls.ConnectionState) error { s.handshakes.Add(1); return nil },
 		}))
 	}
 	s.server = serveUnread(t, s.answer, how...)

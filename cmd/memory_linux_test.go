@@ -32,7 +32,7 @@ func peakOf(t *testing.T, home string, env map[string]string, args ...string) re
 	p := realFerry(t, args...).with("HOME="+home, "FERRY_KEY="+canaryHeader, peakFile+"="+peak).withVars(env)
 	p.Stdout = nil // 64 MiB of output
 	r := p.run()
-	kib := statusFigure(t, read(t, peak), "VmHWM")
+	kib := memoryIn(t, peak, "VmHWM")
 	if kib > maxMemory {
 		r.errorf("%d MiB in memory, want at most %d", kib>>10, maxMemory>>10)
 	}

@@ -281,8 +281,8 @@ func TestRecipesForCI(t *testing.T) {
 		Jobs map[string]struct {
 			Env   map[string]string
 			Steps []struct {
-				Run, Uses string
-				With      map[string]string
+				Run  string
+				With map[string]string
 			}
 		}
 	}

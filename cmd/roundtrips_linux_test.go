@@ -46,7 +46,7 @@ func TestRoundTrips(t *testing.T) {
 		way
 	}{
 		{l, nil, way{"curl", l.curlArgs, 1, 3}},
-		{l, nil, way{"ferry ask", l.directArgs, 1, 3}},
+		{l, nil, way{"ferry ask", []string{ferry, "ask", "-n", "far", "hi"}, 1, 3}},
 		{l, func() { l.stopHolders(t) }, way{"ferry ask --hold, the first", l.heldArgs, 1, 3}},
 		{l, nil, way{"ferry ask --hold, the next", l.heldArgs, 0, 1}},
 		{onLossy, nil, way{"ferry ask --hold, 5 % lost each way", onLossy.heldArgs, 0, 1}},

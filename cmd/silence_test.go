@@ -132,18 +132,8 @@ func TestSilenceInterrupted(t *testing.T) {
 	p.wait().killedBy(syscall.SIGINT)
 }
 
-// TestSilenceOfACheck checks that config check prints only the findings on standard output, and shows on standard
-// error what it waits for.
-func TestSilenceOfACheck(t *testing.T) {
-	r := virtualTerminal(t, 80, nil, "config", "check", "--live", "demo:?latency=3s")
-	drawn, left := frames(r.stderr)
-	contains(t, "what is drawn", strings.Join(drawn, "\n"), "demo: waiting for the answer… 1 s; at most 30s")
-	equal(t, "what is left", left, "")
-	r.want(0, "✓ live", "")
-	lacks(t, "standard output", r.stdout, "waiting for the answer", "\x1b")
-}
-
-// TestSilenceOfManyRequests checks that bench and batch, which draw their progress, show what they wait for.
+// TestSilenceOfManyRequests checks that bench and batch, which draw their progress, and config check show what they
+// wait for, and not on standard output.
 func TestSilenceOfManyRequests(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "in.txt"), "one\ntwo\nthree\n")
@@ -156,12 +146,17 @@ func TestSilenceOfManyRequests(t *testing.T) {
 		{"bench", []string{"bench", "-r", "2", "demo:?latency=4s"}, []string{"waiting for the first answer… 2 s"}},
 		{"bench, retries", []string{"bench", "-r", "2", "--attempts", "3", "demo:?status=429"}, []string{"1 waiting to retry"}},
 		{"batch", append(batch, "demo:?latency=4s"), []string{"0/3", "waiting for the first answer… 2 s"}},
+		{"check", []string{"config", "check", "--live", "demo:?latency=3s"}, []string{"demo: waiting for the answer… 1 s; at most 30s"}},
 	} {
 		r := virtualTerminal(t, 120, map[string]string{"XDG_STATE_HOME": t.TempDir()}, test.args...)
 		drawn, left := frames(r.stderr)
 		contains(t, test.name+": what is drawn", strings.Join(drawn, "\n"), test.want...)
 		lacks(t, test.name+": what is left", left, test.want[0])
-		lacks(t, test.name+": standard output", r.stdout, "waiting for")
+		lacks(t, test.name+": standard output", r.stdout, "waiting for", "\x1b")
+		if test.name == "check" {
+			equal(t, "what is left of a check", left, "")
+			r.want(0, "✓ live", "")
+		}
 	}
 }
 
