@@ -150,7 +150,6 @@ func storyCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"secure NAME":               storySecure,
 		"runtime":                   storyRuntime,
 		"certificate CERT KEY NAME": storyCertificate,
-		"private FILE":              storyPrivate,
 	} {
 		words, more := strings.CutSuffix(usage, "…")
 		name := strings.Fields(words)[0]
@@ -233,11 +232,6 @@ func storyCertificate(ts *testscript.TestScript, args []string) {
 	cert, key := writeCertificate(t, newAuthority(t, args[2], nil, args[2]).selfSigned())
 	ts.Check(os.Rename(cert, ts.MkAbs(args[0])))
 	ts.Check(os.Rename(key, ts.MkAbs(args[1])))
-}
-
-// private FILE makes a file unreadable to others, as files with secrets must be.
-func storyPrivate(ts *testscript.TestScript, args []string) {
-	ts.Check(os.Chmod(ts.MkAbs(args[0]), 0o600))
 }
 
 // servers are the servers of all stories, by address. A story finds its own servers through its environment.
