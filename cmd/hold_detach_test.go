@@ -3,13 +3,11 @@
 package cmd_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -57,30 +55,6 @@ func TestHoldDetached(t *testing.T) {
 		errorIf(t, !known, "descriptor %s is %s, want none of that kind", filepath.Base(name), what)
 	}
 	atLeast(t, "descriptors that were read", len(open), 5)
-}
-
-// TestHoldPipesEnd makes the shell wait for the end of pipes that a holder could keep open.
-func TestHoldPipesEnd(t *testing.T) {
-	skipIfShort(t, "waits for holders to end")
-	for _, line := range []string{
-		`ferry-real ask --hold 5m -n "$NODE" --no-stdin hello | head -1`,
-		`ferry-real ask --hold 5m -n "$NODE" --no-stdin hello 9>&1 | cat`,
-		`ferry-real ask --hold 5m -n "$NODE" --no-stdin hello 2>&1 | cat`,
-		`x=$(ferry-real stream --hold 5m -n "$NODE" --no-stdin hello 7>&1 8<&0); echo "$x"`,
-	} {
-		t.Run(line, func(t *testing.T) {
-			r, _ := secureHoldRig(t)
-			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
-			defer cancel()
-			c := exec.CommandContext(ctx, "/bin/sh", "-c", line)
-			c.Env = append(r.ferry().Env, "NODE="+r.node)
-			c.WaitDelay = testTimeout
-			out, err := c.CombinedOutput()
-			check(t, err)
-			equal(t, "what is printed", string(out), answerTo("hello")+"\n")
-			r.oneHolder()
-		})
-	}
 }
 
 // TestHoldLeavesNoZombie ends a holder while the ferry that started it still runs.
