@@ -295,11 +295,10 @@ func (d *doc) hasComment(e entry) bool {
 	if d.unsafe {
 		return true
 	}
-	text := string(d.src[from:to])
-	if !e.inFlow() && strings.Contains(text, "\n") {
-		text = string(d.src[from:d.lineEnd(to)])
+	if !e.inFlow() && bytes.IndexByte(d.src[from:to], '\n') >= 0 {
+		to = d.lineEnd(to)
 	}
-	return strings.Contains(text, "#")
+	return bytes.IndexByte(d.src[from:to], '#') >= 0
 }
 
 // step returns the file's indentation, 2 if unknown.
