@@ -32,7 +32,7 @@ type Keys struct {
 	// Dir is the folder of the configuration file: paths in file: and cmd: are relative to it. Home replaces ~.
 	Dir, Home string
 	// Keyring is SystemKeyring(lookup), or nil if there is none.
-	Keyring Keyring
+	Keyring *Keyring
 	// Limit is the time limit for a command and for the keyring; 0 means 10 s.
 	Limit time.Duration
 }
@@ -167,7 +167,7 @@ func answer(ctx context.Context, ask func() (string, error)) (string, error) {
 
 // StoreInKeyring stores a secret under the name that keyring:NAME reads. It gives up if the keyring does not answer
 // within 10 s, for example because it is locked and asks the user.
-func StoreInKeyring(ctx context.Context, ring Keyring, name string, secret guard.Secret) error {
+func StoreInKeyring(ctx context.Context, ring *Keyring, name string, secret guard.Secret) error {
 	ctx, cancel := Keys{}.bounded(ctx)
 	defer cancel()
 	_, err := answer(ctx, func() (string, error) { return "", ring.Set(keyringService, name, secret.Reveal()) })
@@ -206,15 +206,15 @@ func isRef(s string) bool {
 }
 
 // Keyring is the system's secret store.
-type Keyring interface {
-	Get(service, user string) (string, error)
-	Set(service, user, secret string) error
+type Keyring struct {
+	Get func(service, user string) (string, error)
+	Set func(service, user, secret string) error
 }
 
 // SystemKeyring returns this machine's keyring, or nil if none can be reached without starting one. It starts nothing
 // and waits for nothing. macOS and Windows always have a keyring. Other systems have one if a session bus exists;
 // otherwise the library would try to start a bus.
-func SystemKeyring(lookup Lookup) Keyring {
+func SystemKeyring(lookup Lookup) *Keyring {
 	bus := lookup.Get("DBUS_SESSION_BUS_ADDRESS") != "" || runtime.GOOS == "darwin" || runtime.GOOS == "windows"
 	if dir := lookup.Get("XDG_RUNTIME_DIR"); !bus && dir != "" {
 		info, err := os.Stat(filepath.Join(dir, "bus"))
@@ -223,13 +223,5 @@ func SystemKeyring(lookup Lookup) Keyring {
 	if !bus {
 		return nil
 	}
-	return systemKeyring{}
-}
-
-type systemKeyring struct{}
-
-func (systemKeyring) Get(service, user string) (string, error) { return keyring.Get(service, user) }
-
-func (systemKeyring) Set(service, user, secret string) error {
-	return keyring.Set(service, user, secret)
+	return &Keyring{keyring.Get, keyring.Set}
 }

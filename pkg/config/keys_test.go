@@ -172,13 +172,12 @@ func TestKeyForNode(t *testing.T) {
 	}
 }
 
-// mute is a keyring that never answers, because its user does not unlock it.
-type mute struct{ Keyring }
-
-func (mute) Get(string, string) (string, error) { select {} }
-func (mute) Set(string, string, string) error   { select {} }
-
 func TestKeyring(t *testing.T) {
+	// mute never answers, because its user does not unlock it.
+	mute := &Keyring{
+		Get: func(string, string) (string, error) { select {} },
+		Set: func(string, string, string) error { select {} },
+	}
 	keyring.MockInit()
 	ring, work := SystemKeyring(vars("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")), "keyring:work"
 	wantKey(t, Keys{Keyring: ring}, work, "", "… is not there: no such entry in the keyring", "")
@@ -189,12 +188,12 @@ func TestKeyring(t *testing.T) {
 	wantKey(t, Keys{Keyring: ring}, work, "", `… cannot be read: locked\x1b[2J`, "")
 	wantKey(t, Keys{}, work, "", "… cannot be read: there is no keyring here",
 		"use env:NAME, file:PATH or cmd:COMMAND instead")
-	wantKey(t, Keys{Keyring: mute{}, Limit: time.Millisecond}, work, "",
+	wantKey(t, Keys{Keyring: mute, Limit: time.Millisecond}, work, "",
 		"… cannot be read: no answer after 1ms", "is the keyring locked?")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := Keys{Keyring: mute{}}.Resolve(ctx, Ref(work))
-	for _, err := range []error{err, StoreInKeyring(ctx, mute{}, "work", secret)} {
+	_, err := Keys{Keyring: mute}.Resolve(ctx, Ref(work))
+	for _, err := range []error{err, StoreInKeyring(ctx, mute, "work", secret)} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled: got %v", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -46,14 +47,13 @@ func checkBytes(src []byte) *Error {
 	if len(src) > MaxSize {
 		return newError("is larger than 1 MiB", "")
 	}
-	rest := bytes.TrimPrefix(src, []byte("\ufeff"))
-	for i := 0; i < len(rest); {
-		r, n := utf8.DecodeRune(rest[i:])
+	text := strings.TrimPrefix(string(src), "\ufeff")
+	for i, r := range text {
 		msg := ""
 		switch {
-		case r == utf8.RuneError && n <= 1:
+		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\ufffd"):
 			msg = "is not UTF-8"
-		case r == '\r' && (i+1 == len(rest) || rest[i+1] != '\n'):
+		case r == '\r' && !strings.HasPrefix(text[i:], "\r\n"):
 			msg = "has a carriage return without a line feed"
 		case r < ' ' && r != '\n' && r != '\r' && r != '\t', r >= 0x7f && r <= 0x9f, r == '\ufeff':
 			msg = "has a control character"
@@ -61,10 +61,10 @@ func checkBytes(src []byte) *Error {
 			msg = "has a line separator that is not a line feed"
 		}
 		if msg != "" {
-			before, line := rest[:i], bytes.LastIndexByte(rest[:i], '\n')+1
-			return &Error{Line: 1 + bytes.Count(before, []byte("\n")), Column: 1 + utf8.RuneCount(before[line:]), Msg: msg}
+			before := text[:i]
+			line := before[strings.LastIndexByte(before, '\n')+1:]
+			return &Error{Line: 1 + strings.Count(before, "\n"), Column: 1 + utf8.RuneCountInString(line), Msg: msg}
 		}
-		i += n
 	}
 	return nil
 }
