@@ -205,12 +205,8 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 		case n.Proxy != "" && n.Proxy != "none":
 			return fault("is behind a proxy", "nginx does not use a proxy")
 		}
-		port := at.Port()
-		if u.Host = at.Host; port == "" {
-			port = "443"
-		}
-		u.SNI, u.Base = at.Hostname(), at.EscapedPath()
-		u.Server = u.SNI + ":" + port
+		u.Host, u.SNI, u.Base = at.Host, at.Hostname(), at.EscapedPath()
+		u.Server = u.SNI + ":" + cmp.Or(at.Port(), "443")
 		if !isHost(u.SNI) {
 			return fault("has an address that is not a host name", "nginx checks the certificate against a name")
 		}

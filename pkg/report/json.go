@@ -141,15 +141,11 @@ func jsonVersus(c *bench.Comparison) any {
 
 func interval(r bench.Rate) any { return []any{share(r.Low), share(r.High)} }
 
-// jsonStats returns the statistics of a sample. If it has no values, all of them are null.
+// jsonStats returns the statistics of a sample. If it has no values, all of them are NaN, and so null.
 func jsonStats(s *bench.Stats) object {
 	all := object{{"n", s.N}}
 	for _, name := range bench.StatNames() {
-		value := s.Named(name)
-		if s.N == 0 {
-			value = math.NaN()
-		}
-		all = append(all, member{name, millis(value)})
+		all = append(all, member{name, millis(s.Named(name))})
 	}
 	return all
 }
