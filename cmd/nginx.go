@@ -118,9 +118,7 @@ func (a *app) gateway() (*gatewayFile, error) {
 // node returns a node as the gateway uses it, with its key unless unread is set.
 func (g *gatewayFile) node(ctx context.Context, name string, unread bool) (gateway.Node, error) {
 	fault := func(msg string, err error) error {
-		e := g.section.Fault("upstream/"+name, msg, text.Hint(err))
-		e.Err = err
-		return e
+		return g.section.FaultOf(err, "upstream/"+name, msg, text.Hint(err))
 	}
 	node, err := g.values.Select(name, g.api)
 	if err != nil {

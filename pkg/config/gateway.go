@@ -140,6 +140,13 @@ func (g *Gateway) Fault(key, msg, hint string) *Error {
 	return e
 }
 
+// FaultOf is Fault with the error that caused it.
+func (g *Gateway) FaultOf(cause error, key, msg, hint string) *Error {
+	e := g.Fault(key, msg, hint)
+	e.Err = cause
+	return e
+}
+
 // Except for paths, the rules of the gateway's values list what is allowed, not what is forbidden: nginx cannot quote
 // a dollar sign, and a later release of nginx may give a meaning to a character that has none in this release.
 

@@ -44,9 +44,7 @@ func NewNode(g *config.Gateway, node config.Node) (Node, error) {
 		}
 		var err error
 		if *path, err = config.NginxPath(*path); err != nil {
-			fault := g.Fault("upstream/"+node.Name, "has a tls path that cannot be made absolute", "")
-			fault.Err = err
-			return n, fault
+			return n, g.FaultOf(err, "upstream/"+node.Name, "has a tls path that cannot be made absolute", "")
 		}
 	}
 	n.TLS.CA = cmp.Or(n.TLS.CA, systemBundle())
@@ -146,16 +144,13 @@ func checkRequired(g *config.Gateway) *config.Error {
 func checkCertificate(g *config.Gateway) *config.Error {
 	for _, file := range []struct{ key, path string }{{"cert", g.Cert}, {"key", g.Key}} {
 		if _, err := os.Stat(file.path); err != nil {
-			fault := g.Fault(file.key, "names a file that cannot be read", "ferry checks the file before it writes the configuration of nginx")
-			fault.Err = state.StripPath(err)
-			return fault
+			return g.FaultOf(state.StripPath(err), file.key, "names a file that cannot be read",
+				"ferry checks the file before it writes the configuration of nginx")
 		}
 	}
 	pair, err := tls.LoadX509KeyPair(g.Cert, g.Key)
 	if err != nil {
-		fault := g.Fault("cert", "does not work with the key", "")
-		fault.Err = state.StripPath(err)
-		return fault
+		return g.FaultOf(state.StripPath(err), "cert", "does not work with the key", "")
 	}
 	leaf, err := x509.ParseCertificate(pair.Certificate[0])
 	if err != nil || leaf.VerifyHostname(g.ServerName) != nil {
@@ -176,9 +171,7 @@ func checkLogs(g *config.Gateway) *config.Error {
 		if errors.Is(err, fs.ErrNotExist) {
 			hint = mkdirCommand(g.Logs)
 		}
-		fault := g.Fault("logs", "names a folder that cannot be used", hint)
-		fault.Err = state.StripPath(err)
-		return fault
+		return g.FaultOf(state.StripPath(err), "logs", "names a folder that cannot be used", hint)
 	}
 	if !info.IsDir() {
 		return g.Fault("logs", "names a file", "name the folder; nginx puts access.log and error.log into it")
