@@ -148,14 +148,9 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	}
 	if err != nil {
 		a.printError(fmt.Errorf("cannot save the run in %s: %w", o.save, err))
+		err = exitSilently(exitFailed)
 	}
-	if failed := a.printReport(bench.Summarise([]*bench.Run{run}), o.report); failed != nil {
-		return failed
-	}
-	if err != nil {
-		return exitSilently(exitFailed)
-	}
-	return nil
+	return cmp.Or(a.printReport(bench.Summarise([]*bench.Run{run}), o.report), err)
 }
 
 // measure runs the plan and shows its progress. The first signal stops the sending, the second also aborts requests in

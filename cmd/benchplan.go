@@ -98,11 +98,10 @@ func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOpt
 
 // benchPrompt reads the prompt and checks it with the content filter.
 func (s *settings) benchPrompt(ctx context.Context, o *benchOptions) (string, error) {
-	from := promptOptions{args: []string{o.prompt}, noStdin: true}
-	if len(o.files) > 0 {
-		from = promptOptions{files: o.files, noStdin: true}
+	from := promptOptions{files: o.files, noStdin: true, hint: "--prompt TEXT or -f FILE gives one"}
+	if len(o.files) == 0 {
+		from.args = []string{o.prompt}
 	}
-	from.hint = "--prompt TEXT or -f FILE gives one"
 	prompt, files, err := s.readPrompt(ctx, from)
 	if err == nil && len(files) > 0 {
 		err = usagef("ferry ask sends it", "%s is not text, and bench sends only text", files[0].Name)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,12 +96,7 @@ func (a *app) transcript(s *session.Session) string {
 		if b.Len() > 0 {
 			b.WriteString("\n")
 		}
-		line := heading[0]
-		for _, part := range heading[1:] {
-			if part != "" {
-				line += " · " + part
-			}
-		}
+		line := strings.Join(slices.DeleteFunc(heading, func(part string) bool { return part == "" }), " · ")
 		if a.out.TTY {
 			words = text.Visible(words)
 		}
