@@ -175,9 +175,7 @@ func (o Options) lookUp(ctx context.Context) (all []netip.AddrPort, err error) {
 
 // keepAliveProbes detects within half a minute that the path of an idle connection is dead. Several probes in a row
 // must stay unanswered, because a lossy path loses single probes.
-func keepAliveProbes() net.KeepAliveConfig {
-	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 4 * time.Second, Count: 4}
-}
+var keepAliveProbes = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 4 * time.Second, Count: 4}
 
 // byTCP makes one HTTP/1.1 connection to one address of the node or its proxy.
 func (o Options) byTCP(
@@ -230,7 +228,7 @@ func (o Options) dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) 
 	if o.Dial != nil {
 		return o.Dial(ctx, "tcp", o.Target.Host)
 	}
-	d := net.Dialer{Control: o.checkDialAddress, KeepAliveConfig: keepAliveProbes()}
+	d := net.Dialer{Control: o.checkDialAddress, KeepAliveConfig: keepAliveProbes}
 	c, err := d.DialContext(ctx, "tcp", at.String())
 	return c, o.proxyError(ctx, err)
 }

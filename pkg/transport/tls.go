@@ -275,10 +275,7 @@ func (o Options) checkPins(state tls.ConnectionState) error {
 	return guard.CheckPins(o.Target.Host, o.Node, o.Pins, state.VerifiedChains)
 }
 
-var (
-	errInspected = errors.New("the handshake was only to be looked at")
-	errNoTLS     = errors.New("there is no TLS handshake over plain http")
-)
+var errNoTLS = errors.New("there is no TLS handshake over plain http")
 
 // Inspect builds a transport that starts the node's handshake, through its proxy if it has one, and stops it before a
 // request: every RoundTrip fails. After the chain was verified, seen returns the state of the handshake; before, it
@@ -295,7 +292,7 @@ func Inspect(o Options) (rt http.RoundTripper, seen func() *tls.ConnectionState,
 	var state atomic.Pointer[tls.ConnectionState]
 	made.tls.VerifyConnection = func(s tls.ConnectionState) error {
 		state.Store(&s)
-		return errInspected
+		return errors.New("the handshake was only to be looked at")
 	}
 	return made, state.Load, nil
 }
