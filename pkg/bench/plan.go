@@ -71,10 +71,6 @@ func (p *Plan) intended(round int) time.Duration {
 	return time.Duration(float64(round) / p.Header.Rate * float64(time.Second))
 }
 
-// drainTime returns the time up to which an open loop sends requests that are late. Without this limit a node that
-// cannot keep up would keep the run going forever.
-func (p *Plan) drainTime() time.Duration { return p.intended(p.Rounds()) + 30*time.Second }
-
 // nonce returns a string of fixed length that is different for every request of a run: splitmix64 maps its counter one
 // to one.
 func (p *Plan) nonce(series, round int) string {

@@ -366,12 +366,13 @@ func (b *Bench) overTokens() bool {
 	return true
 }
 
-// drain waits for the released requests until drainTime, and drops the rest.
+// drain waits for the released requests, sends them until 30 s after the end of the plan, and drops the rest. Without
+// this limit a node that cannot keep up would keep the run going forever.
 func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 	draining, done := context.WithCancel(sending)
 	var giveUp sync.WaitGroup
 	giveUp.Go(func() {
-		left := b.plan.drainTime() - b.plan.Clock.Now().Sub(b.origin)
+		left := b.plan.intended(b.plan.Rounds()) + 30*time.Second - b.plan.Clock.Now().Sub(b.origin)
 		late := b.plan.Clock.Sleep(draining, left) == nil // otherwise sending ended, or all requests were sent
 		b.mu.Lock()
 		defer b.mu.Unlock()

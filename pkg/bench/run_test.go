@@ -349,7 +349,8 @@ func TestPrecisionStopsEarly(t *testing.T) {
 	} {
 		run := runPlan(t, planOf(c.header, slices.Repeat([]*fake{{takes: c.takes}}, c.nodes)...))
 		if n := run.Series[0].samples.len(); run.Stopped != c.stopped || n < c.least || n > c.most {
-			t.Errorf("%+v: got stopped %q after %d requests, want %q after %d to %d", c.header, run.Stopped, n, c.stopped, c.least, c.most)
+			t.Errorf("%+v: got stopped %q after %d requests, want %q after %d to %d",
+				c.header, run.Stopped, n, c.stopped, c.least, c.most)
 		}
 	}
 }

@@ -162,7 +162,8 @@ func TestLoad(t *testing.T) {
 	} {
 		s := Summarise(c.runs)
 		a, b := s.Rows[0], s.Rows[1]
-		equal(t, c.name, []any{[4]float64{a.PerSecond, a.InFlight, b.PerSecond, b.InFlight}, s.FasterWaited}, []any{c.want, c.waited})
+		got := [4]float64{a.PerSecond, a.InFlight, b.PerSecond, b.InFlight}
+		equal(t, c.name, []any{got, s.FasterWaited}, []any{c.want, c.waited})
 	}
 	one := newRun(Header{ID: "x", Nodes: nodesOf("a")}, rounds(0, 1000, 10)...)
 	one.Elapsed = 10 * time.Second
@@ -308,7 +309,8 @@ func TestAnswersOfDifferentLengthWarn(t *testing.T) {
 		20: "answer_lengths_differ: answer lengths differ: b typically has 20 tokens, a 100; longer answers take longer",
 		90: "", 0: "",
 	} {
-		s := summary("a b", append(streamed(0, 0, 100, 0, 0, around(800, 20)...), streamed(1, 0, tokens, 0, 0, around(700, 20)...)...)...)
+		a, b := streamed(0, 0, 100, 0, 0, around(800, 20)...), streamed(1, 0, tokens, 0, 0, around(700, 20)...)
+		s := summary("a b", append(a, b...)...)
 		equal(t, fmt.Sprint(tokens, " tokens"), warned(s), want)
 	}
 }

@@ -179,7 +179,8 @@ func (s *Summary) warnStream(r *Row) {
 	switch {
 	case 2*bursts > long:
 		s.Warnings.add("buffered", name,
-			"first and last text arrived together in %d of %s: a proxy may be buffering the stream", bursts, Count{long, "answer"})
+			"first and last text arrived together in %d of %s: a proxy may be buffering the stream",
+			bursts, Count{long, "answer"})
 	case r.ITL != nil:
 	case reasoning > 0:
 		s.Warnings.add(ITLUnknown, name, "reasoning tokens are not counted separately: inter-token latency unknown")
