@@ -85,6 +85,7 @@ func (b *Bench) Run(ctx, sending context.Context) (*Run, error) {
 	ctx, abort := context.WithCancel(ctx)
 	defer abort()
 	defer context.AfterFunc(sending, func() { b.cancelAfter(ctx, stopTime, abort) })()
+	// The rounds of the warm-up have negative numbers.
 	b.closedLoop(ctx, sending, -b.plan.Header.Warmup, 0, func(int) bool { return !b.overTokens() })
 	b.measure(ctx, sending, abort)
 	b.complete(sending.Err() != nil)
