@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -221,8 +222,8 @@ func (f *File) checkNode(name string) (field string, err *Error) {
 	case len(n.Pins) > 0 && !strings.HasPrefix(n.URL, "https://"):
 		return "pins", newError("this node is not reached over TLS, so these pins would not be checked", "make its url https://, or remove the pins")
 	}
-	for name, value := range n.Params {
-		if refused, ok := errors.AsType[*wire.UnsupportedError](n.API.CheckParam(name, value)); ok {
+	for _, name := range slices.Sorted(maps.Keys(n.Params)) {
+		if refused, ok := errors.AsType[*wire.UnsupportedError](n.API.CheckParam(name, n.Params[name])); ok {
 			return "params." + name, newError(refused.Reason, refused.Hint())
 		}
 	}
