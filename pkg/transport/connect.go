@@ -236,11 +236,7 @@ func (o Options) dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) 
 // secure performs the TLS handshake with the node.
 func (o Options) secure(ctx context.Context, config *tls.Config, stream net.Conn) (*tls.Conn, error) {
 	client := tls.Client(stream, config)
-	err := client.HandshakeContext(ctx)
-	if pin, ok := errors.AsType[*guard.TrustError](err); ok {
-		return nil, pin
-	}
-	if err != nil {
+	if err := client.HandshakeContext(ctx); err != nil {
 		return nil, o.peer().trustError(err, true)
 	}
 	return client, nil

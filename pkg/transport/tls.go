@@ -170,9 +170,13 @@ const (
 	alertCertificateRequired = tls.AlertError(116)
 )
 
-// trustError converts a failed handshake to a *guard.TrustError with the reason. It returns a network error unchanged.
-// handshake reports that err is known to come from the handshake.
+// trustError converts a failed handshake to a *guard.TrustError with the reason. It returns a network error unchanged,
+// and a TrustError, such as a missing pin, without the text around it. handshake reports that err is known to come from
+// the handshake.
 func (p peer) trustError(err error, handshake bool) error {
+	if trust, ok := errors.AsType[*guard.TrustError](err); ok {
+		return trust
+	}
 	var verify *tls.CertificateVerificationError
 	trust := &guard.TrustError{Host: p.host, Handshake: true, Err: err}
 	alert := alertOf(err)

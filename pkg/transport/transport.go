@@ -158,10 +158,6 @@ func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 		if info.http3 && IsTimeout(err) {
 			t.blockUDP()
 		}
-		var trust *guard.TrustError
-		if errors.As(err, &trust) {
-			return nil, trust // from the proxy
-		}
 		return nil, t.options.peer().trustError(err, false)
 	}
 	if t.options.Raw {
