@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ferry/pkg/client"
+	"ferry/pkg/report"
 	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
@@ -146,7 +147,9 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.BoolVarP(&o.usage, "usage", "u", false, "print the tokens used to standard error")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print attempts, phases and headers to standard error")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print only errors, no notes")
-	addLanguage(c, a, "`LANGUAGE` of notes, errors and hints: en or zh (default from LC_ALL, LC_MESSAGES or LANG)")
+	checkedVar(f, &a.lang, "lang", "", "",
+		"`LANGUAGE` of notes, errors and hints: en or zh (default from LC_ALL, LC_MESSAGES or LANG)",
+		"one of "+strings.Join(report.Languages, ", "), report.Language)
 	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
 }
 

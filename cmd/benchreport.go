@@ -29,7 +29,9 @@ type reportOptions struct {
 func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string) {
 	f := c.Flags()
 	choiceFlag(c, &o.output, "output", "o", "`FORMAT` of the report: "+strings.Join(formats, ", "), formats...)
-	addLanguage(c, a, "`LANGUAGE` of text, markdown and html: en or zh (default from LC_ALL, LC_MESSAGES or LANG)")
+	checkedVar(c.Flags(), &a.lang, "lang", "", "",
+		"`LANGUAGE` of text, markdown and html: en or zh (default from LC_ALL, LC_MESSAGES or LANG)",
+		"one of "+strings.Join(report.Languages, ", "), report.Language)
 	f.BoolVar(&o.explain, "explain", false, "explain the terms of the report, in text and markdown")
 	f.StringVar(&o.out, "out", "",
 		"write the report to `FILE`, complete or not at all; its suffix sets the format if there is no -o")

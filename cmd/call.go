@@ -41,17 +41,12 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	timeout := s.values.Timeout
-	call := &client.Call{Timeout: timeout, Deadline: a.Clock.Now().Add(timeout)}
-	output, err := newCallOutput(s, o)
-	switch {
-	case err != nil:
+	output, call, err := newCallOutput(s, o)
+	if err != nil {
 		return err
-	case o.streams:
-		call.Sink = output.sink
-	case output.output == "raw":
-		call.Reading = client.AsBody
 	}
+	timeout := s.values.Timeout
+	call.Timeout, call.Deadline = timeout, a.Clock.Now().Add(timeout)
 	timeWrites(timeout, &a.out, &a.err)
 	ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, &client.DeadlineError{Timeout: timeout})
 	defer cancel()
@@ -109,7 +104,11 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		ctx, cancel = order.showCall(ctx, &stages)
 		defer cancel()
 	}
-	return withCost(client.Chain(stages).Do(ctx, call))
+	result, err := client.Chain(stages).Do(ctx, call)
+	if err != nil {
+		return withCost(result, err)
+	}
+	return nil
 }
 
 // withCost adds to the error of a call that was stopped or not sent what it may cost.

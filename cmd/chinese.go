@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"ferry/pkg/report"
-
-	"github.com/spf13/cobra"
 )
 
 // chineseTable translates the errors, hints and notes that new users see first, one per line: English with {} for any
@@ -15,11 +13,6 @@ import (
 //
 //go:embed chinese.txt
 var chineseTable string
-
-// addLanguage declares the flag --lang.
-func addLanguage(c *cobra.Command, a *app, usage string) {
-	checkedVar(c.Flags(), &a.lang, "lang", "", "", usage, "one of "+strings.Join(report.Languages(), ", "), report.Language)
-}
 
 // translate returns a message in the user's language. For Chinese it looks up lines, parts of a hint, and the text
 // after the name of a node or a file, one by one.

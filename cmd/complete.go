@@ -62,7 +62,7 @@ func (a *app) addCompletions(root *cobra.Command) {
 	add("output", fixed("text", "json", "raw"))
 	add("pick", fixed("order", "fastest"))
 	add("http3", fixed("true", "false", "only"))
-	add("lang", fixed(report.Languages()...))
+	add("lang", fixed(report.Languages...))
 	all = slices.DeleteFunc(all, func(c *cobra.Command) bool { return c.Name() == "add" }) // its node does not exist yet
 	add("model", a.completeModels)
 }

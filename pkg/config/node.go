@@ -149,7 +149,7 @@ func (n *Node) read(text func(field string) string) {
 	if n.HTTP3 = text("http3"); n.HTTP3 == "false" {
 		n.HTTP3 = ""
 	}
-	for _, address := range itemsOf(text("resolve")) {
+	for _, address := range kindCommas.split(text("resolve")) {
 		if at, err := netip.ParseAddr(address); err == nil {
 			n.Resolve = append(n.Resolve, at)
 		}
@@ -164,9 +164,11 @@ func (n *Node) read(text func(field string) string) {
 	}
 	n.Key = Ref(text("key"))
 	n.Auth.Scheme, n.Auth.Header, _ = strings.Cut(text("auth"), ":")
-	for _, pin := range itemsOf(text("pins")) {
-		if p, err := guard.ParsePin(pin); err == nil {
-			n.Pins = append(n.Pins, p)
+	if pins := text("pins"); pins != "" {
+		for _, pin := range kindCommas.split(pins) {
+			if p, err := guard.ParsePin(pin); err == nil {
+				n.Pins = append(n.Pins, p)
+			}
 		}
 	}
 	for _, e := range n.fields {

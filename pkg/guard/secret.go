@@ -192,7 +192,12 @@ func forms(value string) [][]byte {
 }
 
 // Bytes returns b with every known secret replaced with "***", or b itself if there is none.
-func (m *Masker) Bytes(b []byte) []byte { return m.mask(b, false) }
+func (m *Masker) Bytes(b []byte) []byte {
+	if m.known.Load() == nil {
+		return b
+	}
+	return m.mask(b, false)
+}
 
 // BytesCut is Bytes for text whose end may be missing: an end that could be the beginning of a secret is replaced
 // too, unless it is too short to reveal anything.
@@ -209,7 +214,12 @@ func (m *Masker) mask(b []byte, cut bool) []byte {
 }
 
 // String is Bytes for strings.
-func (m *Masker) String(s string) string { return maskString(s, m.Bytes) }
+func (m *Masker) String(s string) string {
+	if m.known.Load() == nil {
+		return s
+	}
+	return maskString(s, m.Bytes)
+}
 
 // StringCut is BytesCut for strings.
 func (m *Masker) StringCut(s string) string { return maskString(s, m.BytesCut) }

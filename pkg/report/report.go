@@ -93,8 +93,8 @@ const (
 	Chinese = "zh"
 )
 
-// Languages returns the names of the languages.
-func Languages() []string { return []string{English, Chinese} }
+// Languages are the names of the languages.
+var Languages = []string{English, Chinese}
 
 // Language returns the language of a language tag or a locale, such as zh, zh-Hans or zh_CN.UTF-8, and whether there is
 // one.
@@ -133,8 +133,8 @@ func WriteChanges(w io.Writer, name string, c *bench.Changes, o Options) error {
 }
 
 func emit[S any](w io.Writer, all []format[S], name string, s S, o Options) error {
-	if o.Lang != "" && !slices.Contains(Languages(), o.Lang) {
-		return text.Errorf("use one of "+strings.Join(Languages(), ", "), "unknown report language %q", o.Lang)
+	if o.Lang != "" && !slices.Contains(Languages, o.Lang) {
+		return text.Errorf("use one of "+strings.Join(Languages, ", "), "unknown report language %q", o.Lang)
 	}
 	i := slices.IndexFunc(all, func(f format[S]) bool { return f.name == name })
 	if i < 0 {

@@ -53,13 +53,17 @@ func (a API) check(httpStatus int, body []byte) (object, error) {
 	if !isObject {
 		fields, isObject = parse(trimDone(body))
 	}
-	status := fields["status"]
-	effective := a.effectiveStatus(httpStatus, status)
+	effective, status := httpStatus, fields["status"]
+	if status != nil {
+		effective = a.effectiveStatus(httpStatus, status)
+	}
 	if httpStatus == 200 && effective == 200 && (isNull(status) || !a.Dialect().Facts().bodyStatus) {
 		objects := []object{fields}
-		for _, one := range elements(bytes.TrimSpace(bytes.TrimPrefix(body, bom))) { // a list of errors
-			object, _ := parse(one)
-			objects = append(objects, object)
+		if !isObject { // a list of errors
+			for _, one := range elements(bytes.TrimSpace(bytes.TrimPrefix(body, bom))) {
+				object, _ := parse(one)
+				objects = append(objects, object)
+			}
 		}
 		for _, in := range objects {
 			if fault := a.faultIn(in); fault != nil {
