@@ -172,6 +172,80 @@ func TestBrokenConfigSet(t *testing.T) {
 	}
 }
 
+// TestFilesOfOthers creates files that another user could have made where ferry writes. ferry refuses them and sends
+// nothing.
+func TestFilesOfOthers(t *testing.T) {
+	server := serve(t, respondWith(200, "", ""))
+	batch := []string{"ask", "-q", "--batch", "in.txt", "--out", "box/o", "-n", server.URL}
+	report := []string{"bench", "-q", "--requests", "1", "--warmup", "0", "--out", "box/o", server.URL}
+	for _, tt := range []struct {
+		name, path, says string
+		make             func(path string) error
+		args             []string
+		foreign          bool
+	}{
+		{"failed is a link", "box/o.failed", "is a symbolic link", linkTo("../mine"), batch, false},
+		{"out is a link", "box/o", "is a symbolic link", linkTo("../mine"), batch, false},
+		{"out is a dangling link", "box/o", "is a symbolic link", linkTo("../absent"), batch, false},
+		{"journal is a link", "box/o.journal", "is a symbolic link", linkTo("../mine"), batch, false},
+		{"failed is a hard link", "box/o.failed", "is a hard link: the file has 2 names", hardLink, batch, false},
+		{"out is a hard link", "box/o", "is a hard link: the file has 2 names", hardLink, batch, false},
+		{"journal is a hard link", "box/o.journal", "is a hard link: the file has 2 names", hardLink, batch, false},
+		{"out can be read", "box/o", "can be read or written by others (mode 0644)", empty(0o644), batch, false},
+		{"failed is a FIFO", "box/o.failed", "is not a regular file", fifo, batch, false},
+		{"journal is a FIFO", "box/o.journal", "is not a regular file", fifo, batch, false},
+		{"another user's out", "box/o", "belongs to user 65534", empty(0o666), batch, true},
+		{"another user's failed", "box/o.failed", "belongs to user 65534", empty(0o666), batch, true},
+		{"another user's journal", "box/o.journal", "belongs to user 65534", empty(0o666), batch, true},
+		{"report is another user's link", "box/o", "is a symbolic link of another user", linkTo("../mine"), report, true},
+		{"report is a link", "box/o", "is a symbolic link in a folder that others can write", linkTo("../mine"), report, false},
+		{"another user's report", "box/o", "belongs to another user, in a folder that others can write", empty(0o666), report, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.foreign && os.Geteuid() != 0 {
+				skipMissing(t, "root, to be another user")
+			}
+			t.Chdir(t.TempDir())
+			write(t, "in.txt", "one\ntwo\n")
+			write(t, "mine", "kept")
+			check(t, os.WriteFile("blank", nil, 0o600))
+			check(t, os.Mkdir("box", 0o700))
+			check(t, os.Chmod("box", 0o777|os.ModeSticky))
+			check(t, tt.make(tt.path))
+			if tt.foreign {
+				check(t, os.Lchown(tt.path, nobody, -1))
+			}
+			realFerry(t, tt.args...).run().want(2, "", tt.path+": "+tt.says+"\n")
+			equal(t, "requests", len(server.newRequests()), 0)
+			equal(t, "the user's file", read(t, "mine"), "kept")
+			equal(t, "the file with two names", read(t, "blank"), "")
+			if made, err := filepath.Glob("box/*"); err != nil || len(made) != 1 {
+				t.Errorf("in the folder: %v, %v; want %s alone", made, err, tt.path)
+			}
+			if _, err := os.Lstat("absent"); err == nil {
+				t.Error("what a link names was made")
+			}
+		})
+	}
+}
+
+func linkTo(target string) func(string) error {
+	return func(path string) error { return os.Symlink(target, path) }
+}
+
+func hardLink(path string) error { return os.Link("blank", path) }
+
+func fifo(path string) error { return syscall.Mkfifo(path, 0o600) }
+
+func empty(mode os.FileMode) func(string) error {
+	return func(path string) error {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			return err
+		}
+		return os.Chmod(path, mode)
+	}
+}
+
 // startStalled starts a ferry whose request has reached a server that does not answer.
 func startStalled(t *testing.T, args ...string) *process {
 	server := stallingServer(t)
