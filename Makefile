@@ -83,7 +83,7 @@ cover:
 link: ## test over a 200 ms link: ferry and curl, round trips, IPv4 and IPv6, a gateway over HTTP/3 (Linux, root)
 	@set -e; FERRY_TRIXIE=$${FERRY_TRIXIE:-$$(.ci/trixie)}; export FERRY_TRIXIE; \
 	FERRY_LINK=$(ROUNDS) go test -count=1 -timeout 60m -v -run \
-		'^(TestPath.*|TestRoundTrips|TestStrayOverSlowLink|TestHappyEyeballs|TestNginxHTTP3)$$' ./cmd
+		'^(TestPath.*|TestHoldSlowLink|TestRoundTrips|TestStrayOverSlowLink|TestHappyEyeballs|TestNginxHTTP3)$$' ./cmd
 
 memory: ## check the memory of a process with prompts and answers of maximum size (Linux)
 	@go test -count=1 -timeout 30m -run '^TestMemoryOf' ./cmd

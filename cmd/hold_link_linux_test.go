@@ -10,12 +10,33 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
 const linkDelay = 100 * time.Millisecond // each way
+
+// TestHoldSlowLink checks that a held connection takes one round trip, where curl takes three. The round trips are
+// counted from the packets; the times are only reported. The server is an nginx with TLS 1.3 in front of the demo
+// node. Each round runs three complete processes in turn. ferry is the test binary, which starts more slowly.
+func TestHoldSlowLink(t *testing.T) {
+	skipIfShort(t, "a measurement over a slow link, of real time")
+	if os.Getenv("FERRY_LINK") == "" {
+		t.Skip("a measurement, which the tests beside it would disturb: make link runs it alone")
+	}
+	findProgram(t, "nginx")
+	if !aloneOnNetwork(t) {
+		return
+	}
+	clean, lossy := newSlowLink(t, 8, linkDelay, 0), newSlowLink(t, 9, linkDelay, 0.05)
+	ca := startFarNginx(t, clean.far, lossy.far)
+	for _, link := range []*slowLink{clean, lossy} { // in parallel: each mostly waits for its link
+		l := newLinkUser(t, link, ca)
+		t.Run(fmt.Sprintf("%g %% lost each way", 100*link.loss), func(t *testing.T) { t.Parallel(); l.measure(t, 9) })
+	}
+}
 
 // TestHoldDeadPath cuts the link under an idle connection: the holder notices it, and the next ask gets its answer.
 func TestHoldDeadPath(t *testing.T) {
@@ -97,6 +118,47 @@ func (l *linkUser) warm(t *testing.T) {
 	t.Helper()
 	l.must(t, l.heldArgs)
 	equal(t, "times that the holder lent", l.holder(t).Requests, 1)
+}
+
+// measure runs all the ways in turn. It reports how long each took, and counts round trips in the packets of the new
+// or held connection.
+func (l *linkUser) measure(t *testing.T, rounds int) {
+	l.warm(t)
+	ways := [][]string{l.curlArgs, {l.ferry, "ask", "-n", "far", "hi"}, l.heldArgs}
+	took, trips := make([][]time.Duration, len(ways)), make([][]int, len(ways))
+	for range rounds {
+		for i, args := range ways {
+			saw := l.link.capture(nil)
+			took[i] = append(took[i], l.must(t, args))
+			port := l.newConnection(t, saw, 1-i/2)
+			trips[i] = append(trips[i], saw.connection(port).trips())
+		}
+	}
+	equal(t, "times that the holder lent", l.holder(t).Requests, 1+rounds)
+	for i, name := range []string{"curl", "ferry ask", "ferry ask --hold"} {
+		median := medianOf(took[i])
+		t.Logf("%-17s median %4d ms, %.2f times %s, worst %4d ms", name, median.Milliseconds(), float64(median)/float64(2*linkDelay),
+			2*linkDelay, slices.Max(took[i]).Milliseconds())
+	}
+	errorIf(t, !slices.Contains(trips[2], 1), "round trips of the held asks: got %v, want 1 where nothing was lost", trips[2])
+	if l.link.loss == 0 {
+		equal(t, "least and most round trips of a held ask", []int{slices.Min(trips[2]), slices.Max(trips[2])}, []int{1, 1})
+		equal(t, "least round trips of curl and an ask", []int{slices.Min(trips[0]), slices.Min(trips[1])}, []int{3, 3})
+	}
+}
+
+// newConnection expects the given number of new connections, and returns the port of the one on which the near end
+// sent most. On a lossy link or a busy machine a late handshake makes ferry start others.
+func (l *linkUser) newConnection(t *testing.T, saw *capture, want int) (port uint16) {
+	ports, made := saw.ports()
+	fatalIf(t, len(made) < want || len(made) > want && want == 0 && l.link.loss == 0, "%d new connections, want %d", len(made), want)
+	most := 0
+	for _, one := range ports {
+		if out, _ := saw.connection(one).bytes(); out > most {
+			most, port = out, one
+		}
+	}
+	return port
 }
 
 func (l *linkUser) must(t *testing.T, args []string) time.Duration {
@@ -183,4 +245,12 @@ http {
 `, farPort, cert, key, serve(t, nil).URL, more))
 	startNginx(t, program, dir, conf, fmt.Sprint("127.0.0.1:", farPort))
 	return by.file
+}
+
+// medianOf returns the median.
+func medianOf(all []time.Duration) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(all))[len(all)/2]
 }

@@ -126,6 +126,33 @@ func TestForgedLines(t *testing.T) {
 	atLeast(t, "words of the server that were seen", seen, 1000)
 }
 
+// TestJSONHasNoControls checks that JSON contains nothing that a terminal would execute, in a model's text, names and
+// reasoning.
+func TestJSONHasNoControls(t *testing.T) {
+	const bad = "a\u009b31m\u0085\u007f\u202e\u2066\u200f\u2028b"
+	const parts = `[{"type":"thinking","thinking":"` + bad + `"},{"type":"text","text":"` + bad + `"}]`
+	url := serve(t, respondWith(200, "", fmt.Sprintf(`{"id":"%s","model":"%s","content":%s,"stop_reason":"%s"}`, bad, bad, parts, bad))).URL
+	folder := t.TempDir()
+	in, out := filepath.Join(folder, "in"), filepath.Join(folder, "out")
+	write(t, in, "one\n")
+	env := map[string]string{"HOME": folder, "FERRY_KEY": canaryHeader}
+	for _, args := range [][]string{
+		{"ask", "-o", "json", "--session", "s", "hi"}, {"stream", "-o", "json", "hi"}, {"config", "session", "show", "-o", "json", "s"},
+		{"ask", "--batch", in, "--out", out},
+	} {
+		if args[0] != "config" {
+			args = append(args, "-n", url)
+		}
+		r := ferry(t, env, args...).must()
+		lines, _ := os.ReadFile(out)
+		text := r.stdout + string(lines)
+		contains(t, strings.Join(args, " "), text, `\u009b31m\u0085\u007f\u202e\u2066\u200f\u2028b`)
+		if strings.ContainsAny(text, "\u009b\u0085\u007f\u202e\u2066\u200f\u2028") {
+			r.errorf("want JSON that a terminal obeys nothing of: %q", text)
+		}
+	}
+}
+
 // TestFailureIsBounded checks the size limit of what is printed and stored of a failed call, including all escapes.
 func TestFailureIsBounded(t *testing.T) {
 	skipIfShort(t, "every place and every call, with long texts")

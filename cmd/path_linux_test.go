@@ -248,11 +248,11 @@ func TestPathTable(t *testing.T) {
 }
 
 // count runs a way until it takes the expected number of round trips and connections. A busy machine is sometimes late
-// and opens another connection, and a link may drop a packet, so the best of several tries counts. If before is not nil, it is called before each
+// and opens another connection, so the best of several tries counts. If before is not nil, it is called before each
 // try.
 func (l *linkUser) count(t *testing.T, w way, before func()) (saw, one *capture) {
 	t.Helper()
-	tries := map[bool]int{false: 5, true: 15}[l.link.loss > 0]
+	const tries = 5
 	var said []string
 	for {
 		if before != nil {
