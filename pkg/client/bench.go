@@ -64,8 +64,8 @@ func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 		if o.Started.IsZero() {
 			o.Started = began
 		}
-		if result.Uncounted != nil {
-			o.Final = true // usage can no longer be counted
+		if result.Uncounted != nil { // usage can no longer be counted
+			o.Final, o.Detail = true, cmp.Or(o.Detail, result.Uncounted.Error())
 		}
 		if o.Detail != "" {
 			o.Detail = b.Redact(o.Detail)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +149,23 @@ func (roomy) Reserve(context.Context, time.Duration) (*limit.Reservation, error)
 }
 func (panicking) Reserve(context.Context, time.Duration) (*limit.Reservation, error) {
 	panic("a fault")
+}
+
+// TestBenchUncounted checks that a node is used no more after an answer whose tokens cannot be counted, and why.
+func TestBenchUncounted(t *testing.T) {
+	tr, _ := newServed(t, answer)
+	folder := t.TempDir()
+	tr.Budget = &Budget{Ledger: limit.NewLedger(folder, "https://h.test", "n", 5000, limit.NewClock()), OnError: func(error) {}}
+	b := newBench(tr)
+	b.OnAttempt = func(*Attempt, int) {
+		for _, lock := range must(filepath.Glob(filepath.Join(folder, "*.lock")))(t) {
+			check(t, os.WriteFile(strings.TrimSuffix(lock, ".lock"), []byte("damaged"), 0o600))
+		}
+	}
+	got := b.Target(&tr.Endpoint, true)(t.Context(), bench.Request{Nonce: "0001"})
+	if want := "NOT A COMPLETE LIST OF USED TOKENS"; !got.Final || got.Class != "" || !strings.Contains(got.Detail, want) {
+		t.Errorf("final %v, class %q, %q; want a final success: %s", got.Final, got.Class, got.Detail, want)
+	}
 }
 
 // TestBenchLimits checks plans against a limit of one request per second that both series share.

@@ -214,7 +214,9 @@ func (p *page) results() {
 		p.column("ok", 6, rows, func(r *bench.Row) string { return fmt.Sprintf("%d/%d", r.OK, r.Requests) }))
 	highest := 0.0
 	for _, r := range rows {
-		highest = max(highest, r.Success.Low)
+		if r.Success.Low > highest { // NaN without a request
+			highest = r.Success.Low
+		}
 	}
 	quiet := each([]string{"label", "sd", "min", "max"}, func(title string) string { return p.translate(title) })
 	for i, c := range columns {

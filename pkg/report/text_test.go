@@ -97,6 +97,18 @@ func TestNoEmptyTable(t *testing.T) {
 	}
 }
 
+// TestLowSuccessIsRed checks that a success rate proven to be below another one is red, also beside a node without any
+// request.
+func TestLowSuccessIsRed(t *testing.T) {
+	s := three()
+	idle := row(node("idle", ""), 0, 0, 1)
+	s.Rows, s.Header.Nodes = append(s.Rows, idle), append(s.Header.Nodes, idle.Node)
+	got := write(t, Text, s, Options{Facts: term.Facts{TTY: true, Width: 120}})
+	if red := "\x1b[31m   82 %\x1b[0m"; !strings.Contains(got, red) {
+		t.Errorf("want %q in\n%q", red, got)
+	}
+}
+
 // TestTextPipe: in a pipe nothing is wrapped or styled, whatever the given width.
 func TestTextPipe(t *testing.T) {
 	got := write(t, Text, three(), Options{Facts: term.Facts{Width: 20}})
