@@ -111,5 +111,5 @@ func cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
-	return strings.ToValidUTF8(string(text.WholeRunes([]byte(s[:limit-len(more)]))), "\ufffd") + more
+	return strings.ToValidUTF8(text.WholeRunes(s[:limit-len(more)]), "\ufffd") + more
 }

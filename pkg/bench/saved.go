@@ -182,7 +182,7 @@ func bounded(d time.Duration) time.Duration { return min(max(d, 0), maxDuration)
 // validText returns s as valid UTF-8, which JSON does not change, cut to maxDetail bytes.
 func validText(s string) string {
 	if len(s) > maxDetail {
-		s = string(text.WholeRunes([]byte(s[:maxDetail])))
+		s = strings.Clone(text.WholeRunes(s[:maxDetail]))
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
 }

@@ -187,7 +187,7 @@ func (r *Result) clip() {
 	}
 	short(&r.Body)
 	if len(r.Answer.Text) > maxClipped {
-		r.Answer.Text = string(text.WholeRunes([]byte(r.Answer.Text[:maxClipped])))
+		r.Answer.Text = strings.Clone(text.WholeRunes(r.Answer.Text[:maxClipped]))
 	}
 	if last := r.last(); last != nil {
 		if quote := quotedBody(last.Err); quote != nil {

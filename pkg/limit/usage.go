@@ -116,7 +116,7 @@ func spentOn(rows []Use, day string) int64 {
 // nodeName makes a name valid UTF-8 of at most maxName bytes.
 func nodeName(name string) string {
 	name = strings.ToValidUTF8(name, "?")
-	return string(text.WholeRunes([]byte(name[:min(len(name), maxName)])))
+	return text.WholeRunes(name[:min(len(name), maxName)])
 }
 
 // encodeUsage writes one line per row, between a first line that names the format and a last line that counts the

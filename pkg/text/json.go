@@ -49,7 +49,7 @@ func JSONLine(object []byte, text string) iter.Seq[[]byte] {
 		for rest := text; len(rest) > 0; {
 			n := len(rest)
 			if n > maxPiece {
-				n = len(WholeRunes([]byte(rest[:maxPiece])))
+				n = len(WholeRunes(rest[:maxPiece]))
 			}
 			quoted := EncodeLine(rest[:n])
 			piece = append(piece, SafeJSON(quoted[1:len(quoted)-2])...)

@@ -74,13 +74,13 @@ func Excerpt(body []byte, limit int) string {
 }
 
 // WholeRunes removes an incomplete rune at the end. It keeps bytes that are not UTF-8.
-func WholeRunes(b []byte) []byte {
-	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
-		if !utf8.FullRune(b[len(b)-n:]) {
-			return b[:len(b)-n]
+func WholeRunes[T string | []byte](s T) T {
+	for n := 1; n < utf8.UTFMax && n <= len(s); n++ {
+		if !utf8.FullRune([]byte(s[len(s)-n:])) {
+			return s[:len(s)-n]
 		}
 	}
-	return b
+	return s
 }
 
 // VisibleStream is Visible for text that arrives in pieces. It holds back an incomplete character, and a CR until the

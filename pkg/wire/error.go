@@ -351,9 +351,9 @@ func pageWords(body []byte) string {
 	}
 	out := html.UnescapeString(string(bytes.Join(bytes.Fields(words), []byte(" "))))
 	if len(out) > maxBytes {
-		whole := text.WholeRunes([]byte(out[:maxBytes]))
+		whole := text.WholeRunes(out[:maxBytes])
 		// Drop the last word: half a key would not be masked.
-		return strings.TrimRightFunc(string(whole), func(r rune) bool { return r > ' ' && r < utf8.RuneSelf }) + "…"
+		return strings.TrimRightFunc(whole, func(r rune) bool { return r > ' ' && r < utf8.RuneSelf }) + "…"
 	}
 	return out
 }
