@@ -41,12 +41,15 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	output, call, err := newCallOutput(s, o)
+	output, err := newCallOutput(s, o)
 	if err != nil {
 		return err
 	}
 	timeout := s.values.Timeout
-	call.Timeout, call.Deadline = timeout, a.Clock.Now().Add(timeout)
+	call := &client.Call{Timeout: timeout, Deadline: a.Clock.Now().Add(timeout), Reading: output.reading}
+	if o.streams {
+		call.Sink = output.sink
+	}
 	timeWrites(timeout, &a.out, &a.err)
 	ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, &client.DeadlineError{Timeout: timeout})
 	defer cancel()
@@ -104,8 +107,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		ctx, cancel = order.showCall(ctx, &stages)
 		defer cancel()
 	}
-	result, err := client.Chain(stages).Do(ctx, call)
-	if err != nil {
+	if result, err := client.Chain(stages).Do(ctx, call); err != nil {
 		return withCost(result, err)
 	}
 	return nil

@@ -23,36 +23,35 @@ type callOutput struct {
 	render   bool // style Markdown on a terminal
 	keep     bool // the complete text of a stream is needed at its end
 	sink     *streamSink
+	reading  client.Reading // what the reply must contain
 }
 
-// newCallOutput returns the output for the settings and flags, and a call whose reply is read for it.
-func newCallOutput(s *settings, o callOptions) (*callOutput, *client.Call, error) {
+// newCallOutput returns the output for the settings and flags.
+func newCallOutput(s *settings, o callOptions) (*callOutput, error) {
 	o.output = s.values.Output
 	out := &callOutput{app: s.app, callOptions: o, attempts: s.values.Retry.Attempts, render: s.values.Render && !o.noRender}
 	out.keep = o.expect != "" || o.schema != "" && o.output != "raw"
 	if o.expect != "" {
 		var err error
 		if out.expected, err = regexp.Compile(o.expect); err != nil {
-			return nil, nil, usagef("use the syntax of RE2", "--expect: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			return nil, usagef("use the syntax of RE2", "--expect: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 	}
 	if forms := []string{"text", "json", "raw"}; !slices.Contains(forms, o.output) {
 		name := strings.TrimPrefix(s.values.Origin("output"), "flag ")
-		return nil, nil, invalidValue(name, o.output, "one of "+strings.Join(forms, ", "))
+		return nil, invalidValue(name, o.output, "one of "+strings.Join(forms, ", "))
 	}
 	if o.extract && o.output == "raw" {
-		return nil, nil, usagef("leave out one of the two", "--extract prints a block of the answer, and -o raw prints the complete body")
+		return nil, usagef("leave out one of the two", "--extract prints a block of the answer, and -o raw prints the complete body")
 	}
-	call := &client.Call{}
 	switch {
 	case o.streams:
 		out.sink = &streamSink{callOutput: out}
 		out.sink.Reset()
-		call.Sink = out.sink
 	case o.output == "raw":
-		call.Reading = client.AsBody
+		out.reading = client.AsBody
 	}
-	return out, call, nil
+	return out, nil
 }
 
 // show prints the answer of a call that has ended, or the rest of a stream.
