@@ -33,7 +33,7 @@ var batchFlags = []string{"out", "concurrency", "again", "max-failures", "max-to
 // check validates what can be checked before the settings and the files are read.
 func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 	for _, flag := range []string{"file", "session", "continue", "new", "resend", "output", "expect", "strict", "extract",
-		"render", "no-render", "verbose", "hold"} {
+		"render", "no-render", "usage", "verbose", "hold"} {
 		if f.Changed(flag) {
 			return usagef("", "--%s has no meaning with --batch", flag)
 		}
@@ -145,7 +145,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 // openBatchInput opens the input of a batch. Standard input, or a file that is not regular, is copied to the folder of
 // out.
 func (a *app) openBatchInput(path, out string, noStdin bool) (*client.BatchInput, error) {
-	if path == "-" && (a.Stdin == nil || noStdin) {
+	if path == "-" && (a.Stdin == nil || noStdin || a.Lookup.Get("FERRY_STDIN") == "never") {
 		return nil, usagef("name a file", "--batch -: standard input is closed, or reading it is turned off")
 	}
 	return client.OpenBatchInput(path, out, a.Stdin)
