@@ -74,9 +74,13 @@ func (b *Budget) Charge(reserved *limit.BudgetReservation, call *Call, result *R
 	return reserved.Charge(input, output)
 }
 
-// EstimateInput estimates the input tokens of a request.
+// EstimateInput estimates the input tokens of a request. The schema and the params count too, because APIs bill the
+// fields that the model reads, such as tools.
 func EstimateInput(r wire.Request) int64 {
-	n := wire.EstimateTokens(r.System) + wire.EstimateTokens(r.Prompt)
+	n := wire.EstimateTokens(r.System) + wire.EstimateTokens(r.Prompt) + wire.EstimateTokens(string(r.Schema))
+	for _, value := range r.Params {
+		n += wire.EstimateTokens(string(value))
+	}
 	for _, turn := range r.Turns {
 		n += wire.EstimateTokens(turn.Text)
 	}

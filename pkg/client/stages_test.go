@@ -162,6 +162,19 @@ func TestBudgetStage(t *testing.T) {
 	}
 }
 
+// TestEstimateInput checks that all text which a request sends counts: each part has 400 bytes, so 100 tokens.
+func TestEstimateInput(t *testing.T) {
+	part := strings.Repeat("x", 398)
+	quoted := []byte(`"` + part + `"`)
+	got := EstimateInput(wire.Request{
+		System: part + "..", Prompt: part + "..", Turns: []wire.Turn{{Text: part + ".."}}, Schema: quoted,
+		Params: map[string]json.RawMessage{"tools": quoted}, Files: []*wire.File{{Name: "a.txt", Data: quoted}},
+	})
+	if got < 600 || got > 650 {
+		t.Errorf("got %d tokens, want 600 and a few for the name of the file", got)
+	}
+}
+
 // TestRequestWithoutTokens checks that a request with a reported usage of 0 tokens is counted as a request.
 func TestRequestWithoutTokens(t *testing.T) {
 	tr, _ := newServed(t, body(`{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":0}}`))
