@@ -63,8 +63,8 @@ func (t *Transport) connect(ctx context.Context, length int64) (clientConn, erro
 	return made, nil
 }
 
-// establish makes the connection with the protocols that the options allow. config is nil if the node is not reached
-// over TLS.
+// establish makes the connection with the protocols that the options allow. It races the addresses. config is nil if the
+// node is not reached over TLS.
 func (o Options) establish(ctx context.Context, config *tls.Config) (clientConn, error) {
 	tcp := func(ctx context.Context, at netip.AddrPort, step func(time.Duration)) (clientConn, error) {
 		return o.byTCP(ctx, config, at, step)
@@ -164,7 +164,7 @@ func (o Options) lookUp(ctx context.Context) (all []netip.AddrPort, err error) {
 		all = append(all, first[min(n, len(first)):min(n+1, len(first))]...)
 		all = append(all, second[min(n, len(second)):min(n+1, len(second))]...)
 	}
-	if _, err := netip.ParseAddr(host); err != nil { // the host is a name, so DNS was used
+	if _, err := netip.ParseAddr(host); err != nil { // the host is a name
 		trace.DNS = o.Now().Sub(started)
 		for _, at := range all {
 			trace.Addresses = append(trace.Addresses, at.Addr())
@@ -360,7 +360,10 @@ func (o Options) throughSocks(ctx context.Context, to *socket) (net.Conn, error)
 		if err != nil {
 			return nil, err
 		}
-		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		found := o.Resolve
+		if len(found) == 0 {
+			found, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
 		if err != nil {
 			return nil, err
 		}

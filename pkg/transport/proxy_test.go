@@ -385,6 +385,12 @@ func TestSOCKS(t *testing.T) {
 	got = s.last()
 	errorIf(t, got != "127.0.0.1 4433" && got != "::1 4433", "socks5 asked for %q, want an address", got)
 
+	o.Target, o.Resolve = mustURL(t, "https://node.test:4433"), []netip.Addr{netip.MustParseAddr("192.0.2.7")}
+	expectAnswer(t, o, "TLS 1.3 node.test:4433 the prompt")
+	got = s.last()
+	errorIf(t, got != "192.0.2.7 4433", "socks5 with an address for the node asked for %q, want 192.0.2.7", got)
+
+	o.Target, o.Resolve = mustURL(t, "https://localhost:4433"), nil
 	broken := &socksServer{to: closedAddress(t)}
 	o.Proxy = broken.start(t, "socks5h")
 	_, _, err := post(t, o)

@@ -55,7 +55,7 @@ type Options struct {
 	// Dial replaces the network, for a node inside this process. The checks of plain http do not apply to it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Resolve holds the node's addresses, instead of a DNS look-up. The certificate is still checked against the
-	// name.
+	// name. Through a proxy only socks5 uses the first of them, because other proxies look up the name themselves.
 	Resolve []netip.Addr
 	// HTTP3 selects whether HTTP/3 is used. Through a proxy it is not used.
 	HTTP3 HTTP3
