@@ -138,7 +138,7 @@ func callMade(err error) bool {
 // withEarlierAttempts returns r with the attempts of before put first.
 func withEarlierAttempts(before, r *Result) *Result {
 	r.Attempts = slices.Concat(before.Attempts, r.Attempts)
-	if first, last := before.Attempts, r.last(); len(first) > 0 && len(r.Attempts) > len(first) {
+	if first, last := before.Attempts, r.last(); len(first) > 0 {
 		r.Latency = last.Started.Add(last.Latency).Sub(first[0].Started)
 	}
 	return r
@@ -271,8 +271,8 @@ type candidateResult struct {
 }
 
 // pick starts the selection of candidates. With Fastest it connects to every candidate that can be first, at the same
-// time. These connections send no prompt and no key. Without Across, only candidates in the zone of the first one can
-// be.
+// time. These connections send no prompt and no key. Without Across, these are only the candidates in the zone of the
+// first one.
 func (f *Failover) pick(ctx context.Context, now func() time.Time) *picker {
 	p := &picker{Failover: f, ready: make(chan candidateResult, len(f.Candidates))}
 	for n, c := range f.Candidates {

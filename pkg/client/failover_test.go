@@ -296,6 +296,16 @@ func TestSkips(t *testing.T) {
 	}
 }
 
+// TestLimitedAfterFailure checks that a call whose second node refuses for its rate limit keeps the time of the first.
+func TestLimitedAfterFailure(t *testing.T) {
+	o := newOrder(t, status(503), answer)
+	o.trials[1].Limiter = crowded{}
+	result, err := o.do(t.Context(), nil)
+	if failed, ok := errors.AsType[*Error](err); !ok || failed.Class != Limited || len(result.Attempts) != 3 || result.Latency < 3*time.Second {
+		t.Errorf("%d attempts in %s: %v; want the 3 of the first node, with its waits of 3 s, and a refusal", len(result.Attempts), result.Latency, err)
+	}
+}
+
 // TestGaveUpAnywhere checks the exit code over several nodes: if one of them gave up, the call gave up.
 func TestGaveUpAnywhere(t *testing.T) {
 	for _, test := range []struct {
