@@ -161,6 +161,9 @@ func (u *counts) usage() *Usage {
 	case n[prompt] > 0 || n[completion] > 0,
 		n[total] > 0 && max(n[input], n[cacheCreation], n[cacheRead], n[output]) == 0:
 		out = Usage{Input: n[prompt], Output: max(n[completion], n[total]-n[prompt]), CacheRead: n[cacheHit]}
+		if u.present[completion] {
+			out.Reasoning = out.Output - n[completion] // left out of completion_tokens
+		}
 	case u.present == [9]bool{}:
 		return nil
 	default:
@@ -172,11 +175,7 @@ func (u *counts) usage() *Usage {
 	if out.Input > maxTokens {
 		return nil
 	}
-	out.Reasoning = n[reasoning]
-	if u.present[completion] {
-		out.Reasoning = max(out.Reasoning, out.Output-n[completion]) // left out of completion_tokens
-	}
-	out.Reasoning = min(out.Reasoning, out.Output)
+	out.Reasoning = min(max(out.Reasoning, n[reasoning]), out.Output)
 	return &out
 }
 
