@@ -60,7 +60,8 @@ type Session struct {
 	// Token is sent to sticky nodes, so that a gateway can keep the conversation on one upstream. It is a UUID of
 	// version 4 and not a credential.
 	Token string `json:"token"`
-	// Nodes describes which nodes the last prompt was for; the caller sets it. Ask and Answer store it, API and Model.
+	// Nodes describes which nodes the last prompt was for; the caller sets it. Ask and Answer write Nodes, API
+	// and Model to the file.
 	Nodes string `json:"nodes"`
 	// API and Model override the nodes' own, "" if they do not.
 	API   string `json:"api,omitempty"`
@@ -91,7 +92,7 @@ type Handle struct {
 	session *Session
 	store   Store
 	path    string // "" if nothing can be stored
-	limit   int    // maximum file size in bytes, which can be read again
+	limit   int    // maximum size of the file in bytes; a larger one could not be read again
 	unlock  func()
 }
 
@@ -312,6 +313,9 @@ func isDevice(name string) bool {
 	case "con", "prn", "aux", "nul":
 		return true
 	}
-	number := strings.TrimPrefix(strings.TrimPrefix(base, "com"), "lpt")
-	return number != base && utf8.RuneCountInString(number) == 1 && strings.Contains("0123456789¹²³", number)
+	number, ok := strings.CutPrefix(base, "com")
+	if !ok {
+		number, ok = strings.CutPrefix(base, "lpt")
+	}
+	return ok && utf8.RuneCountInString(number) == 1 && strings.Contains("0123456789¹²³", number)
 }

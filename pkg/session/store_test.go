@@ -256,7 +256,7 @@ func TestCheckName(t *testing.T) {
 	long := strings.Repeat("x", maxName)
 	for _, name := range []string{
 		"a", "work", "Work-2_b.c", "2026-11-23-1502-abcd23", "_x", "1", "香港", "Grüße", "नमस्ते", "a..b", "ends.", "x.json",
-		"console", "com", "com10", "lpt", "auxiliary", "my.con", long, "名" + strings.Repeat("x", maxName-3),
+		"console", "com", "com10", "comlpt1", "lpt", "auxiliary", "my.con", long, "名" + strings.Repeat("x", maxName-3),
 	} {
 		if err := checkName(name); err != nil {
 			t.Errorf("%q: %v", name, err)
