@@ -306,7 +306,8 @@ func (s *settings) auditLog(conversation *client.Conversation) *client.AuditLog 
 	return log
 }
 
-// outcome returns the class of a failure, "" for none, and the exit code that a shell sees, also after a signal.
+// outcome returns the class of a failure, "" for none, and the exit code that a shell sees, also after a signal, for the
+// audit log and JSON.
 func outcome(failed error) (class string, exit int) {
 	var e *client.Error
 	var coded *exitError

@@ -14,7 +14,8 @@ import (
 	"ferry/pkg/wire"
 )
 
-// callOutput prints the answer of ask and stream and checks it against --expect and --strict.
+// callOutput prints the answer of ask and the end of a stream, whose text streamSink prints. It applies --schema,
+// --extract, --strict and --expect.
 type callOutput struct {
 	*app
 	callOptions
@@ -290,7 +291,7 @@ func (a *app) printJSON(object any) error {
 	return a.write(text.SafeJSON(a.masker.Bytes(text.EncodeLine(object))))
 }
 
-// printCall prints a call's object if something was sent. The text in it is already masked and may be long.
+// printCall prints a call's object if at least one attempt was made. The text in it is already masked and may be long.
 func (s *callOutput) printCall(result *client.Result, failed error, kind string) error {
 	if len(result.Attempts) == 0 {
 		return nil

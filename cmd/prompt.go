@@ -115,7 +115,7 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 // stdinKind reports whether standard input is added to a prompt without being asked for (a pipe, a socket or a file),
 // and whether another process writes to it. A file that was already partly read belongs to a loop around ferry (while
 // read … done < file) and is not read. A reader that is not a file counts as a pipe.
-func stdinKind(stdin io.Reader) (brings, isPipe bool) {
+func stdinKind(stdin io.Reader) (isAdded, isPipe bool) {
 	file, ok := stdin.(*os.File)
 	if !ok {
 		return stdin != nil, stdin != nil

@@ -41,7 +41,8 @@ type Stages struct {
 	Audit *AuditLog
 }
 
-// Chain builds the chain of stages, from the innermost to the outermost.
+// Chain builds the chain of stages, from the innermost to the outermost. A call passes them in this order: audit, prompt
+// filter, conversation, output, answer filter, failover, budget, retry, limit, attempt.
 func Chain(s Stages) Doer {
 	limits := s.Failover == nil || !s.Failover.Unlimited
 	var d Doer = &attemptStage{&s.Env}
@@ -93,7 +94,7 @@ type Call struct {
 	Reading  Reading
 	// Sink receives the answer as it arrives; nil returns the complete answer at the end.
 	Sink Sink
-	// AttemptTimeout bounds one attempt, without the wait for a rate limit; 0 is no limit.
+	// AttemptTimeout bounds one attempt, without the wait for a rate limit; 0 is no limit. It needs a Deadline.
 	AttemptTimeout time.Duration
 	// Deadline ends the call including its waits; the zero time is none. Timeout is its duration, for the error
 	// message.
@@ -113,7 +114,8 @@ type Call struct {
 
 	number   int // of the attempt, from 1
 	prepared *Prepared
-	// waitedAt is the endpoint whose rate limit the first attempt has waited for already; waited is the duration.
+	// waitedAt is the endpoint whose rate limit the first attempt has waited for already; waited is the duration. A
+	// batch sets them, because it waits before it starts a call.
 	waitedAt *Endpoint
 	waited   time.Duration
 }
@@ -135,7 +137,8 @@ type Result struct {
 	Attempts []*Attempt
 	// Latency is the time from the start of the first attempt to the end of the last, including the waits.
 	Latency time.Duration
-	// Complete says that the answer is complete and that all stages so far accepted it.
+	// Complete says that the answer is complete, was not withheld and matches the schema. It stays true if the answer
+	// fails another check of the output.
 	Complete bool
 	// Uncounted is the reason why the budget could not be charged; nil if it was.
 	Uncounted error
@@ -153,7 +156,7 @@ func (r *Result) last() *Attempt {
 type Reading int
 
 const (
-	// AsAnswer needs an answer with text.
+	// AsAnswer needs a complete answer, which may be empty.
 	AsAnswer Reading = iota
 	// AsBody needs what the bash script that ferry replaces needed: a JSON object with status 200.
 	AsBody

@@ -52,7 +52,8 @@ type Attempt struct {
 	// Reconnected says that the request was sent twice: a reused connection was closed before any byte of an answer,
 	// and the request was sent once more on a new one.
 	Reconnected bool
-	// StreamOnly says that the node refused the request because the model only streams. The next one asks for a stream.
+	// StreamOnly says that the node refused the request because the model only streams. The next attempt asks for
+	// a stream.
 	StreamOnly bool
 	// Sent says that bytes of the request may have been sent.
 	Sent bool
@@ -94,7 +95,7 @@ func (a *Attempt) Reason() string {
 
 // billedTokens returns how many tokens an attempt may be billed. It is the reported usage, if there is one. If the
 // stream did not reach its end, it is at least the guess. If no usage was reported and the node may have done the work,
-// it is the guess. If the node refused, it is 0.
+// it is the guess. If the node refused, it is 0. A request that was sent twice adds the guess once more.
 func (a *Attempt) billedTokens(guessInput, guessOutput int64) (input, output int64) {
 	switch {
 	case a.Usage != nil:
@@ -239,8 +240,8 @@ func (a *Attempt) mask(m *guard.Masker, answer *wire.Answer) {
 }
 
 // clean masks secrets in the parts of the error that the server sent, and bounds their length. body is the reply's
-// body, nil if the error quotes an event. clean returns the quoted body, masked. The message and the body of a failed
-// attempt may end inside a secret.
+// body; nil means the body that the error quotes. clean returns it, masked. The message and the body of a failed attempt
+// may end inside a secret.
 func (a *Attempt) clean(m *guard.Masker, body []byte) []byte {
 	shown := func(mask func(string) string, limit int, fields ...*string) {
 		for _, field := range fields {

@@ -114,10 +114,10 @@ func complaint(stderr, stdout []byte) string {
 // current folder. It returns a name with a slash unchanged.
 func FindProgram(name string, lookup Lookup) (string, error) {
 	if filepath.IsAbs(name) || strings.ContainsRune(filepath.ToSlash(name), '/') {
-		return name, isProgram(name)
+		return name, checkProgram(name)
 	}
 	for _, dir := range filepath.SplitList(lookup.Get("PATH")) {
-		if path := filepath.Join(dir, name); filepath.IsAbs(dir) && isProgram(path) == nil {
+		if path := filepath.Join(dir, name); filepath.IsAbs(dir) && checkProgram(path) == nil {
 			return path, nil
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// ownGroup starts the command in a new process group, so that its child processes are killed with it.
+// ownGroup makes the command start in a new process group, and its end kill the complete group.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {
@@ -22,7 +22,8 @@ func ownGroup(cmd *exec.Cmd) {
 	}
 }
 
-func isProgram(path string) error {
+// checkProgram returns an error if path cannot be run.
+func checkProgram(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:

@@ -2,8 +2,8 @@ package demo
 
 import "fmt"
 
-// complete is the dialect of the gateways of the bash script that ferry replaces: a prompt in, a completion out. It
-// embeds messages for ping and the model list.
+// complete is the API of the gateways that the bash script before ferry used: a prompt in, a completion out. It embeds
+// messages for ping and the model list.
 type complete struct{ messages }
 
 // completeDefault is max_tokens if the request has none: the same default as in the script.
@@ -26,27 +26,27 @@ func (complete) parse(r *requestBody) prompt {
 	return p
 }
 
-// begin returns a completion up to its text, and stop returns its end.
-func (complete) begin(a answer) string {
+// prefix returns a completion up to its text, and suffix returns the rest.
+func (complete) prefix(a answer) string {
 	return fmt.Sprintf(`{"id":"compl_%s","type":"completion","model":%s,"completion":`, a.id, quote(a.model))
 }
 
-func (complete) stop(a answer) string {
+func (complete) suffix(a answer) string {
 	// In this API, a normal end is reported as stop_sequence.
 	return fmt.Sprintf(`,"stop_reason":%q,"usage":{"input_tokens":%d,"output_tokens":%d}}`,
 		a.reason("stop_sequence", "max_tokens"), a.in, a.out)
 }
 
-func (d complete) reply(a answer) (head, tail string) { return d.begin(a) + `"`, `"` + d.stop(a) }
+func (d complete) reply(a answer) (head, tail string) { return d.prefix(a) + `"`, `"` + d.suffix(a) }
 
 func (complete) open(answer) []string { return nil }
 
 func (d complete) delta(a answer, piece string) string {
-	return event("completion", d.begin(a)+quote(piece)+`,"stop_reason":null}`)
+	return event("completion", d.prefix(a)+quote(piece)+`,"stop_reason":null}`)
 }
 
 func (d complete) end(a answer) []string {
-	return []string{event("completion", d.begin(a)+`""`+d.stop(a))}
+	return []string{event("completion", d.prefix(a)+`""`+d.suffix(a))}
 }
 
 func (complete) failure(e *apiError, _ string) string {

@@ -101,12 +101,12 @@ func (of statsOf) stat(name string) figure {
 	}
 }
 
-// anyRow reports whether such is true for any row.
-func anyRow(s *bench.Summary, such func(*bench.Row) bool) bool {
-	return slices.ContainsFunc(s.Rows, such)
+// anyRow reports whether a row has a property.
+func anyRow(s *bench.Summary, has func(*bench.Row) bool) bool {
+	return slices.ContainsFunc(s.Rows, has)
 }
 
-// hasHours reports whether a row has results by hour of day.
+// hasHours reports whether a row has results for at least two hours of day.
 func hasHours(r *bench.Row) bool { return len(r.Hours) > 1 }
 
 // hourOf returns a row's results for an hour, empty if it has none.

@@ -99,8 +99,9 @@ type exchange struct {
 	ended                   bool
 }
 
-// roundTrip sends a request and reads the response. If the body is over smallBody or of unknown length, it reads the
-// response while it writes the request: a server may reject a request before it has read all of it.
+// roundTrip sends a request and reads the response. If the body is over smallBody or of unknown length, waits for 100
+// Continue, or the connection is not of the system, it reads the response while it writes the request: a server may
+// reject a request before it has read all of it.
 func (c *conn) roundTrip(r *http.Request, keep func(clientConn)) (*http.Response, error) {
 	ctx := r.Context()
 	if c.proxy != nil && c.proxy.Proxy.User != nil {

@@ -145,7 +145,8 @@ type Request struct {
 	Stop []string
 	// Schema is the JSON schema that the answer must match: one JSON object.
 	Schema json.RawMessage
-	// Params set members of the body's top level, including those that ferry sets itself; null removes a member.
+	// Params set members of the body's top level, including those that ferry sets itself, except the prompt and stream;
+	// null removes a member.
 	Params map[string]json.RawMessage
 	// Host is the server's host, which decides the names of some members.
 	Host string
