@@ -139,7 +139,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.StringVar(&o.schema, "schema", "",
 		"request JSON that follows the schema in `FILE`, if the node's API supports it; exit 1 if its top level does not")
 	f.Func("param",
-		"set `KEY=VALUE` in the request body, even for fields that ferry sets; VALUE is JSON or text, null removes the field",
+		"set the field `KEY=VALUE` of the request body: any but the prompt and stream; VALUE is JSON or text, null removes it",
 		o.setParam)
 	f.StringVar(&o.expect, "expect", "", "exit 5 unless the answer matches `REGEX`")
 	f.BoolVar(&o.strict, "strict", false, "exit 1 if the answer stopped at a limit, a refusal, a pause or a tool call")
