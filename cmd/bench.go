@@ -128,7 +128,7 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	if o.dryRun {
 		return a.write([]byte(b.describe()))
 	}
-	if err := checkWritable(o.report.out); err != nil {
+	if err := checkWritable(o.report.out, o.save); err != nil {
 		return err
 	}
 	if err := b.CheckBudgets(ctx, b.endpoints()); err != nil {
@@ -222,6 +222,9 @@ func (o *benchOptions) complete() error {
 	}
 	if o.Connections != string(bench.Cold) && o.Warmup < o.Concurrency && !o.given("warmup") {
 		o.Warmup = o.Concurrency
+		if !o.given("concurrency") { // openLoopWorkers is a maximum, not what the rate needs
+			o.Warmup = 1
+		}
 	}
 	switch {
 	case o.node.noStore && o.save != "":

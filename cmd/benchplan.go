@@ -52,7 +52,7 @@ func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOpt
 	if err := o.report.checkNames(names); err != nil {
 		return nil, err
 	}
-	if err := o.report.checkRounds((&bench.Plan{Header: o.Header}).Rounds()); err != nil {
+	if err := o.report.checkPlan(o.Header); err != nil {
 		return nil, err
 	}
 	kinds := []bench.Connection{bench.Connection(o.Connections)}

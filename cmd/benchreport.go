@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,7 +100,7 @@ func runBenchReport(a *app, files, vantages []string, o reportOptions) error {
 	if err := o.checkNames(nodes); err != nil {
 		return err
 	}
-	if err := checkWritable(o.out); err != nil {
+	if err := checkWritable(o.out, files...); err != nil {
 		return err
 	}
 	return a.printReport(bench.Summarise(runs), o)
@@ -111,7 +112,8 @@ func (o *reportOptions) checkNames(nodes []string) error {
 		if name == "" || slices.Contains(nodes, name) {
 			return nil
 		}
-		return usagef("these are: "+strings.Join(nodes, ", "), "%s: %s is not one of the nodes", flag, name)
+		given := bench.Distinct(nodes, func(name string) string { return name })
+		return usagef("these are: "+strings.Join(given, ", "), "%s: %s is not one of the nodes", flag, name)
 	}
 	for _, threshold := range o.thresholds {
 		if threshold.Compares() {
@@ -124,11 +126,19 @@ func (o *reportOptions) checkNames(nodes []string) error {
 	return known("--reference", o.reference)
 }
 
-// checkRounds rejects a percentile that needs more requests than each node gets, before anything is paid for.
-func (o *reportOptions) checkRounds(rounds int) error {
+// checkPlan rejects a threshold that the plan cannot measure, before anything is paid for: a percentile that needs more
+// requests than each node gets, or a figure of streams.
+func (o *reportOptions) checkPlan(h bench.Header) error {
+	rounds, more := (&bench.Plan{Header: h}).Rounds(), "-r %d, or a lower percentile"
+	if h.Rate > 0 && h.Duration > 0 {
+		more = "a longer -d and at least -r %d, or a lower percentile"
+	}
 	for _, t := range o.thresholds {
-		if rounds > 0 && rounds < t.Needs() {
-			return usagef(fmt.Sprintf("-r %d, or a lower percentile", t.Needs()),
+		switch {
+		case t.Streams() && !h.Stream:
+			return usagef("add --stream", "--threshold %s: only streams have this figure", t)
+		case rounds > 0 && rounds < t.Needs():
+			return usagef(fmt.Sprintf(more, t.Needs()),
 				"--threshold %s: %s needs at least %d requests, and each node gets %d", t, t.Stat, t.Needs(), rounds)
 		}
 	}
@@ -136,9 +146,16 @@ func (o *reportOptions) checkRounds(rounds int) error {
 }
 
 // checkWritable checks whether the report can be written, before anything is paid for.
-func checkWritable(path string) error {
+func checkWritable(path string, saved ...string) error {
 	if path == "" {
 		return nil
+	}
+	for _, name := range saved {
+		out, outErr := os.Stat(path)
+		in, inErr := os.Stat(name)
+		if filepath.Clean(path) == filepath.Clean(name) && name != "" || outErr == nil && inErr == nil && os.SameFile(out, in) {
+			return usagef("use another name", "--out %s would overwrite the saved run", path)
+		}
 	}
 	err := state.CheckWritable(path)
 	if err == nil {
@@ -262,7 +279,7 @@ func runBenchCompare(a *app, files []string, o reportOptions) error {
 			return usagef("both have: "+strings.Join(both, ", "), "--threshold %s: %s is not one of the nodes of both runs", t, t.Node)
 		}
 	}
-	if err := checkWritable(o.out); err != nil {
+	if err := checkWritable(o.out, files...); err != nil {
 		return err
 	}
 	checks := c.Check(o.thresholds, o.successesOnly)

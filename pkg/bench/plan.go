@@ -34,7 +34,7 @@ func (p *Plan) Rounds() int {
 	if h.Rate <= 0 || h.Duration <= 0 {
 		return h.Requests
 	}
-	fit := max(1, int(h.Rate*h.Duration.Seconds()))
+	fit := max(1, int(h.Rate*h.Duration.Seconds()+1e-9)) // 0.29 times 100 is slightly less than 29
 	return min(cmp.Or(h.Requests, fit), fit)
 }
 

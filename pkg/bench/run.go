@@ -119,7 +119,11 @@ func (b *Bench) measure(ctx, sending context.Context, abort func()) {
 	over, ended := context.WithCancel(ctx)
 	defer ended()
 	if h.Duration > 0 && h.Timeout > 0 {
-		end := time.AfterFunc(h.Duration, func() { b.cancelAfter(over, h.Timeout+time.Second, abort) })
+		most := h.Timeout + time.Second
+		if h.Rate > 0 {
+			most += lateLimit // a late request has the same timeout
+		}
+		end := time.AfterFunc(h.Duration, func() { b.cancelAfter(over, most, abort) })
 		defer end.Stop()
 	}
 	looked := 0
@@ -367,13 +371,16 @@ func (b *Bench) overTokens() bool {
 	return true
 }
 
-// drain waits for the released requests, sends them until 30 s after the end of the plan, and drops the rest. Without
-// this limit a node that cannot keep up would keep the run going forever.
+// lateLimit is how long after the end of the plan released requests are still sent. Without this limit a node that
+// cannot keep up would keep the run going forever.
+const lateLimit = 30 * time.Second
+
+// drain waits for the released requests, sends them until lateLimit after the end of the plan, and drops the rest.
 func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 	draining, done := context.WithCancel(sending)
 	var giveUp sync.WaitGroup
 	giveUp.Go(func() {
-		left := b.plan.intended(b.plan.Rounds()) + 30*time.Second - b.plan.Clock.Now().Sub(b.origin)
+		left := b.plan.intended(b.plan.Rounds()) + lateLimit - b.plan.Clock.Now().Sub(b.origin)
 		late := b.plan.Clock.Sleep(draining, left) == nil // otherwise sending ended, or all requests were sent
 		b.mu.Lock()
 		defer b.mu.Unlock()

@@ -388,6 +388,18 @@ func TestStall(t *testing.T) {
 	})
 }
 
+// TestNoRequestVanishes checks that a node that cannot keep up with a rate has each planned request counted or not sent,
+// also if the requests have a short timeout.
+func TestNoRequestVanishes(t *testing.T) {
+	for _, timeout := range []time.Duration{2 * time.Second, time.Minute} {
+		p := planOf(Header{Rate: 10, Duration: 8 * time.Second, Concurrency: 1, Timeout: timeout}, &fake{takes: always(time.Second)})
+		s := runPlan(t, p).Series[0]
+		if s.samples.len()+s.Unsent != 80 || s.Unsent == 0 {
+			t.Errorf("timeout %s: %d requests counted and %d not sent, want 80 in all", timeout, s.samples.len(), s.Unsent)
+		}
+	}
+}
+
 // After a stall the node makes the rounds that it missed, so that each node has as many as planned.
 func TestStallIsMadeUpFor(t *testing.T) {
 	run := runPlan(t, planOf(Header{Requests: 50, Concurrency: 1}, stalling(time.Minute), &fake{takes: always(100 * time.Millisecond)}))

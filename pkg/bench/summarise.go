@@ -25,6 +25,9 @@ func Summarise(runs []*Run) *Summary {
 		if h.Requests != runs[0].Header.Requests || h.Duration != runs[0].Header.Duration {
 			s.Header.Requests, s.Header.Duration = 0, 0
 		}
+		if h.Connections != runs[0].Header.Connections {
+			s.Header.Connections = "both"
+		}
 		if h.Seed != runs[0].Header.Seed {
 			s.Header.Seed = 0
 		}
@@ -151,7 +154,7 @@ func referenceOf(all []*nodeSeries, c *nodeSeries, name string, answered func(in
 			first = i
 		}
 	}
-	if named >= 0 && !answered(named) {
+	if named < 0 || !answered(named) {
 		return first
 	}
 	return named

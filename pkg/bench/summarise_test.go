@@ -106,6 +106,24 @@ func TestReferenceOfItsKind(t *testing.T) {
 		[]Choice{{"here", []int{0}, 0}, {"there", []int{4}, 4}})
 }
 
+// TestReferenceOfAnotherPlace checks that a place whose nodes do not include the reference compares its own nodes, in any
+// order of the runs.
+func TestReferenceOfAnotherPlace(t *testing.T) {
+	records := slices.Concat(rounds(0, around(100, 20)...), rounds(1, around(110, 20)...))
+	here := newRun(Header{ID: "1", Vantage: "here", Reference: "a", Nodes: nodesOf("a", "b")}, records...)
+	there := newRun(Header{ID: "2", Vantage: "there", Reference: "c", Nodes: nodesOf("c", "d")}, records...)
+	for _, runs := range [][]*Run{{here, there}, {there, here}} {
+		s := Summarise(runs)
+		for i, r := range s.Rows {
+			want := []string{"", "20 pairs, 1.10 of a, slower"}[i%2]
+			if r.Node.Name == "d" {
+				want = "20 pairs, 1.10 of c, slower"
+			}
+			equal(t, s.Title(r), inShort(r.VsReference), want)
+		}
+	}
+}
+
 func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
 	h := Header{ID: "x", Rate: 10, Nodes: nodesOf("a")}
 	records := rounds(0, 10, 10, 10, 10)

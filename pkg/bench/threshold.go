@@ -204,6 +204,9 @@ func (t Threshold) meets(figure float64) bool {
 	}[t.op]
 }
 
+// Streams reports whether only a stream has the figure.
+func (t Threshold) Streams() bool { return t.family == "ttft" || t.family == "itl" }
+
 // Compares reports whether the threshold compares two runs.
 func (t Threshold) Compares() bool {
 	return slices.Contains([]string{"ratio", "ratio_low", "ratio_high"}, t.Stat)

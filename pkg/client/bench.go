@@ -95,7 +95,7 @@ func (b *Bench) outcome(result *Result, sink *discard, failed *Error, cold bool)
 		Latency:  before + last.Latency,
 		Phases:   last.Phases,
 		Attempts: len(attempts),
-		Fresh:    !cold && !last.Reused,
+		Fresh:    !cold && !last.Reused && last.Remote != "",
 	}
 	if last.FirstText > 0 {
 		o.TTFT = before + last.FirstText

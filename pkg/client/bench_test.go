@@ -151,6 +151,15 @@ func (panicking) Reserve(context.Context, time.Duration) (*limit.Reservation, er
 	panic("a fault")
 }
 
+// TestBenchUnreached checks that a request without a connection is not reported as one on a new connection.
+func TestBenchUnreached(t *testing.T) {
+	tr := newTrial(t, unused(t))
+	got := newBench(tr).Target(&tr.Endpoint, false)(t.Context(), bench.Request{Nonce: "0001"})
+	if got.Fresh || got.Class != "connect" {
+		t.Errorf("fresh %v, class %q, want no connection and connect", got.Fresh, got.Class)
+	}
+}
+
 // TestBenchUncounted checks that a node is used no more after an answer whose tokens cannot be counted, and why.
 func TestBenchUncounted(t *testing.T) {
 	tr, _ := newServed(t, answer)

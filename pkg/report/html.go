@@ -305,7 +305,7 @@ func (d *document) facts() {
 	for _, fact := range [][2]string{
 		{"Model", d.model(d.s)}, {"Plan", plan}, {"Load per node", d.load(h)}, {"Connections", d.connections(d.s)},
 		{"Attempts", d.attempts(h)}, {"Answers", answers}, {"Reference", h.Reference},
-		{"Measured from", strings.Join(d.s.Vantages, d.translate(", "))}, {"Proxy", cmp.Or(h.Proxy, d.translate("none"))},
+		{"Measured from", strings.Join(vantages(d.s), d.translate(", "))}, {"Proxy", cmp.Or(h.Proxy, d.translate("none"))},
 		{"Program", "ferry " + h.Program}, {"Seed", seed},
 	} {
 		if fact[1] != "" {

@@ -121,7 +121,7 @@ func jsonRow(r *bench.Row) object {
 		{"latency_ms", jsonStats(&r.Latency)}, {"ttft_ms", statsOrNull(r.TTFT)}, {"itl_ms", statsOrNull(r.ITL)},
 		some("decode_tokens_per_second", r.DecodeRate), some("tokens_per_second", r.TokensPerSecond), some("answer_tokens", r.AnswerTokens),
 		some("uncorrected_ms", r.Uncorrected), some("lag_ms", r.Lag),
-		{"requests_per_second", millis(r.PerSecond)}, {"in_flight", millis(r.InFlight)}, memberIf(hasHours(r), "hours", hours),
+		{"requests_per_second", share(r.PerSecond)}, {"in_flight", share(r.InFlight)}, memberIf(hasHours(r), "hours", hours),
 		{"phases_ms", phases}, {"errors", errors}, {"failures", failures}, memberIf(r.Fresh != 0, "fresh", r.Fresh),
 		memberIf(r.Unsent != 0, "unsent", r.Unsent), memberIf(r.Ended != "", "ended", r.Ended),
 		{"vs_reference", jsonVersus(r.VsReference)},
