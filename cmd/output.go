@@ -121,7 +121,7 @@ func (s *callOutput) check(call *client.Call, result *client.Result, failed erro
 		return failed
 	}
 	answer, checked := result.Answer, string(result.Body)
-	if s.output != "raw" {
+	if s.output != "raw" || s.streams { // the body of a stream is not kept
 		checked = answer.Text
 	}
 	extracted, hasBlock := answer.Text, false

@@ -272,15 +272,18 @@ func (p *jsonPrinter) Delta(d wire.Delta) error {
 	return nil
 }
 
-func (p *jsonPrinter) Flush() error { return p.flush(text.WholeRunes(p.pendingText)) }
+func (p *jsonPrinter) Flush() error {
+	return p.flush(text.WholeRunes(p.pendingReasoning), text.WholeRunes(p.pendingText))
+}
 
-// flush prints the pending reasoning, and words, the first part of the pending text. An incomplete character waits for
+// flush prints thoughts and words, the first parts of the pending reasoning and text. An incomplete character waits for
 // its other bytes.
-func (p *jsonPrinter) flush(words []byte) error {
-	p.line("reasoning", p.pendingReasoning)
+func (p *jsonPrinter) flush(thoughts, words []byte) error {
+	p.line("reasoning", thoughts)
 	p.line("text", words)
 	p.remember(words)
-	p.pendingReasoning, p.pendingText = p.pendingReasoning[:0], append(p.pendingText[:0], p.pendingText[len(words):]...)
+	p.pendingReasoning = append(p.pendingReasoning[:0], p.pendingReasoning[len(thoughts):]...)
+	p.pendingText = append(p.pendingText[:0], p.pendingText[len(words):]...)
 	return p.basePrinter.Flush()
 }
 
@@ -295,5 +298,5 @@ func (p *jsonPrinter) line(kind string, masked []byte) {
 func (p *jsonPrinter) finish(complete, _ bool) error {
 	p.pendingReasoning = p.reasoning.Flush(p.pendingReasoning, !complete)
 	p.pendingText = p.masked.Flush(p.pendingText, !complete)
-	return p.flush(p.pendingText)
+	return p.flush(p.pendingReasoning, p.pendingText)
 }

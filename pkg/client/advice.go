@@ -72,7 +72,7 @@ func (c *Call) pathAdvice() string {
 	at, asked, facts := c.Endpoint, c.prepared.URL, c.Endpoint.API.Dialect().Facts()
 	base := url.URL{Scheme: asked.Scheme, Host: asked.Host,
 		Path: strings.TrimSuffix(strings.TrimSuffix(asked.Path, facts.Path), facts.ModelsPath)}
-	if at.API != wire.Chat || at.Provider && at.Variable == "" || hasVersion(base.Path) {
+	if at.API != wire.Chat || at.Provider && at.Variable == "" || hasVersion(base.Path) || asked.RawQuery != "" {
 		return "another api has another path"
 	}
 	base.Path += "/v1"
@@ -111,7 +111,11 @@ func (e *Endpoint) modelAdvice(model string) string {
 	if e.API == wire.Complete {
 		return advice
 	}
-	return advice + separator + "ferry config models " + e.Name + " lists the models"
+	list := "ferry config models "
+	if e.isURL() && e.API != wire.Messages {
+		list += "--api " + string(e.API) + " "
+	}
+	return advice + separator + list + e.Name + " lists the models"
 }
 
 // policyHelps reports whether another policy would retry. No policy retries after part of a stream has been printed.

@@ -186,6 +186,9 @@ func (u *ActiveAttempt) Phase() transport.Phase {
 // show reports the start of an attempt to OnStart, which must not be nil. The caller calls ended when the attempt ends.
 func (s *attemptStage) show(call *Call, attempt *Attempt) (ended func()) {
 	e := call.Endpoint
+	if !call.Deadline.IsZero() && attempt.limit == 0 { // a probe, which Do did not start
+		attempt.limit = call.Deadline.Sub(attempt.Started)
+	}
 	attempt.active = &ActiveAttempt{
 		Node: e.Name, Number: attempt.Number, Attempts: e.Rule.Attempts, Stream: call.Sink != nil,
 		Idle: e.IdleTimeout, Limit: attempt.limit,

@@ -151,10 +151,12 @@ func (e *Error) shouldFailOver(result *Result) bool {
 	last := result.last()
 	var over *DeadlineError
 	switch {
+	case e.Class == Limited:
+		return true // nothing was sent
 	case last == nil || e.Class == Cancelled:
 		return false
 	case errors.As(e.Err, &over):
-		return over.Wait > 0 || over.Share > 0 // otherwise the time of all nodes has ended
+		return over.Wait > 0 || over.Share > 0 && result.Answer.Text == "" // otherwise the time of all nodes has ended
 	case last.outcome.Kind == retry.Final:
 		return false
 	case e.GaveUp:

@@ -162,6 +162,7 @@ func TestHandsOverWithoutTrust(t *testing.T) {
 // fit leads to the next node at once, and no node is tried after the end.
 func TestHandsOverInTime(t *testing.T) {
 	const stalled, waiting = "", "HTTP/1.1 429 Busy\r\nRetry-After: 40\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+	begun := head + "Content-Length: 500\r\n\r\n" + `{"status":200,"completion":"half an ans`
 	good := fmt.Sprintf("%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", head, len(answer.body), answer.body)
 	for _, test := range []struct {
 		name    string
@@ -176,6 +177,10 @@ func TestHandsOverInTime(t *testing.T) {
 			"all stall", []string{stalled, stalled, stalled}, 6 * time.Second, 6 * time.Second,
 			[]string{"1 failed (timeout), 2", "2 failed (timeout), 3"},
 			"3: no whole answer within the timeout of 6s; before it 1 failed (timeout), 2 failed (timeout)",
+		},
+		{
+			"a stall after a part of the answer", []string{begun, good}, 10 * time.Second, 5 * time.Second, nil,
+			"1: no whole answer within 5s, its share of the timeout of 10s",
 		},
 		{"a wait", []string{waiting, good}, 30 * time.Second, 0, []string{"1 failed (429), 2"}, ""},
 		{"a wait that fits", []string{waiting, good}, 10 * time.Minute, 80 * time.Second, []string{"1 gave up after 3 attempts (429), 2"}, ""},
@@ -296,11 +301,18 @@ func TestSkips(t *testing.T) {
 	}
 }
 
-// TestLimitedAfterFailure checks that a call whose second node refuses for its rate limit keeps the time of the first.
-func TestLimitedAfterFailure(t *testing.T) {
-	o := newOrder(t, status(503), answer)
-	o.trials[1].Limiter = crowded{}
+// TestLimitedNodes checks that the next node is tried if a node's rate limit allows no request in time, and that a call
+// whose last node is limited keeps the time of the attempts at the others.
+func TestLimitedNodes(t *testing.T) {
+	o := newOrder(t, answer, answer)
+	o.trials[0].Limiter = crowded{}
 	result, err := o.do(t.Context(), nil)
+	if err != nil || result.Node != "2" || len(result.Attempts) != 1 {
+		t.Errorf("the first node limited: %d attempts, %v; want the answer of the second", len(result.Attempts), err)
+	}
+	o = newOrder(t, status(503), answer)
+	o.trials[1].Limiter = crowded{}
+	result, err = o.do(t.Context(), nil)
 	if failed, ok := errors.AsType[*Error](err); !ok || failed.Class != Limited || len(result.Attempts) != 3 || result.Latency < 3*time.Second {
 		t.Errorf("%d attempts in %s: %v; want the 3 of the first node, with its waits of 3 s, and a refusal", len(result.Attempts), result.Latency, err)
 	}

@@ -158,6 +158,9 @@ func (s *attemptStage) showCompleteReply(
 	asAnswer, sink := *call, call.Sink
 	asAnswer.Reading = AsAnswer
 	answer, masked := s.decode(ctx, &asAnswer, attempt, resp, body, err)
+	if none, ok := errors.AsType[*wire.NotAnswerError](attempt.Err); ok {
+		none.Object = false // its hint names -o raw, which does not print such a body of a stream
+	}
 	if attempt.Err != nil {
 		return answer, masked
 	}
@@ -212,7 +215,8 @@ func (a *alarm) stop() {
 	}
 }
 
-// alarmReader is a body that restarts an alarm whenever bytes arrive.
+// alarmReader is a body that sets an alarm for each read. While nothing is read, such as while a pager accepts no
+// output, the server cannot send, so that time does not count.
 type alarmReader struct {
 	io.Reader
 	alarm *alarm
@@ -220,9 +224,7 @@ type alarmReader struct {
 }
 
 func (w *alarmReader) Read(p []byte) (int, error) {
-	n, err := w.Reader.Read(p)
-	if n > 0 {
-		w.alarm.set(w.wait)
-	}
-	return n, err
+	w.alarm.set(w.wait)
+	defer w.alarm.stop()
+	return w.Reader.Read(p)
 }

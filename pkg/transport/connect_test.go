@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -23,9 +24,13 @@ func TestRefusesTLS12(t *testing.T) {
 		config := ca.config()
 		config.MinVersion = tt.floor
 		s := tlsServer(t, config)
-		got, err := RefusesTLS12(t.Context(), Options{Target: mustURL(t, s.URL)})
-		errorIf(t, err != nil || got != tt.refuses,
-			"floor %s: %v, %v, want %v", tls.VersionName(tt.floor), got, err, tt.refuses)
+		target := mustURL(t, s.URL)
+		byAddress := Options{Target: mustURL(t, "https://node.invalid:"+target.Port()), Resolve: []netip.Addr{netip.MustParseAddr(target.Hostname())}}
+		for _, o := range []Options{{Target: target}, byAddress} {
+			got, err := RefusesTLS12(t.Context(), o)
+			errorIf(t, err != nil || got != tt.refuses,
+				"%s, floor %s: %v, %v, want %v", o.Target, tls.VersionName(tt.floor), got, err, tt.refuses)
+		}
 	}
 	for name, address := range map[string]string{"no TLS": scripted(t), "nothing listens": closedAddress(t)} {
 		got, err := RefusesTLS12(t.Context(), Options{Target: mustURL(t, "https://"+address)})
