@@ -177,6 +177,7 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 			b.note("line %d: the answer has bytes that are not UTF-8; %s has U+FFFD in their place", line, b.outFile)
 		},
 		Unwritten: func(line []byte) { b.writeErr(b.masker.String(string(line))) },
+		Redact:    b.redacted,
 	})
 	stop()
 	return b.reportResult(tally, err, caught.Err() != nil)
@@ -208,7 +209,7 @@ func (b *batchCall) estimate() string {
 		return out + fmt.Sprintf("nothing to send; %d of %d are done", p.Done, p.Items)
 	}
 	out += fmt.Sprintf("%s to %s, %d in flight: about %s in and at most %d out", text.Count(p.ToSend, "request"),
-		b.first.Name, b.concurrency, text.Count(int(p.Input), "token"), p.Output)
+		b.first.Name, min(b.concurrency, p.ToSend), text.Count(int(p.Input), "token"), p.Output)
 	return out + joinParts("",
 		part{attempts > 1, fmt.Sprintf(", up to %d attempts each", attempts)},
 		part{true, fmt.Sprintf(", at most about %s in all", text.Count(int(p.All), "token"))},

@@ -19,7 +19,7 @@ const mergeChunk = 64 << 10
 func runMerge(f *pflag.FlagSet, a *app, o callOptions, b batchOptions, outs []string) error {
 	var other string
 	f.Visit(func(flag *pflag.Flag) {
-		if !slices.Contains([]string{"batch", "merge", "quiet", "no-stdin"}, flag.Name) {
+		if !slices.Contains([]string{"batch", "merge", "quiet", "no-stdin", "lang"}, flag.Name) {
 			other = flag.Name
 		}
 	})
@@ -70,8 +70,13 @@ func (a *app) reportMerged(m *client.Merged, outs int) error {
 		return nil
 	}
 	hint := "run the command of a shard again to send its items without an answer; its OUT.failed has the reasons"
-	if answered == lines {
+	switch {
+	case answered == lines:
 		hint = "name one OUT of each shard"
+	case len(m.MissingShards) > 0:
+		hint = "name the OUT of every shard"
+	case m.Missing.Count == 0:
+		hint = "correct the malformed lines; the OUT.failed of their shards has the reasons"
 	}
 	return failedf(hint, "%s", sum)
 }

@@ -73,8 +73,11 @@ func (s *settings) resume(c *client.Conversation) (names []string, err error) {
 	case kept.Nodes == "", !same && s.given["node"] != "" && len(kept.Turns) == 0:
 		names = s.values.Nodes
 	case !same && s.values.Given("node"):
-		return nil, usagef("leave out -n, or start another one with --new", "the conversation %s is with node %s",
-			kept.Name, strings.Join(names, ", "))
+		hint := "leave out -n, or start another one with --new"
+		if s.given["node"] == "" {
+			hint = "unset FERRY_NODE, or start another one with --new"
+		}
+		return nil, usagef(hint, "the conversation %s is with node %s", kept.Name, strings.Join(names, ", "))
 	default:
 		s.api = cmp.Or(s.api, kept.API)
 		if kept.Model != "" && s.given["model"] == "" {
@@ -89,6 +92,9 @@ func (s *settings) resume(c *client.Conversation) (names []string, err error) {
 // pendingPrompt returns the prompt that got no answer, with its files.
 func pendingPrompt(c *client.Conversation) (string, []*wire.File, error) {
 	kept := c.Handle.Session()
+	if kept.Pending == "" && len(kept.Turns) == 0 {
+		return "", nil, usagef("ferry config session list shows them", "there is no conversation %s", kept.Name)
+	}
 	if kept.Pending == "" {
 		return "", nil, usagef("", "every prompt of the conversation %s has an answer", kept.Name)
 	}

@@ -16,7 +16,7 @@ import (
 // shared with other processes. It touches no file.
 func (s *settings) setLimit(e *endpoint, rate limit.Rate) {
 	folder, noHome := s.limitsDir()
-	key := limit.AddressKey(e.address()) + " " + rate.String()
+	key := fmt.Sprintf("%s %v %d", limit.AddressKey(e.address()), rate, rate.Burst)
 	bucket := s.limiters[key]
 	if bucket == nil {
 		bucket, _ = limit.NewBucket(folder, e.address(), rate, limitClock(s.Clock)) // the configuration has checked the rate

@@ -252,8 +252,12 @@ func newHelpCmd() *cobra.Command {
 				return on.Help()
 			}
 			said := fmt.Sprintf("there is no command or topic %q", strings.Join(args, " "))
-			if near := nearest(args[len(args)-1], commandPaths(c.Root())); near != "" {
-				place := commandPaths(c.Root())[near]
+			known := commandPaths(c.Root())
+			if group, _, err := c.Root().Find(strings.Fields(known[nearest(args[0], known)] + " x")[1:]); err == nil && len(args) > 1 {
+				known = commandPaths(group)
+			}
+			if near := nearest(args[len(args)-1], known); near != "" {
+				place := known[near]
 				said += "; did you mean ferry help " + strings.TrimPrefix(strings.TrimPrefix(place, "ferry "), "help ") + "?"
 			}
 			return usagef("ferry --help lists the commands and topics", "%s", said)

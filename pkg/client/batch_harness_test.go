@@ -36,7 +36,7 @@ func newBatchTrial(t *testing.T, input string) *batchTrial {
 	b.write(b.in, input)
 	b.request = BatchRequest{Dir: dir, Endpoint: &Endpoint{MaxTokens: 9}, Clock: &fakeClock{}}
 	b.ask = func(_ context.Context, prompt string) asked { return whole(prompt) }
-	b.run = BatchRun{Workers: 1, Sending: t.Context(), Chain: doerFunc(func(ctx context.Context, call *Call) (*Result, error) {
+	b.run = BatchRun{Workers: 1, Sending: t.Context(), Redact: strings.Clone, Chain: doerFunc(func(ctx context.Context, call *Call) (*Result, error) {
 		b.mu.Lock()
 		b.asked = append(b.asked, call.Request.Prompt)
 		b.mu.Unlock()

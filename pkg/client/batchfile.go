@@ -24,8 +24,9 @@ import (
 // The files of a batch. All are private: state.OpenPrivate refuses existing files that are not.
 //
 //	OUT           one line for each answered item, and nothing else. Existing lines are never changed.
-//	OUT.journal   the header, then "s LINE" before an item is sent, and "f LINE" if it failed and none of its requests
-//	              was carried out. The lock on this file is the lock of the batch.
+//	OUT.journal   the header, then "s LINE" before an item is sent, and "f LINE" if it failed and is not ambiguous: no
+//	              request was carried out, or the answer arrived and was withheld or did not match the schema. The lock
+//	              on this file is the lock of the batch.
 //	OUT.failed    one line for each item that the last run could not answer. Each run writes it anew.
 //
 // An item is done if OUT has it. It is in flight if it was sent and is neither done nor failed. Each line is one write

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"ferry/pkg/state"
@@ -104,6 +105,10 @@ func (item *Item) read(line []byte) string {
 		return "the prompt is empty"
 	case strings.IndexByte(item.Prompt, 0) >= 0:
 		return "the prompt has a NUL byte"
+	case item.System != nil && strings.IndexByte(*item.System, 0) >= 0:
+		return "system has a NUL byte"
+	case strings.ContainsFunc(item.Model, unicode.IsControl):
+		return "model has a line break or a control character"
 	case len(item.Prompt) > wire.MaxRequest:
 		return fmt.Sprintf("the prompt is over %d MiB", wire.MaxRequest>>20)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -37,6 +36,8 @@ type BatchRun struct {
 	// Unwritten must not be nil. It receives, in pieces, the line of an answer that could not be written to OUT, because
 	// the answer is billed. Lines do not overlap.
 	Unwritten func(piece []byte)
+	// Redact must not be nil. It removes secrets and personal data from the messages of OUT.failed.
+	Redact func(string) string
 }
 
 // Tally counts the results of a run.
@@ -380,7 +381,7 @@ func (r *runState) recordFailure(item Item, asked *Result, why error) (ambiguous
 		r.halt(why)
 	case r.MaxFailures > 0 && r.consecutiveFailures >= r.MaxFailures:
 		r.halt(text.Errorf("the same command resumes the batch; --max-failures allows more, and 0 any number",
-			"%d items in a row failed, so no more were sent; the last: %s", r.consecutiveFailures, why))
+			"%s in a row failed, so no more were sent; the last: %s", text.Count(r.consecutiveFailures, "item"), why))
 	}
 	return ambiguous
 }
@@ -389,6 +390,7 @@ func (r *runState) recordFailure(item Item, asked *Result, why error) (ambiguous
 func (r *runState) report(item Item, asked *Result, why resultError) error {
 	result := resultOf(item, asked)
 	result.Text = text.Shown(result.Text, text.MaxShown)
+	why.Message = r.Redact(why.Message)
 	result.Error = &why
 	return r.failed.put(result.encode())
 }
@@ -402,7 +404,8 @@ func (r *runState) reserve(item Item) error {
 		case r.stopped():
 			return errStopped
 		case r.reserved == 0:
-			return fmt.Errorf("the next item could exceed --max-tokens-total %d, so no more were sent; %d were counted", r.MaxTokens, r.spent)
+			return text.Errorf("a higher --max-tokens-total allows more; a lower --max-tokens or --attempts lowers the maximum of an item",
+				"the next item could exceed --max-tokens-total %d, so no more were sent; %d were counted", r.MaxTokens, r.spent)
 		}
 		r.changed.Wait()
 	}
