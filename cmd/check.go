@@ -142,13 +142,15 @@ func (r *checkReport) check(ctx context.Context, node config.Node, o checkOption
 	keyless := err != nil
 	switch {
 	case keyless:
-		r.finding(client.Fault("key", err))
+		fault := err
 		// The other steps can be checked without the key. The node then answers 401, which does not mean that a step
 		// failed.
 		node.Auth, node.Headers = config.Auth{Scheme: config.AuthNone}, nil
-		if e, err = r.newEndpoint(ctx, node, endpointOptions{keyUnread: true, listOnly: true}); err != nil {
+		if e, err = r.newEndpoint(ctx, node, endpointOptions{keyUnread: true, listOnly: true}); err != nil { // the key is not at fault
+			r.finding(client.Fault("settings", err))
 			return
 		}
+		r.finding(client.Fault("key", fault))
 	case node.Auth.Scheme == config.AuthNone:
 		r.finding(client.Finding{Mark: client.Good, Step: "key", Text: "none needed"})
 	default:

@@ -288,7 +288,10 @@ func (s *settings) newEndpoint(ctx context.Context, node config.Node, o endpoint
 		}
 	}
 	if e.options.HTTP3 != transport.NoHTTP3 && e.URL.Scheme != "https" && !node.IsDemo() {
-		return nil, usagef("its address has to begin with https://", "%s is not reached over TLS, which HTTP/3 needs", e.Name)
+		if node.Origin("http3") != "default" || s.values.Given("http3") {
+			return nil, usagef("its address has to begin with https://", "%s is not reached over TLS, which HTTP/3 needs", e.Name)
+		}
+		e.options.HTTP3 = transport.NoHTTP3 // the file's http3: is for the nodes over TLS
 	}
 	if node.IsDemo() {
 		e.demo = demo.New(demo.Options{Now: s.Clock.Now, Sleep: s.Clock.Sleep})
@@ -351,6 +354,7 @@ func (s *settings) identify(ctx context.Context, node config.Node, unread bool) 
 	case node.Auth.Scheme == config.AuthNone:
 	case node.Key != "":
 		out.Key = guard.Unread(string(node.Key))
+	case node.InFile: // it has no key, and FERRY_KEY is for other nodes
 	case node.Name == "direct":
 		out.Key = guard.Unread("env:ANTHROPIC_API_KEY")
 	default:

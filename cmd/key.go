@@ -49,6 +49,9 @@ func runConfigKey(ctx context.Context, s *settings, args []string) error {
 		}
 		return usagef(hint, "%s is not a node of the file", name)
 	}
+	if node.Auth.Scheme == config.AuthNone {
+		return usagef("ferry config unset nodes."+name+".auth, and then ferry config key "+name, "node %s has auth: none and sends no key", name)
+	}
 	secret, err := s.readKey(name)
 	if err != nil {
 		return err

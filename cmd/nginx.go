@@ -128,6 +128,9 @@ func (g *gatewayFile) node(ctx context.Context, name string, unread bool) (gatew
 	if err != nil {
 		return gateway.Node{}, fault("names a node that is not complete", err)
 	}
+	if len(node.Pins) > 0 {
+		g.note("nginx does not check the pins of node %s", node.Name)
+	}
 	n, err := gateway.NewNode(g.section, node)
 	if err != nil {
 		return n, err

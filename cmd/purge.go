@@ -109,8 +109,10 @@ func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err er
 		}}, err)
 	}
 	if path, err := a.configPath(); err == nil { // they may contain a key
-		paths, err := state.List(filepath.Dir(path), func(entry fs.DirEntry) bool { return state.IsTemp(entry.Name()) })
-		files("half-written files", filepath.Dir(path), paths, err)
+		for _, dir := range []string{filepath.Dir(path), filepath.Join(filepath.Dir(path), "keys")} {
+			paths, err := state.List(dir, func(entry fs.DirEntry) bool { return state.IsTemp(entry.Name()) })
+			files("half-written files", dir, paths, err)
+		}
 	}
 	s, err := a.fileSettings()
 	if err != nil {

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -51,7 +52,7 @@ func runTokenNew(ctx context.Context, g *gatewayFile, args []string) error {
 		return err
 	}
 	if err := g.write([]byte(secret + "\n")); err != nil {
-		return err
+		return errors.Join(err, g.tokens().Revoke(context.WithoutCancel(ctx), token.Name)) // nobody has seen it
 	}
 	g.note("this is token %s, for role %s; it is not shown again", token.Name, token.Role)
 	g.note("nginx accepts it after a reload: " + reloadCommand)

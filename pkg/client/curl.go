@@ -86,6 +86,10 @@ func curlOptions(options transport.Options, timeout time.Duration) []string {
 		case options.HTTP3 == transport.TryHTTP3 && options.Proxy == nil:
 			args = append(args, "--http3")
 		}
+		if tls.Groups != "" {
+			names := strings.NewReplacer(",", ":", "p256", "P-256", "p384", "P-384") // OpenSSL's names
+			args = append(args, "--curves", names.Replace(tls.Groups))
+		}
 		if tls.CA != "" {
 			args = append(args, "--cacert", tls.CA)
 		}
@@ -101,7 +105,10 @@ func curlOptions(options transport.Options, timeout time.Duration) []string {
 	case proxy != nil:
 		shown := *proxy
 		if proxy.User != nil {
-			shown.User = url.UserPassword(proxy.User.Username(), "PASSWORD")
+			shown.User = url.User("USER") // a user name alone can be a token
+			if password, _ := proxy.User.Password(); password != "" {
+				shown.User = url.UserPassword(proxy.User.Username(), "PASSWORD")
+			}
 		}
 		args = append(args, "--proxy", shown.String())
 	case options.ProxyFrom != "" && options.ProxyFrom != "NO_PROXY": // curl does not exclude loopback addresses by itself

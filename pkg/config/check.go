@@ -149,7 +149,8 @@ func checkQuery(raw string) *Error {
 func isCredentialName(name string) bool {
 	name = strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(name))
 	words := []string{"key", "sig", "pwd", "pass", "auth", "authorization", "jwt", "bearer", "credential", "credentials"}
-	ends := []string{"apikey", "accesskey", "privatekey", "subscriptionkey", "secretkey", "token", "secret", "password", "passwd", "signature"}
+	ends := []string{"apikey", "accesskey", "privatekey", "subscriptionkey", "secretkey", "token", "secret", "password", "passwd", "signature",
+		"auth", "authkey", "authorization", "functionskey", "masterkey", "litellmkey"}
 	return slices.Contains(words, name) || slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 

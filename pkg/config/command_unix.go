@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"syscall"
+
+	"ferry/pkg/state"
 )
 
 // ownGroup makes the command start in a new process group, and its end kill the complete group.
@@ -27,7 +29,7 @@ func checkProgram(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return exec.ErrNotFound
+		return state.StripPath(err)
 	case info.IsDir() || info.Mode()&0o111 == 0:
 		return fs.ErrPermission
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -17,6 +18,10 @@ func (f *File) decode(m *yaml.Node, path []string) *Error {
 		found, isGroup := find(inner)
 		if found.Key != "" {
 			return f.decodeValue(found, inner, k, v)
+		}
+		if len(inner) == 1 && slices.ContainsFunc(keys, func(other key) bool { return other.Key == name && !other.inFile() }) {
+			_, err := parseKey(name)
+			return withPosition(k, name, err)
 		}
 		if !isGroup {
 			return withPosition(k, displayKey(inner), newError(didYouMean("unknown key", name, namesIn(path, false)), ""))

@@ -71,7 +71,7 @@ func (n Node) entries() []Entry {
 		if field != "pins" { // hashes of public keys, which may begin like an API key
 			text = guard.HideKeys(text)
 		}
-		if text != "" {
+		if text != "" || field == "system" && n.entry(field).Origin != "" { // "" sends none, instead of the file's
 			list = append(list, Entry{field, text, n.Origin(field)})
 		}
 	}

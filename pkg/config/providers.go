@@ -161,7 +161,7 @@ func (p Provider) place(address string, c Choice) (string, *Error) {
 			return "", newError("use intl, or leave it out", "").given("--region", c.Region)
 		}
 		_, path, _ := strings.Cut(strings.TrimPrefix(address, "https://"), "/")
-		return "https://" + p.Intl + "/" + path, nil
+		address, c.Region = "https://"+p.Intl+"/"+path, ""
 	}
 	for _, part := range []struct{ flag, value, word, example string }{
 		{"--region", c.Region, "REGION", "--region us-east-1"},

@@ -78,7 +78,8 @@ func checkGroup(s string) *Error {
 func checkOutput(s string) *Error { return require(isWord(s), "use a word, such as text or json") }
 
 func checkModel(s string) *Error {
-	return cmp.Or(checkText(s), require(!strings.ContainsAny(s, " \t"), "use a model's name, which has no spaces"))
+	return cmp.Or(checkText(s), require(!strings.ContainsAny(s, " \t"), "use a model's name, which has no spaces"),
+		require(!strings.Contains(s, ","), "use one model"))
 }
 
 func checkLimit(s string) *Error {

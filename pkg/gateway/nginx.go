@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"slices"
@@ -173,7 +174,7 @@ func (p *plan) choose() string {
 		perNode(h.Value, func(i int, u upstream) string {
 			j := findHeader(u.Headers, h.Name)
 			if j < 0 {
-				return `""`
+				return cmp.Or(passedHeader(h.Name), `""`)
 			}
 			return secretName(i, j)
 		})
@@ -239,17 +240,28 @@ func (p *plan) retryAfter() int {
 	return max(1, (p.window()+p.Rate.Events-1)/p.Rate.Events)
 }
 
+// passedHeaders are sent to a node unless it has its own header of the name.
+var passedHeaders = []Header{
+	{"User-Agent", "ferry-gateway"}, // instead of the caller's
+	{"Content-Type", "$content_type"},
+	{"Accept", "$http_accept"},
+	{"Anthropic-Version", "$http_anthropic_version"},
+	{"Anthropic-Beta", "$http_anthropic_beta"},
+}
+
+// passedHeader returns the value of a header in passedHeaders, or "".
+func passedHeader(name string) string {
+	if i := findHeader(passedHeaders, name); i >= 0 {
+		return passedHeaders[i].Value
+	}
+	return ""
+}
+
 // proxyHeaders returns the headers that are sent to a node: the caller's headers that the API uses, and the gateway's
 // own headers, which take precedence.
 func (p *plan) proxyHeaders() (out string) {
 	own := p.headers()
-	passed := slices.DeleteFunc([]Header{
-		{"User-Agent", "ferry-gateway"}, // instead of the caller's
-		{"Content-Type", "$content_type"},
-		{"Accept", "$http_accept"},
-		{"Anthropic-Version", "$http_anthropic_version"},
-		{"Anthropic-Beta", "$http_anthropic_beta"},
-	}, func(h Header) bool { return findHeader(own, h.Name) >= 0 }) // nginx would send both
+	passed := slices.DeleteFunc(slices.Clone(passedHeaders), func(h Header) bool { return findHeader(own, h.Name) >= 0 }) // nginx would send both
 	for _, h := range append(passed, own...) {
 		out += lines("proxy_set_header " + h.Name + " " + h.Value + ";")
 	}

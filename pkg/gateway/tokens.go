@@ -132,7 +132,7 @@ func contains(tokens []Token, name string) bool {
 // Revoke removes tokens by name, all or none.
 func (s Store) Revoke(ctx context.Context, names ...string) error {
 	return s.change(ctx, func(tokens []Token) ([]Token, error) {
-		for _, name := range names {
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 			if !contains(tokens, name) {
 				return nil, text.Errorf("ferry config token list shows them", "there is no such token")
 			}
