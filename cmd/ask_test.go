@@ -95,6 +95,22 @@ func TestFilterChunks(t *testing.T) {
 	}
 }
 
+// TestCharacterInTwoPieces checks that JSON has a character whose bytes came in two events, of text and of reasoning.
+func TestCharacterInTwoPieces(t *testing.T) {
+	for _, kind := range []string{"content", "reasoning"} {
+		var events string
+		for _, piece := range []string{"\xe4", "\xbd\xa0"} {
+			events += `data: {"choices":[{"index":0,"delta":{"` + kind + `":"` + piece + `"}}]}` + "\n\n"
+		}
+		events += `data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
+		node := serve(t, respondWith(200, "text/event-stream", events)).URL
+		r := ferry(t, map[string]string{"FERRY_KEY": "any"}, "stream", "--api", "chat", "-m", "m", "-o", "json", "-n", node, "hi").must()
+		if !strings.Contains(r.stdout, "你") || strings.Contains(r.stdout, "\ufffd") {
+			r.errorf("want 你 in the %s", kind)
+		}
+	}
+}
+
 // jsonWords joins the text of a stream's JSON lines. The last line is the summary of the call and has no text.
 func jsonWords(t *testing.T, lines string) string {
 	var b strings.Builder

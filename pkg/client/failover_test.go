@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -240,6 +242,29 @@ func TestStalledStreamStays(t *testing.T) {
 			}
 		})
 	}
+}
+
+// slowSink accepts each piece only after five minutes, like a pager that waits for a key.
+type slowSink struct{ discard }
+
+func (s *slowSink) Flush() error {
+	time.Sleep(5 * time.Minute)
+	return nil
+}
+
+// TestSlowReader checks that the time in which the sink accepts nothing does not count as silence of the server.
+func TestSlowReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(t, mustURL(t, "http://node.test"))
+		tr.IdleTimeout, tr.Timeout = 90*time.Second, time.Hour
+		tr.Transport = pipe(t, func(conn net.Conn) {
+			_, _ = io.WriteString(conn, streamHead+piece)
+			_, _ = io.WriteString(conn, rest)
+		})
+		if _, err := tr.do(t.Context(), &slowSink{}, AsAnswer); err != nil {
+			t.Errorf("got %v, want a complete answer", err)
+		}
+	})
 }
 
 // TestZones checks that a prompt stays in the zone of the first node.
