@@ -95,24 +95,6 @@ func TestFilterChunks(t *testing.T) {
 	}
 }
 
-// TestCharacterInTwoPieces checks that JSON has a character whose bytes came in two events, of text and of reasoning.
-func TestCharacterInTwoPieces(t *testing.T) {
-	for _, kind := range []string{"content", "reasoning"} {
-		node := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/event-stream")
-			for _, piece := range []string{"\xe4", "\xbd\xa0"} {
-				fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"delta\":{%q:\"%s\"}}]}\n\n", kind, piece)
-				check(t, http.NewResponseController(w).Flush()) // so that the events do not arrive together
-			}
-			fmt.Fprint(w, `data: {"choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}`+"\n\ndata: [DONE]\n\n")
-		})).URL
-		r := ferry(t, map[string]string{"FERRY_KEY": "any"}, "stream", "--api", "chat", "-m", "m", "-o", "json", "-n", node, "hi").must()
-		if !strings.Contains(r.stdout, "你") || strings.Contains(r.stdout, "\ufffd") {
-			r.errorf("want 你 in the %s", kind)
-		}
-	}
-}
-
 // jsonWords joins the text of a stream's JSON lines. The last line is the summary of the call and has no text.
 func jsonWords(t *testing.T, lines string) string {
 	var b strings.Builder
