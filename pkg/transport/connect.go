@@ -356,14 +356,11 @@ func (o Options) throughSocks(ctx context.Context, to *socket) (net.Conn, error)
 	}
 	address := HostPort(o.Target)
 	if o.Proxy.Scheme == "socks5" {
-		host, port, err := net.SplitHostPort(address)
+		host, port, err := net.SplitHostPort(o.resolvedHostPort())
 		if err != nil {
 			return nil, err
 		}
-		found := o.Resolve
-		if len(found) == 0 {
-			found, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		}
+		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		if err != nil {
 			return nil, err
 		}

@@ -310,15 +310,7 @@ func RefusesTLS12(ctx context.Context, o Options) (bool, error) {
 		defer cancel()
 		ctx = bounded
 	}
-	address := HostPort(o.Target)
-	if len(o.Resolve) > 0 {
-		_, port, err := net.SplitHostPort(address)
-		if err != nil {
-			return false, err
-		}
-		address = net.JoinHostPort(o.Resolve[0].String(), port)
-	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", o.resolvedHostPort())
 	if err != nil {
 		return false, err
 	}

@@ -235,6 +235,15 @@ func HostPort(target *url.URL) string {
 	return net.JoinHostPort(target.Hostname(), port)
 }
 
+// resolvedHostPort returns the node's host and port, with the first of the given addresses instead of its name.
+func (o Options) resolvedHostPort() string {
+	address := HostPort(o.Target)
+	if len(o.Resolve) == 0 {
+		return address
+	}
+	return net.JoinHostPort(o.Resolve[0].String(), address[strings.LastIndexByte(address, ':')+1:])
+}
+
 // plain reports whether requests cross the network unencrypted.
 func (o Options) plain() bool { return o.Target.Scheme == "http" && o.Dial == nil }
 
