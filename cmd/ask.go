@@ -125,7 +125,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	c.MarkFlagsMutuallyExclusive("system", "role")
 	f.StringArrayVarP(&o.prompt.files, "file", "f", nil,
 		"add `FILE` to the prompt: text, a picture or a PDF; can be repeated")
-	f.BoolVar(&o.prompt.noStdin, "no-stdin", false, "never read standard input (also FERRY_STDIN=never)")
+	f.BoolVar(&o.prompt.noStdin, "no-stdin", a.Lookup.Get("FERRY_STDIN") == "never", "never read standard input (also FERRY_STDIN=never)")
 	f.StringVar(&o.conversation.name, "session", "", "continue the conversation `NAME`, or start it")
 	f.BoolVar(&o.conversation.last, "continue", false, "continue the most recently used conversation")
 	f.BoolVar(&o.conversation.fresh, "new", false,

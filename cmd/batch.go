@@ -145,7 +145,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 // openBatchInput opens the input of a batch. Standard input, or a file that is not regular, is copied to the folder of
 // out.
 func (a *app) openBatchInput(path, out string, noStdin bool) (*client.BatchInput, error) {
-	if path == "-" && (a.Stdin == nil || noStdin || a.Lookup.Get("FERRY_STDIN") == "never") {
+	if path == "-" && (a.Stdin == nil || noStdin) {
 		return nil, usagef("name a file", "--batch -: standard input is closed, or reading it is turned off")
 	}
 	return client.OpenBatchInput(path, out, a.Stdin)

@@ -43,7 +43,6 @@ type promptOptions struct {
 // text files, with a blank line between the parts. It does not change bytes. Pictures and documents are returned as
 // files.
 func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.File, error) {
-	o.noStdin = o.noStdin || a.Lookup.Get("FERRY_STDIN") == "never"
 	var parts []string
 	words, explicit := o.args, len(o.args) == 0 && len(o.files) == 0
 	if len(words) == 1 && words[0] == "-" {
