@@ -117,7 +117,8 @@ func completeArgs(maxArgs int, names func() []string) cobra.CompletionFunc {
 	}
 }
 
-// namesOf loads what a command needs and returns the names of it. It drops an error, which a shell cannot show.
+// namesOf returns a function that loads what a command needs and returns its names. It drops an error, which a shell
+// cannot show.
 func namesOf[T any](load func() (T, error), names func(on T) []string) func() []string {
 	return func() []string {
 		on, err := load()

@@ -35,7 +35,7 @@ type settings struct {
 	values *config.Values
 	// systems has the system prompts that were read, by the names of their files.
 	systems map[string]string
-	// limiters has the rate limiters in use, by address and rate.
+	// limiters has the rate limiters in use, by address, rate and burst.
 	limiters                    map[string]*limit.Bucket
 	limitWarning, budgetWarning sync.Once
 }

@@ -133,7 +133,7 @@ func TestStories(t *testing.T) {
 	})
 }
 
-// storyCommands returns the commands that stories have besides those of testscript. A key has the command's name and its
+// storyCommands returns the commands of the stories that testscript does not have. A key has the command's name and its
 // arguments, and … for more of them.
 func storyCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	all := map[string]func(*testscript.TestScript, bool, []string){}

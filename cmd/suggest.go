@@ -253,8 +253,10 @@ func newHelpCmd() *cobra.Command {
 			}
 			said := fmt.Sprintf("there is no command or topic %q", strings.Join(args, " "))
 			known := commandPaths(c.Root())
-			if group, _, err := c.Root().Find(strings.Fields(known[nearest(args[0], known)] + " x")[1:]); err == nil && len(args) > 1 {
-				known = commandPaths(group)
+			if path := strings.Fields(known[nearest(args[0], known)]); len(args) > 1 && len(path) > 0 {
+				if group, _, err := c.Root().Find(path[1:]); err == nil {
+					known = commandPaths(group) // the commands below the group that was meant
+				}
 			}
 			if near := nearest(args[len(args)-1], known); near != "" {
 				place := known[near]

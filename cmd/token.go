@@ -52,7 +52,7 @@ func runTokenNew(ctx context.Context, g *gatewayFile, args []string) error {
 		return err
 	}
 	if err := g.write([]byte(secret + "\n")); err != nil {
-		return errors.Join(err, g.tokens().Revoke(context.WithoutCancel(ctx), token.Name)) // nobody has seen it
+		return errors.Join(err, g.tokens().Revoke(context.WithoutCancel(ctx), token.Name)) // the user could not see it
 	}
 	g.note("this is token %s, for role %s; it is not shown again", token.Name, token.Role)
 	g.note("nginx accepts it after a reload: " + reloadCommand)

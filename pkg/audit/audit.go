@@ -24,7 +24,7 @@ const (
 	lockTimeout = 5 * time.Second
 )
 
-// Log is an audit log. No file is opened before the first line.
+// Log is an audit log. All fields must be set. No file is opened before the first line.
 type Log struct {
 	Path string
 	// MaxSize is the maximum size of a file in bytes. Only a single line longer than that exceeds it.

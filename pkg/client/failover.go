@@ -152,7 +152,7 @@ func (e *Error) shouldFailOver(result *Result) bool {
 	var over *DeadlineError
 	switch {
 	case e.Class == Limited:
-		return true // nothing was sent
+		return true // the limit of another node may allow a request in time
 	case last == nil || e.Class == Cancelled:
 		return false
 	case errors.As(e.Err, &over):

@@ -322,7 +322,7 @@ func TestBucketGoroutines(t *testing.T) {
 	}
 	wg.Wait()
 	for i := range 400 {
-		fatalIf(t, !seen[time.Duration(i)*time.Millisecond], "nobody has reservation %d", i)
+		fatalIf(t, !seen[time.Duration(i)*time.Millisecond], "no process has reservation %d", i)
 	}
 }
 

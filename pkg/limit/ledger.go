@@ -113,8 +113,8 @@ func (e *SpentError) Hint() string {
 //
 // A request may start while any budget is left. So only one request at a time can exceed the budget: with any number
 // of processes, a day exceeds its budget by less than the maximum of one request. If nothing is left, the error is
-// *SpentError. If a file cannot be parsed, the error is errBroken, and the caller must not send the request,
-// because the file may say that nothing is left. If the folder cannot be used, the count continues in this process,
+// *SpentError. If a file cannot be parsed, the error names it, and the caller must not send the request, because the
+// file may say that nothing is left. If the folder cannot be used, the count continues in this process,
 // from what could be read; Degraded reports it. The only other error is the cause of ctx.
 func (l *Ledger) Reserve(ctx context.Context, worst int64, lasts time.Duration) (*BudgetReservation, error) {
 	if l.budget == 0 {
@@ -148,8 +148,8 @@ func count(tokens int64) int64 { return min(max(tokens, 0), maxTokens) }
 
 // Charge counts the tokens that the request used, on the day of the reservation, and ends the reservation. The count is
 // flushed to disk. If it cannot be written, it stays in this process, and in the file as pending, and Degraded reports
-// it. Charge does not depend on the request's context, because the tokens were used in any case. The error is
-// errBroken or nil. Only the first call of Charge or Release has an effect.
+// it. Charge does not depend on the request's context, because the tokens were used in any case. The error names a
+// file that cannot be parsed, or is nil. Only the first call of Charge or Release has an effect.
 func (h *BudgetReservation) Charge(input, output int64) (err error) {
 	l := h.ledger
 	h.once.Do(func() {
@@ -172,7 +172,7 @@ func (h *BudgetReservation) Charge(input, output int64) (err error) {
 	return err
 }
 
-// Release ends the reservation of a request that used no tokens. The error is errBroken or nil.
+// Release ends the reservation of a request that used no tokens. The error names a file that cannot be parsed, or is nil.
 func (h *BudgetReservation) Release() (err error) {
 	h.once.Do(func() {
 		if h.slot >= 0 {

@@ -116,7 +116,7 @@ func shorten(columns []column, width int) {
 	}
 }
 
-// measure sets the width of the column to that of its widest cell.
+// measure sets the width of the column to the width of its widest cell.
 func (c *column) measure() {
 	c.width = text.Width(c.title)
 	for _, cell := range c.cells {
